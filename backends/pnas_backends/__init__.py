@@ -1,0 +1,1 @@
+"""Evaluators that ship: the precomputed table and the training backend."""

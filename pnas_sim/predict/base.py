@@ -1,0 +1,60 @@
+"""What a predictor is: fitted on cells of some sizes, asked about cells of any size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows: TypeAlias = NDArray[np.uint8]
+Floats: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Predicted accuracies of n cells.
+
+    Attributes:
+        mean: `float64[n]`, in [0, 1].
+        std: `float64[n]`, the predictor's own uncertainty, where it has one.
+        members: `float64[m, n]`, each ensemble member's prediction, where there are members.
+    """
+
+    mean: Floats
+    std: Floats | None = None
+    members: Floats | None = None
+
+
+class Predictor(Protocol):
+    """Guesses accuracy from token rows."""
+
+    def fit(self, cells: Rows, accuracies: Floats, seed: int = 0) -> None:
+        """Fits on canonical rows (`uint8[n, width]`) and their accuracies (`float64[n]`, in [0, 1]).
+
+        Called again, it fits again: from scratch or from where it stands, as the predictor was made. Same
+        data and same seed (and same previous fits) give the same predictor in any process.
+        """
+        ...
+
+    def predict(self, cells: Rows) -> Prediction:
+        """Predicted accuracies of rows of any block count, also ones larger than any it was fitted on."""
+        ...
+
+
+@runtime_checkable
+class ExpansionPredictor(Protocol):
+    """A predictor that scores a parent's expansions without building every row."""
+
+    def fit(self, cells: Rows, accuracies: Floats, seed: int = 0) -> None:
+        """As `Predictor.fit`."""
+        ...
+
+    def predict(self, cells: Rows) -> Prediction:
+        """As `Predictor.predict`."""
+        ...
+
+    def predict_expansions(self, parents: Rows) -> Prediction:
+        """The same as `predict(space.expand(parents).cells)`, row for row, only faster."""
+        ...

@@ -1,0 +1,72 @@
+"""What a search is: it is asked for cells and told how they did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows: TypeAlias = NDArray[np.uint8]
+Floats: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """A batch of cells that a strategy wants evaluated.
+
+    Attributes:
+        cells: `uint8[n, width]`, as the strategy wrote them; the engine makes them canonical.
+        epochs: the fidelity asked for; None for the evaluator's own.
+        predicted: `float64[n]`, the strategy's guess of each accuracy, where it made one.
+        candidates: rows the strategy scored to choose this batch (the rows expanded, for PNAS).
+        unique: unique cells among those candidates.
+    """
+
+    cells: Rows
+    epochs: float | None = None
+    predicted: Floats | None = None
+    candidates: int = 0
+    unique: int = 0
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """What a strategy is told of its last batch, in the order of asking. No test accuracy in it.
+
+    Attributes:
+        valid_accuracy: `float64[n]`; chance where the child diverged, NaN where it failed.
+        status: `uint8[n]`, values of `pnas_sim.evaluate.Status` (0 ok, 1 diverged, 2 failed).
+    """
+
+    valid_accuracy: Floats
+    status: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.valid_accuracy)
+
+    @staticmethod
+    def ok(valid_accuracy: Floats) -> Observations:
+        """Observations of children that all ended well, for users with a loop of their own."""
+        values = np.asarray(valid_accuracy, np.float64)
+        return Observations(values, np.zeros(len(values), np.uint8))
+
+
+class Strategy(Protocol):
+    """A search by ask and tell. Batch k draws only from `SeedSequence([seed, k])`, so it can be replayed."""
+
+    def ask(self, n: int) -> Proposals:
+        """The next batch, at most n cells; empty when the search is finished. Never twice without a tell."""
+        ...
+
+    def tell(self, observations: Observations) -> None:
+        """The answers to the last batch, in the order of asking."""
+        ...
+
+    def replay(self, proposals: Proposals, observations: Observations) -> None:
+        """Takes one logged batch and its answers as if it had asked and been told, without scoring again."""
+        ...
