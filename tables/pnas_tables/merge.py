@@ -1,0 +1,144 @@
+"""Joins tables of one recipe and space; the order of the parts does not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from pnas_sim.errors import TableError
+from pnas_sim.evaluate import Status
+from pnas_tables.figures import is_complete
+from pnas_tables.record import Integers, Table, arrange_table, json_text
+
+
+def merge_tables(tables: Sequence[Table], name: str) -> Table:
+    """All runs of all tables as one table, in the order of `arrange_table`.
+
+    A run (cell and seed) that several tables hold must have the same accuracies in each; of its seconds the
+    smallest stand. A failure says something about a machine, not about a cell: where another table has the
+    same run without a failure, that one stands. Surrogates are left behind, as they were fitted on less.
+
+    Raises:
+        TableError: the tables differ in recipe, space, checkpoints or licence, or disagree about a run.
+    """
+    if not tables:
+        raise TableError("there is no table to merge; name at least one")
+    for other in tables[1:]:
+        _demand_same(tables[0], other)
+    joined = _join_runs(_join_cells(tables, name))
+    return replace(joined, closed=is_complete(joined))
+
+
+def _demand_same(one: Table, other: Table) -> None:
+    pairs = {
+        "operations": (one.space.operations, other.space.operations),
+        "number of blocks": (one.space.max_blocks, other.space.max_blocks),
+        "checkpoints": (one.epochs.tolist(), other.epochs.tolist()),
+        "training images": (one.train_images, other.train_images),
+        "chance": (one.chance, other.chance),
+        "licence": (one.licence, other.licence),
+    }
+    for what, (left, right) in pairs.items():
+        if left != right:
+            raise TableError(f"tables {one.name} and {other.name} differ in {what}: {left} and {right}")
+    if json_text(one.recipe) != json_text(other.recipe):
+        keys = sorted(
+            key for key in {*one.recipe, *other.recipe} if one.recipe.get(key) != other.recipe.get(key)
+        )
+        raise TableError(f"tables {one.name} and {other.name} differ in their recipe: {', '.join(keys)}")
+
+
+def _join_cells(tables: Sequence[Table], name: str) -> Table:
+    """One set of cells, sorted; runs still as they came, those of all tables one after another."""
+    space = tables[0].space
+    cells = np.concatenate([table.cells for table in tables])
+    first, inverse = space.unique(cells) if len(cells) else (np.zeros(0, np.intp), np.zeros(0, np.intp))
+    origins: list[set[str]] = [set() for _ in first]
+    for place, origin in zip(inverse, (word for table in tables for word in table.origins), strict=True):
+        origins[place].update(origin.split("+"))
+    offsets = np.cumsum([0, *(len(table) for table in tables[:-1])])
+    runs = np.concatenate([table.run_cells + start for table, start in zip(tables, offsets, strict=True)])
+    texts = {json_text(entry): entry for table in tables for entry in table.provenance}
+    return replace(
+        tables[0],
+        name=name,
+        provenance=tuple(texts[text] for text in sorted(texts)),
+        closed=False,
+        cells=cells[first],
+        parameters=_agree(tables, "parameters", inverse, len(first)),
+        multiply_adds=_agree(tables, "multiply_adds", inverse, len(first)),
+        origins=tuple("+".join(sorted(words)) for words in origins),
+        run_cells=inverse[runs].astype(np.int64),
+        seeds=np.concatenate([table.seeds for table in tables]),
+        status=np.concatenate([table.status for table in tables]),
+        valid_accuracy=np.concatenate([table.valid_accuracy for table in tables]),
+        test_accuracy=np.concatenate([table.test_accuracy for table in tables]),
+        seconds=np.concatenate([table.seconds for table in tables]),
+        curves=np.concatenate([table.curves for table in tables]),
+        errors=tuple(line for table in tables for line in table.errors),
+        surrogates={},
+    )
+
+
+def _agree(tables: Sequence[Table], name: str, inverse: Integers, count: int) -> Integers:
+    """The value each cell has in the tables that know it (-1 where none does)."""
+    values = np.concatenate([getattr(table, name) for table in tables])
+    agreed = np.full(count, -1, np.int64)
+    np.maximum.at(agreed, inverse, values)
+    differing = (values != -1) & (values != agreed[inverse])
+    if differing.any():
+        row = int(np.argmax(differing))
+        cells = np.concatenate([table.cells for table in tables])
+        text = tables[0].space.format(cells[row])
+        raise TableError(f"the tables disagree about {name} of {text}: {values[row]}, {agreed[inverse[row]]}")
+    return agreed
+
+
+def _join_runs(table: Table) -> Table:
+    """Each run once; the table in order."""
+    failed = table.status == Status.FAILED
+    seconds = np.where(np.isnan(table.seconds), np.inf, table.seconds)
+    errors = np.array(table.errors, object)
+    # sorted so that of equal (cell, seed) the one to keep comes first
+    order = np.lexsort((_ranks(errors), seconds, failed, table.seeds, table.run_cells))
+    same_cell = np.diff(table.run_cells[order]) == 0
+    same_seed = np.diff(table.seeds[order]) == 0
+    repeated = np.concatenate([np.zeros(min(1, len(order)), bool), same_cell & same_seed])
+    _demand_agreement(table, order, repeated)
+    kept = order[~repeated]
+    return arrange_table(
+        replace(
+            table,
+            run_cells=table.run_cells[kept],
+            seeds=table.seeds[kept],
+            status=table.status[kept],
+            valid_accuracy=table.valid_accuracy[kept],
+            test_accuracy=table.test_accuracy[kept],
+            seconds=table.seconds[kept],
+            curves=table.curves[kept],
+            errors=tuple(table.errors[run] for run in kept),
+        )
+    )
+
+
+def _ranks(texts: np.ndarray[tuple[int], np.dtype[np.object_]]) -> Integers:
+    distinct = {text: rank for rank, text in enumerate(sorted(set(texts.tolist())))}
+    return np.array([distinct[text] for text in texts], np.int64)
+
+
+def _demand_agreement(
+    table: Table, order: Integers, repeated: np.ndarray[tuple[int], np.dtype[np.bool_]]
+) -> None:
+    """Compares each repeated run with the one before it, which is the one kept or was compared with it."""
+    for place in np.flatnonzero(repeated):
+        one, other = order[place - 1], order[place]
+        if table.status[other] == Status.FAILED:
+            continue
+        for name in ("status", "valid_accuracy", "test_accuracy", "curves"):
+            left, right = getattr(table, name)[one], getattr(table, name)[other]
+            if not np.array_equal(left, right, equal_nan=True):
+                text = table.space.format(table.cells[table.run_cells[one]])
+                run = f"{text} with seed {table.seeds[one]}"
+                raise TableError(f"the tables disagree about {run}: {name} {left} and {right}")

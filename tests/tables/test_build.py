@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from math import nan
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pnas_sim.errors import SettingError, TableError, WorkError
+from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
+from pnas_sim.space import CellSpace
+from pnas_tables.build import BuildProgress, build_plan, build_table, describe_machine, read_parts
+from pnas_tables.format import read_table
+from pnas_tables.journal import Journal
+from pnas_tables.merge import merge_tables
+from pnas_tables.plans import Jobs, Plan, Step, list_jobs
+from pnas_tables.record import Table, checksum
+from pnas_tables.testing import CHECKPOINTS, MadeUpTrainer, made_up_head
+
+PROVENANCE = {"command": "test"}
+
+
+def jobs_of(space: CellSpace, count: int, seed: int = 0) -> Jobs:
+    return list_jobs(Plan("x", 0, (Step("uniform", 3, 0, count, seed),)), space)
+
+
+def build(space: CellSpace, jobs: Jobs, out: Path, **options: object) -> Table:
+    evaluator = options.pop("evaluator", MadeUpTrainer(space))
+    return build_table(jobs, made_up_head(space), out, evaluator, provenance=PROVENANCE, **options)  # type: ignore
+
+
+class Stumbling:
+    """A trainer in which some children fail, and which stops dead after some."""
+
+    def __init__(
+        self, space: CellSpace, failing: int = 0, error: BaseException | None = None, after: int = 3
+    ) -> None:
+        self.inner = MadeUpTrainer(space)
+        self.failing, self.error, self.after = failing, error, after
+
+    @property
+    def spec(self) -> EvaluatorSpec:
+        return self.inner.spec
+
+    def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
+        for number, answer in enumerate(self.inner.evaluate(cells, epochs, seed)):
+            if self.error is not None and number == self.after:
+                raise self.error
+            if number < self.failing:
+                yield Evaluation(
+                    cell=answer.cell, seed=seed, status=Status.FAILED, error="killed:\n out of memory"
+                )
+            else:
+                yield answer
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_built_table_holds_what_was_trained(space: CellSpace, tmp_path: Path) -> None:
+    jobs = jobs_of(space, 12)
+    table = build(space, jobs, tmp_path / "x.h5")
+    answers = {answer.cell: answer for answer in MadeUpTrainer(space).evaluate(jobs.cells, 1.0, 0)}
+    assert len(table) == 12 and table.origins == ("uniform",) * 12
+    for cell, row in enumerate(table.cells):
+        answer = answers[space.format(row)]
+        run = int(np.flatnonzero(table.run_cells == cell)[0])
+        assert table.valid_accuracy[run] == answer.valid_accuracy
+        assert table.test_accuracy[run] == answer.test_accuracy
+        assert tuple(zip(CHECKPOINTS, table.curves[run], strict=True)) == answer.curve
+        assert (table.parameters[cell], table.multiply_adds[cell]) == (
+            answer.parameters,
+            answer.multiply_adds,
+        )
+        assert table.seconds[run] == answer.seconds
+    assert checksum(read_table(tmp_path / "x.h5")) == checksum(table)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.h5"], "the journal goes once the table stands"
+
+
+def test_progress_counts_children(space: CellSpace, tmp_path: Path) -> None:
+    told: list[BuildProgress] = []
+    build(space, jobs_of(space, 3), tmp_path / "x.h5")
+    build(space, jobs_of(space, 8), tmp_path / "x.h5", progress=told.append)
+    assert [(step.done, step.total, step.trained) for step in told] == [(3 + i, 8, i) for i in range(1, 6)]
+
+
+def test_limits_stop_a_build_that_goes_on_later(space: CellSpace, tmp_path: Path) -> None:
+    whole = build(space, jobs_of(space, 10), tmp_path / "whole.h5")
+    stopped = build(space, jobs_of(space, 10), tmp_path / "x.h5", children=4)
+    assert len(stopped) == 4 and not list(tmp_path.glob("*.sqlite"))
+    assert len(build(space, jobs_of(space, 10), tmp_path / "x.h5", hours=1e-12)) == 5
+    assert checksum(build(space, jobs_of(space, 10), tmp_path / "x.h5")) == checksum(whole)
+
+
+@pytest.mark.parametrize("limit", ["children", "hours", "save_every"])
+def test_limits_must_be_positive(limit: str, space: CellSpace, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=f"{limit} is 0; it must be above 0"):
+        build(space, jobs_of(space, 2), tmp_path / "x.h5", **{limit: 0})
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), WorkError("the device is gone")])
+def test_an_interrupted_build_writes_what_it_has(
+    error: BaseException, space: CellSpace, tmp_path: Path
+) -> None:
+    whole = build(space, jobs_of(space, 6), tmp_path / "whole.h5")
+    with pytest.raises(type(error)):
+        build(space, jobs_of(space, 6), tmp_path / "x.h5", evaluator=Stumbling(space, error=error, after=4))
+    assert len(read_table(tmp_path / "x.h5")) == 4
+    assert checksum(build(space, jobs_of(space, 6), tmp_path / "x.h5")) == checksum(whole)
+
+
+def test_failed_children_are_kept_and_tried_again_later(space: CellSpace, tmp_path: Path) -> None:
+    whole = build(space, jobs_of(space, 5), tmp_path / "whole.h5")
+    table = build(space, jobs_of(space, 5), tmp_path / "x.h5", evaluator=Stumbling(space, failing=2))
+    assert sorted(table.status.tolist()) == [0, 0, 0, 2, 2]
+    assert np.isnan(table.valid_accuracy[table.status == 2]).all()
+    assert set(table.errors) == {"", "killed: out of memory"}
+    again = build(space, jobs_of(space, 5), tmp_path / "x.h5")
+    assert checksum(again) == checksum(whole)
+
+
+def test_a_child_that_came_to_no_number_counts_as_a_guess(space: CellSpace, tmp_path: Path) -> None:
+    from pnas_tables.journal import Journal
+
+    lost = Evaluation(cell=space.format(space.initial()[0]), status=Status.DIVERGED, curve=((0.25, nan),))
+    with Journal(tmp_path / "j.sqlite", made_up_head(space), PROVENANCE) as journal:
+        journal.add(lost, "all-1")
+        table = journal.read()
+    assert table.valid_accuracy.tolist() == [0.1] and np.isnan(table.curves).all()
+
+
+def test_a_journal_of_another_build_is_refused(space: CellSpace, tmp_path: Path) -> None:
+    head = made_up_head(space)
+    with Journal(tmp_path / "x.h5.journal.sqlite", replace(head, recipe={"epochs": 9}), PROVENANCE):
+        pass
+    with pytest.raises(TableError, match="build with another recipe"):
+        build(space, jobs_of(space, 2), tmp_path / "x.h5")
+
+
+def test_a_table_of_another_recipe_is_not_added_to(space: CellSpace, tmp_path: Path) -> None:
+    build(space, jobs_of(space, 2), tmp_path / "x.h5")
+    head = replace(made_up_head(space), recipe={"trainer": "other", "epochs": 1.0})
+    with pytest.raises(TableError, match="differ in their recipe: trainer"):
+        build_table(jobs_of(space, 3), head, tmp_path / "x.h5", MadeUpTrainer(space), provenance=PROVENANCE)
+
+
+def test_a_journal_in_use_is_refused(space: CellSpace, tmp_path: Path) -> None:
+    journal = tmp_path / "x.h5.journal.sqlite"
+    with (
+        Journal(journal, made_up_head(space), PROVENANCE),
+        pytest.raises(TableError, match="in use by another"),
+    ):
+        build(space, jobs_of(space, 2), tmp_path / "x.h5")
+
+
+def test_a_damaged_journal_is_named(space: CellSpace, tmp_path: Path) -> None:
+    (tmp_path / "x.h5.journal.sqlite").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(TableError, match=r"journal .* is damaged"):
+        build(space, jobs_of(space, 2), tmp_path / "x.h5")
+
+
+def test_a_full_disk_is_work_that_failed(space: CellSpace, tmp_path: Path) -> None:
+    with Journal(tmp_path / "j.sqlite", made_up_head(space), PROVENANCE) as journal:
+        pages = journal._database.execute("PRAGMA page_count").fetchone()[0]
+        journal._database.execute(f"PRAGMA max_page_count = {pages}")
+        long = Evaluation(cell="x" * 10000, valid_accuracy=0.5)
+        with pytest.raises(WorkError, match="full"):
+            journal.add(long, "uniform")
+
+
+# ----------------------------------------------------------------------------------------------------- kills
+
+BUILD = """
+import sys, time
+from pathlib import Path
+from pnas_sim.space import CellSpace
+from pnas_tables.build import build_table
+from pnas_tables.plans import Plan, Step, list_jobs
+from pnas_tables.testing import MadeUpTrainer, made_up_head
+
+class Telling(MadeUpTrainer):
+    def evaluate(self, cells, epochs, seed):
+        for answer in super().evaluate(cells, epochs, seed):
+            print("child", flush=True)
+            time.sleep(0.005)
+            yield answer
+
+space = CellSpace(max_blocks=3)
+steps = (Step("uniform", 3, 0, 20), Step("uniform", 3, 0, 20, seed=1), Step("uniform", 2, 0, 20))
+jobs = list_jobs(Plan("x", 0, steps), space)
+head = made_up_head(space)
+build_table(jobs, head, Path(sys.argv[1]), Telling(space), provenance={"command": "test"}, save_every=4)
+"""
+
+
+def run_build(out: Path, children: int | None = None, delay: float = 0.0) -> bool:
+    """Runs the build in a process; kills it some time after a child began. True if it ended by itself."""
+    command = [sys.executable, "-c", BUILD, str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ) as process:
+        assert process.stdout is not None
+        if children is None:
+            process.stdout.read()
+        else:
+            for _ in range(children):
+                assert process.stdout.readline() == b"child\n"
+            time.sleep(delay)
+            process.send_signal(signal.SIGKILL)
+        return process.wait() == 0
+
+
+def count_journal(out: Path) -> int:
+    path = out.with_name(out.name + ".journal.sqlite")
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(path)) as database:
+        try:
+            return int(database.execute("SELECT count(*) FROM children").fetchone()[0])
+        except sqlite3.OperationalError:  # killed before its tables stood
+            return 0
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_table(tmp_path: Path) -> None:
+    assert run_build(tmp_path / "whole.h5")
+    out = tmp_path / "killed.h5"
+    moments = random.Random(5)
+    before = 0
+    for _ in range(5):
+        begun = moments.randint(1, 9)
+        assert not run_build(out, begun, moments.uniform(0.0, 0.02))
+        kept = count_journal(out)
+        assert kept >= before + begun - 1, "a finished child was lost"
+        before = kept
+        if out.exists():
+            read_table(out)  # at every moment the old file or the whole new one
+    assert run_build(out)
+    assert checksum(read_table(out)) == checksum(read_table(tmp_path / "whole.h5"))
+    assert not list(tmp_path.glob("*journal*"))
+
+
+# ----------------------------------------------------------------------------------------------------- parts
+
+PLAN = Plan(
+    "made-up", 4, (Step("all", 1, 0, 20), Step("uniform", 3, 0, 10), Step("uniform", 3, 0, 5, seed=1))
+)
+
+
+def build_part(space: CellSpace, parts: Path, **options: object) -> Path:
+    evaluator = options.pop("evaluator", MadeUpTrainer(space))
+    return build_plan(PLAN, made_up_head(space), parts, evaluator, provenance=PROVENANCE, **options)  # type: ignore
+
+
+def test_each_sitting_makes_a_part_and_trains_nothing_twice(space: CellSpace, tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    written = [build_part(space, parts, children=15).name for _ in range(3)]
+    assert written == ["made-up-001.h5", "made-up-002.h5", "made-up-003.h5"]
+    tables = read_parts("made-up", parts)
+    assert [len(table.seeds) for table in tables] == [15, 15, 5]
+    assert not build_part(space, parts).exists(), "nothing is left, so nothing is written"
+    assert sorted(path.name for path in parts.iterdir()) == written
+    merged = merge_tables(tables, "made-up")
+    whole = build_part(space, tmp_path / "at once")
+    assert checksum(merged) == checksum(read_table(whole))
+
+
+def test_what_the_shipped_table_holds_is_not_trained_again(space: CellSpace, tmp_path: Path) -> None:
+    first = build_part(space, tmp_path / "parts", children=30)
+    second = build_part(space, tmp_path / "more", shipped=first)
+    assert len(read_table(second).seeds) == 5
+
+
+def test_a_killed_part_is_gone_on_with(space: CellSpace, tmp_path: Path) -> None:
+    build_part(space, tmp_path, children=5)
+    journal = Journal(tmp_path / "made-up-002.h5.journal.sqlite", made_up_head(space), PROVENANCE)
+    jobs = list_jobs(PLAN, space)
+    for answer in MadeUpTrainer(space).evaluate(jobs.cells[5:9], 1.0, 0):
+        journal.add(answer, "all-1")
+    journal._database.close()
+    assert build_part(space, tmp_path, children=1).name == "made-up-002.h5"
+    assert len(read_table(tmp_path / "made-up-002.h5").seeds) == 5
+
+
+def test_parts_of_another_recipe_are_refused(space: CellSpace, tmp_path: Path) -> None:
+    build_part(space, tmp_path, children=2)
+    head = replace(made_up_head(space), recipe={"trainer": "made-up", "epochs": 2.0})
+    with pytest.raises(TableError, match="differ in their recipe: epochs"):
+        build_plan(PLAN, head, tmp_path, MadeUpTrainer(space), provenance=PROVENANCE)
+
+
+def test_a_folder_without_parts_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="no part made-up-NNN"):
+        read_parts("made-up", tmp_path)
+
+
+def test_provenance_names_versions_and_no_host() -> None:
+    entry = describe_machine("pnas-sim table build", plan="x")
+    assert entry["versions"]["numpy"] == np.__version__ and entry["plan"] == "x"
+    assert os.uname().nodename not in entry["machine"] or len(os.uname().nodename) < 4

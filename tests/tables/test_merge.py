@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pnas_sim.errors import TableError
+from pnas_sim.space import CellSpace
+from pnas_tables.merge import merge_tables
+from pnas_tables.record import StoredSurrogate, Table, checksum, data_checksum
+
+
+def take_runs(table: Table, runs: list[int]) -> Table:
+    """The part of a table that these runs make."""
+    cells, places = np.unique(table.run_cells[runs], return_inverse=True)
+    columns = ("seeds", "status", "valid_accuracy", "test_accuracy", "seconds", "curves")
+    return replace(
+        table,
+        cells=table.cells[cells],
+        parameters=table.parameters[cells],
+        multiply_adds=table.multiply_adds[cells],
+        origins=tuple(table.origins[cell] for cell in cells),
+        run_cells=places,
+        errors=tuple(table.errors[run] for run in runs),
+        **{name: getattr(table, name)[runs] for name in columns},
+    )
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    owners=st.lists(st.sets(st.integers(0, 3), min_size=1), min_size=120, max_size=120),
+    order=st.permutations(range(4)),
+)
+def test_parts_in_any_order_with_any_overlap_make_the_whole(
+    owners: list[set[int]], order: list[int], table: Table
+) -> None:
+    parts = [take_runs(table, [run for run, who in enumerate(owners) if part in who]) for part in order]
+    assert checksum(merge_tables(parts, table.name)) == checksum(table)
+
+
+def test_merging_is_associative_and_idempotent(table: Table) -> None:
+    one, two, three = (take_runs(table, list(range(start, 120, 2))) for start in (0, 1, 0))
+    left = merge_tables([merge_tables([one, two], "m"), three], "m")
+    right = merge_tables([one, merge_tables([two, three], "m")], "m")
+    assert checksum(left) == checksum(right) == checksum(merge_tables([left, left], "m"))
+
+
+def test_origins_and_provenance_are_joined(table: Table) -> None:
+    other = replace(table, origins=("search",) * 60, provenance=({"command": "another"},))
+    merged = merge_tables([table, other, replace(table, origins=("raw+search",) * 60)], "m")
+    assert set(merged.origins) == {"raw+search+uniform"}
+    assert merged.provenance == ({"command": "another"}, {"command": "made up"})
+
+
+def test_unknown_counts_are_filled_in_and_known_ones_must_agree(table: Table) -> None:
+    unknown = replace(table, parameters=np.full_like(table.parameters, -1))
+    np.testing.assert_array_equal(merge_tables([unknown, table], "m").parameters, table.parameters)
+    with pytest.raises(TableError, match="disagree about parameters of "):
+        merge_tables([table, replace(table, parameters=table.parameters + 1)], "m")
+
+
+def test_runs_must_agree(table: Table) -> None:
+    changed = table.valid_accuracy.copy()
+    changed[7] += 1e-9
+    text = table.space.format(table.cells[table.run_cells[7]])
+    with pytest.raises(TableError) as caught:
+        merge_tables([table, replace(table, valid_accuracy=changed)], "m")
+    assert f"disagree about {text} with seed {table.seeds[7]}: valid_accuracy" in str(caught.value)
+
+
+def test_of_seconds_the_smallest_stand(table: Table) -> None:
+    merged = merge_tables([replace(table, seconds=table.seconds + 1), table], "m")
+    np.testing.assert_array_equal(merged.seconds, table.seconds)
+
+
+def test_a_failure_gives_way_to_an_answer(table: Table) -> None:
+    failed = replace(
+        table,
+        status=np.full_like(table.status, 2),
+        valid_accuracy=np.full_like(table.valid_accuracy, np.nan),
+        errors=("out of memory",) * 120,
+    )
+    for order in ([failed, table], [table, failed]):
+        assert checksum(merge_tables(order, table.name)) == checksum(table)
+    assert merge_tables([failed, failed], "m").errors[0] == "out of memory"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"recipe": {"trainer": "made-up", "epochs": 2.0}}, "recipe: epochs"),
+        ({"licence": "x"}, "licence"),
+        ({"chance": 0.2}, "chance"),
+        ({"train_images": 3}, "training images"),
+        ({"epochs": np.array([0.1, 0.5, 1.0])}, "checkpoints"),
+        ({"space": CellSpace(operations=tuple("abcdefgh"), max_blocks=3)}, "operations"),
+        ({"space": CellSpace(max_blocks=4)}, "number of blocks"),
+    ],
+)
+def test_tables_that_differ_are_refused(change: dict[str, object], complaint: str, table: Table) -> None:
+    with pytest.raises(TableError, match=f"differ in .*{complaint}"):
+        merge_tables([table, replace(table, **change)], "m")  # type: ignore[arg-type]
+
+
+def test_nothing_to_merge_is_an_error() -> None:
+    with pytest.raises(TableError, match="no table to merge"):
+        merge_tables([], "m")
+
+
+def test_surrogates_are_left_behind(table: Table) -> None:
+    stored = StoredSurrogate("text", {"fitted_on": data_checksum(table)})
+    assert not merge_tables([replace(table, surrogates={"s": stored})], "m").surrogates
