@@ -1,0 +1,340 @@
+"""The precomputed backend: answers from a table, a surrogate's guess or a trained cell's own figures.
+
+The two are never mixed. `surrogate` always predicts, also for cells that were trained, so that a lucky
+training seed cannot become the truth. `measured` looks trained cells up, and needs a table that holds all of
+its space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnas_sim.errors import BackendError, SettingError, TableError
+from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Rows, Source, Status
+from pnas_sim.space import CellSpace
+from pnas_tables.catalogue import DEFAULT_TABLE, find_table
+from pnas_tables.figures import cells_by_blocks, mean_by_cell
+from pnas_tables.format import read_table
+from pnas_tables.record import Table, checksum
+from pnas_tables.surrogate import Surrogate
+
+Floats: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.int64]
+TableBackend: TypeAlias = "SurrogateBackend | MeasuredBackend"
+
+MODES = ("surrogate", "measured")
+OPTIONS = ("table", "table_mode", "surrogate", "noise", "extrapolate")
+
+
+def create(request: BackendRequest) -> TableBackend:
+    """The backend that a request asks for.
+
+    Options: `table` (a file or the name of a table that ships), `table_mode` (`surrogate` or `measured`), and
+    for the former `surrogate` (its name), `noise` (`on` or `off`) and `extrapolate` (answer cells larger than
+    any in the table, marked as such).
+
+    Raises:
+        SettingError: an unknown option, or a value out of its range.
+        TableError: no such table or surrogate, or a damaged one, or `measured` on a table that is not closed.
+        BackendError: larger cells are asked for than the table answers.
+    """
+    options = dict(request.options)
+    unknown = sorted(set(options) - set(OPTIONS))
+    if unknown:
+        raise SettingError(f"option {unknown[0]!r} is not one of backend table; it has: {', '.join(OPTIONS)}")
+    mode = options.pop("table_mode", "surrogate")
+    if mode not in MODES:
+        raise SettingError(f"table_mode is {mode!r}; it must be one of: {', '.join(MODES)}")
+    name = str(options.pop("table", DEFAULT_TABLE))
+    table = read_table(find_table(name))
+    if mode == "measured":
+        if options:
+            raise SettingError(
+                f"option {min(options)!r} has no meaning with table_mode measured; leave it out"
+            )
+        return MeasuredBackend(table, request.blocks, name)
+    return SurrogateBackend(
+        table,
+        request.blocks,
+        name,
+        surrogate=str(options.get("surrogate", "lightgbm")),
+        noise=_switch("noise", options.get("noise", True)),
+        extrapolate=_switch("extrapolate", options.get("extrapolate", False)),
+    )
+
+
+def _switch(name: str, value: Any) -> bool:
+    switches = {True: True, False: False, "on": True, "off": False}
+    if isinstance(value, bool | str) and value in switches:
+        return switches[value]
+    raise SettingError(f"{name} is {value!r}; it must be on or off")
+
+
+def _find_checkpoint(epochs: float, checkpoints: Floats) -> int:
+    """The place of `epochs` among the checkpoints."""
+    near = np.flatnonzero(np.isclose(checkpoints, epochs, rtol=1e-9, atol=0))
+    if len(near) == 0:
+        known = ", ".join(f"{at:g}" for at in checkpoints)
+        raise BackendError(f"{epochs:g} epochs asked for; the table has the checkpoints {known}; choose one")
+    return int(near[0])
+
+
+def _demand_seed(seed: int) -> None:
+    if seed < 0:
+        raise SettingError(f"evaluation seed is {seed}; it must be at least 0")
+
+
+def _spec(table: Table, blocks: int, settings: dict[str, Any]) -> EvaluatorSpec:
+    return EvaluatorSpec(
+        name="table",
+        space=CellSpace(operations=table.space.operations, max_blocks=blocks),
+        epochs=float(table.epochs[-1]),
+        fidelities=tuple(table.epochs.tolist()),
+        deterministic=True,
+        train_images=table.train_images,
+        chance=table.chance,
+        checksum=checksum(table),
+        settings=settings,
+    )
+
+
+class SurrogateBackend:
+    """Answers every cell by the table's surrogate; an `Evaluator` and a `BulkEvaluator`."""
+
+    def __init__(
+        self,
+        table: Table,
+        blocks: int,
+        name: str,
+        *,
+        surrogate: str = "lightgbm",
+        noise: bool = True,
+        extrapolate: bool = False,
+    ) -> None:
+        """Readies the table's surrogate.
+
+        Args:
+            table: with a fitted surrogate.
+            blocks: the largest cells that will be asked for.
+            name: as the user wrote the table's name, for the record.
+            surrogate: its name.
+            noise: whether seed noise is added.
+            extrapolate: whether cells larger than the table's largest are answered.
+
+        Raises:
+            TableError: there is no surrogate of this name.
+            BackendError: cells of `blocks` blocks are larger than the table's, and not to be extrapolated.
+        """
+        self._surrogate = Surrogate.from_table(table, surrogate)
+        self._noise = noise
+        self._extrapolate = extrapolate
+        self._demand_size(blocks)
+        settings = {
+            "table": name,
+            "table_mode": "surrogate",
+            "surrogate": surrogate,
+            "noise": "on" if noise else "off",
+            "extrapolate": extrapolate,
+        }
+        self._spec = _spec(table, blocks, settings)
+
+    def _demand_size(self, blocks: int) -> None:
+        largest = self._surrogate.largest
+        if blocks > largest and not self._extrapolate:
+            raise BackendError(
+                f"cells of {blocks} blocks asked for; the table answers up to {largest}; ask for no more, "
+                "or give --extrapolate"
+            )
+
+    @property
+    def spec(self) -> EvaluatorSpec:
+        """What this backend declares about itself."""
+        return self._spec
+
+    def evaluate_bulk(self, cells: Rows, epochs: float, seed: int) -> Answers:
+        """Answers for canonical rows (`uint8[n, width]`) in their order.
+
+        Raises:
+            BackendError: the table has no such checkpoint, or a cell is too large.
+        """
+        checkpoint = _find_checkpoint(epochs, self._surrogate.epochs)
+        blocks = self._check(cells, seed)
+        answer = self._surrogate.predict(cells, checkpoint)
+        valid, test = answer.valid_accuracy, answer.test_accuracy
+        if self._noise:
+            on_valid, on_test = self._surrogate.draw_noise(self._surrogate.keys(cells), checkpoint, seed)
+            valid, test = np.clip(valid + on_valid, 0, 1), np.clip(test + on_test, 0, 1)
+        at = float(self._surrogate.epochs[checkpoint])
+        return Answers(
+            source=Source.PREDICTED,
+            epochs=at,
+            seed=seed,
+            status=np.zeros(len(cells), np.uint8),
+            valid_accuracy=valid,
+            expected_valid_accuracy=answer.valid_accuracy,
+            test_accuracy=test,
+            examples=np.full(len(cells), at * self._spec.train_images),
+            seconds=answer.seconds * (at / self._spec.epochs),
+            parameters=answer.parameters,
+            multiply_adds=answer.multiply_adds,
+            extrapolated=blocks > self._surrogate.largest,
+        )
+
+    def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
+        """Yields the answers of `evaluate_bulk` one by one, with their curves up to `epochs`."""
+        answers = self.evaluate_bulk(cells, epochs, seed)
+        if len(answers):
+            curves = self._draw_curves(cells, epochs, seed)
+            checkpoints = self._spec.fidelities[: curves.shape[1]]
+            yield from _unpack(answers, self._spec.space.format_many(cells), checkpoints, curves)
+
+    def _check(self, cells: Rows, seed: int) -> Integers:
+        """Block counts of the cells, once they may be answered."""
+        _demand_seed(seed)
+        blocks = self._spec.space.block_counts(cells)
+        self._demand_size(int(blocks.max(initial=0)))
+        return np.asarray(blocks, np.int64)
+
+    def _draw_curves(self, cells: Rows, epochs: float, seed: int) -> Floats:
+        """`float64[n, c]` up to the checkpoint asked for, each with the noise it would have if asked for."""
+        count = _find_checkpoint(epochs, self._surrogate.epochs) + 1
+        curves = self._surrogate.predict_curves(cells)[:, :count]
+        if self._noise:
+            keys = self._surrogate.keys(cells)
+            noise = [self._surrogate.draw_noise(keys, place, seed)[0] for place in range(count)]
+            curves = np.clip(curves + np.stack(noise, axis=1), 0, 1)
+        return curves
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class MeasuredBackend:
+    """Looks cells up among the trained ones of a closed table; an `Evaluator` and a `BulkEvaluator`."""
+
+    def __init__(self, table: Table, blocks: int, name: str) -> None:
+        """Readies the index.
+
+        Raises:
+            TableError: the table does not hold all of its space.
+            BackendError: cells of `blocks` blocks are larger than its space has.
+        """
+        if not table.closed:
+            counts = ", ".join(f"{count} of {size} blocks" for size, count in cells_by_blocks(table).items())
+            raise TableError(
+                f"table {table.name} is not closed: it has {counts}, not every cell; --table-mode measured "
+                "needs every cell, so use surrogate"
+            )
+        if blocks > table.space.max_blocks:
+            raise BackendError(
+                f"cells of {blocks} blocks asked for; the table's space has up to {table.space.max_blocks}"
+            )
+        self._table = table
+        self._place = {row.tobytes(): place for place, row in enumerate(table.cells)}
+        order = np.lexsort((table.seeds, table.run_cells))
+        self._runs = order
+        self._first = np.searchsorted(table.run_cells[order], np.arange(len(table)))
+        self._count = np.bincount(table.run_cells, minlength=len(table))
+        curves = table.curves.copy()
+        curves[:, -1] = table.valid_accuracy
+        self._curves = curves
+        self._spec = _spec(table, blocks, {"table": name, "table_mode": "measured"})
+
+    @property
+    def spec(self) -> EvaluatorSpec:
+        """What this backend declares about itself."""
+        return self._spec
+
+    def evaluate_bulk(self, cells: Rows, epochs: float, seed: int) -> Answers:
+        """Answers for canonical rows (`uint8[n, width]`) in their order.
+
+        Seed s takes run s modulo the cell's number of runs, in the order of their training seeds.
+        `Answers.seed` is the seed asked for; `evaluate` says which one each cell was trained with.
+
+        Raises:
+            BackendError: the table has no such checkpoint.
+            CellError: a cell is not of the table's space.
+        """
+        table, checkpoint = self._table, _find_checkpoint(epochs, self._table.epochs)
+        places, runs = self._find(cells, seed)
+        at = float(table.epochs[checkpoint])
+        share = at / self._spec.epochs
+        last = checkpoint == len(table.epochs) - 1
+        return Answers(
+            source=Source.MEASURED,
+            epochs=at,
+            seed=seed,
+            status=table.status[runs],
+            valid_accuracy=self._curves[runs, checkpoint],
+            expected_valid_accuracy=mean_by_cell(table, self._curves)[places, checkpoint],
+            test_accuracy=table.test_accuracy[runs] if last else np.full(len(runs), np.nan),
+            examples=np.full(len(runs), at * table.train_images),
+            seconds=np.nan_to_num(table.seconds[runs]) * share,
+            parameters=table.parameters[places],
+            multiply_adds=table.multiply_adds[places],
+            extrapolated=np.zeros(len(runs), np.bool_),
+        )
+
+    def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
+        """Yields the answers of `evaluate_bulk` one by one, with curve, training seed and error text."""
+        answers = self.evaluate_bulk(cells, epochs, seed)
+        if not len(answers):
+            return
+        _, runs = self._find(cells, seed)
+        count = _find_checkpoint(epochs, self._table.epochs) + 1
+        texts = self._spec.space.format_many(cells)
+        yield from _unpack(
+            answers,
+            texts,
+            self._spec.fidelities[:count],
+            self._curves[runs, :count],
+            seeds=self._table.seeds[runs],
+            errors=[self._table.errors[run] for run in runs],
+        )
+
+    def _find(self, cells: Rows, seed: int) -> tuple[Integers, Integers]:
+        """The table's cell and run for each row."""
+        _demand_seed(seed)
+        rows = self._table.space.fit_width(cells)
+        places = np.array([self._place.get(row.tobytes(), -1) for row in rows], np.int64)
+        if (places < 0).any():
+            text = self._table.space.format(rows[int(np.argmin(places))])
+            raise BackendError(f"cell {text} is not in the table; ask for canonical cells of its space")
+        return places, self._runs[self._first[places] + seed % self._count[places]]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _unpack(
+    answers: Answers,
+    texts: list[str],
+    checkpoints: tuple[float, ...],
+    curves: Floats,
+    seeds: Integers | None = None,
+    errors: list[str] | None = None,
+) -> Iterator[Evaluation]:
+    """Arrays as one `Evaluation` after another."""
+    for i, text in enumerate(texts):
+        curve = tuple((e, float(a)) for e, a in zip(checkpoints, curves[i], strict=True) if not np.isnan(a))
+        yield Evaluation(
+            cell=text,
+            status=Status(int(answers.status[i])),
+            source=answers.source,
+            valid_accuracy=float(answers.valid_accuracy[i]),
+            expected_valid_accuracy=float(answers.expected_valid_accuracy[i]),
+            test_accuracy=float(answers.test_accuracy[i]),
+            epochs=answers.epochs,
+            examples=float(answers.examples[i]),
+            seconds=float(answers.seconds[i]),
+            parameters=int(answers.parameters[i]),
+            multiply_adds=int(answers.multiply_adds[i]),
+            curve=curve,
+            seed=answers.seed if seeds is None else int(seeds[i]),
+            extrapolated=bool(answers.extrapolated[i]),
+            error="" if errors is None else errors[i],
+        )

@@ -1,0 +1,32 @@
+"""Parameters and multiply-adds of cells: counted, where a table's recipe says what network they become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnas_sim.space import CellSpace
+from pnas_tables.features import cell_features
+
+Rows: TypeAlias = NDArray[np.uint8]
+Floats: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.int64]
+CostRule: TypeAlias = Callable[[Sequence[str], Rows], tuple[Integers, Integers]]
+
+
+def find_cost_rule(recipe: Mapping[str, Any]) -> CostRule | None:
+    """What counts the costs of cells trained by this recipe; None if it is of another trainer."""
+    return None
+
+
+def describe_cells(space: CellSpace, rule: CostRule | None, cells: Rows) -> tuple[Floats, Integers, Integers]:
+    """Features `float64[n, f]` of cells, with logs of their costs where there is a rule; and the costs."""
+    features = cell_features(space, cells)
+    if rule is None:
+        unknown = np.full(len(cells), -1, np.int64)
+        return features, unknown, unknown
+    parameters, multiply_adds = rule(space.operations, cells)
+    return np.column_stack([features, np.log(parameters), np.log(multiply_adds)]), parameters, multiply_adds
