@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 
 import numpy as np
@@ -10,6 +11,8 @@ from pnas_sim.errors import CellError, TableError
 from pnas_sim.evaluate import Status
 from pnas_tables.figures import cells_by_blocks
 from pnas_tables.record import NAME_PATTERN, Table, data_checksum, json_text
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def validate_table(table: Table) -> None:
@@ -60,6 +63,8 @@ def _validate_shapes(table: Table) -> None:
     _demand(table.curves.shape == (m, c), f"runs/curve: shape {table.curves.shape} is not ({m}, {c})")
     _demand(len(table.origins) == n, f"cells/origin: {len(table.origins)} entries for {n} cells")
     _demand(len(table.errors) == m, f"runs/error: {len(table.errors)} entries for {m} runs")
+    for name, texts in (("cells/origin", table.origins), ("runs/error", table.errors)):
+        _demand(not any(_CONTROL.search(text) for text in texts), f"{name}: a text has a control character")
 
 
 def _validate_cells(table: Table) -> None:

@@ -86,7 +86,8 @@ class Surrogate:
         try:
             _demand(about["kind"] == KIND, f"is of kind {about['kind']!r}; this version reads {KIND!r}")
             _demand(about["features"] == FEATURE_VERSION, "was fitted on other features; fit it again")
-            self.noise = {str(what): float(size) for what, size in about["noise"].items()}
+            kinds = [*(f"valid {place}" for place in range(len(epochs))), "test", "correlation"]
+            self.noise = {kind: float(about["noise"][kind]) for kind in kinds}
             self.largest = int(about["largest_blocks"])
             self._scales = [NormalScores.from_json(knots) for knots in about["scales"]]
             self._test_gap = about["test_gap"]

@@ -1,0 +1,173 @@
+"""Whether a table can be believed: its file, its costs, and, by training some of it again, its accuracies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnas_sim.errors import SettingError, TableError
+from pnas_sim.evaluate import Evaluation, Evaluator, Status
+from pnas_tables.costs import find_cost_rule
+from pnas_tables.figures import cells_by_blocks, core_hours, seed_deviation, seeds_per_cell
+from pnas_tables.format import read_table
+from pnas_tables.record import Table, checksum
+
+Integers: TypeAlias = NDArray[np.int64]
+
+WITHIN = 4.0  # seed deviations by which an honest run may differ on another machine
+
+
+class Verdict(StrEnum):
+    """How a run that was trained again compares with the stored one."""
+
+    IDENTICAL = "identical"
+    WITHIN_NOISE = "within seed noise"
+    DIFFERS = "differs"
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """One run, as stored and as trained again.
+
+    Attributes:
+        cell: canonical text.
+        seed: of the training.
+        stored: validation accuracy in the table.
+        found: validation accuracy now; NaN if it failed.
+        verdict: how they compare.
+    """
+
+    cell: str
+    seed: int
+    stored: float
+    found: float
+    verdict: Verdict
+
+
+def check_table(path: Path) -> Table:
+    """Reads a table with all its rules and its checksum, and counts its networks again.
+
+    Raises:
+        TableError: one line on the first thing that is wrong.
+    """
+    table = read_table(path)
+    rule = find_cost_rule(table.recipe)
+    if rule is not None and len(table):
+        parameters, multiply_adds = rule(table.space.operations, table.cells)
+        _demand_counts(path, table, "parameters", parameters)
+        _demand_counts(path, table, "multiply_adds", multiply_adds)
+    return table
+
+
+def _demand_counts(path: Path, table: Table, name: str, counted: Integers) -> None:
+    stored: Integers = getattr(table, name)
+    wrong = (stored != -1) & (stored != counted)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        text = table.space.format(table.cells[row])
+        raise TableError(f"table {path}: {name} of {text} is {stored[row]}; counted are {counted[row]}")
+
+
+def retrain(
+    table: Table,
+    count: int,
+    seed: int,
+    make_evaluator: Callable[[Table], Evaluator],
+    progress: Callable[[Retrained], None] | None = None,
+) -> list[Retrained]:
+    """Trains random runs again from the stored recipe and seed, and compares.
+
+    On the machine and versions the table was made with the accuracies are equal to the last bit. Elsewhere
+    sums are rounded in another order, which acts as another seed does: up to 4 deviations between seeds are
+    granted.
+
+    Args:
+        table: the table.
+        count: runs to train; all that did not fail, if there are fewer.
+        seed: of the choice of runs.
+        make_evaluator: makes a trainer of the table's recipe; closed at the end.
+        progress: called after each run.
+
+    Raises:
+        SettingError: count is below 1.
+        TableError: the table has no run that did not fail, or cannot be trained again.
+    """
+    if count < 1:
+        raise SettingError(f"{count} runs asked for; at least 1 must be trained again")
+    trained = np.flatnonzero(table.status != Status.FAILED)
+    if len(trained) == 0:
+        raise TableError(f"table {table.name} has no run that could be trained again")
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.choice(trained, min(count, len(trained)), replace=False))
+    deviation = float(seed_deviation(table, table.valid_accuracy)[0])
+    evaluator = make_evaluator(table)
+    results = []
+    try:
+        for training_seed in np.unique(table.seeds[chosen]).tolist():
+            runs = chosen[table.seeds[chosen] == training_seed]
+            stored = dict(zip(_texts(table, runs), runs.tolist(), strict=True))
+            cells = table.cells[table.run_cells[runs]]
+            for answer in evaluator.evaluate(cells, float(table.epochs[-1]), training_seed):
+                results.append(_compare(table, stored[answer.cell], answer, deviation))
+                if progress is not None:
+                    progress(results[-1])
+    finally:
+        evaluator.close()
+    return results
+
+
+def _texts(table: Table, runs: Integers) -> list[str]:
+    return list(table.space.format_many(table.cells[table.run_cells[runs]]))
+
+
+def _compare(table: Table, run: int, answer: Evaluation, deviation: float) -> Retrained:
+    stored, found = float(table.valid_accuracy[run]), float(answer.valid_accuracy)
+    test, found_test = float(table.test_accuracy[run]), float(answer.test_accuracy)
+    same_test = np.isnan(test) or np.isnan(found_test) or test == found_test
+    if found == stored and same_test and answer.status == table.status[run]:
+        verdict = Verdict.IDENTICAL
+    elif (
+        abs(found - stored) <= WITHIN * deviation
+    ):  # never so where no cell has two seeds: it is not a number
+        verdict = Verdict.WITHIN_NOISE
+    else:
+        verdict = Verdict.DIFFERS
+    return Retrained(answer.cell, answer.seed, stored, found, verdict)
+
+
+def worst_verdict(results: Sequence[Retrained]) -> Verdict:
+    """The verdict on a table of which these runs were trained again."""
+    return max((result.verdict for result in results), key=list(Verdict).index)
+
+
+def describe_table(table: Table) -> dict[str, Any]:
+    """What `pnas-sim table info` tells, as JSON values."""
+    first = next(iter(table.surrogates.values()), None)
+    deviation, freedom = seed_deviation(table, table.valid_accuracy)
+    return {
+        "name": table.name,
+        "space": {"operations": list(table.space.operations), "max_blocks": table.space.max_blocks},
+        "recipe": dict(table.recipe),
+        "cells": len(table),
+        "cells_by_blocks": {str(size): count for size, count in cells_by_blocks(table).items()},
+        "origins": {word: table.origins.count(word) for word in sorted(set(table.origins))},
+        "runs": len(table.seeds),
+        "seeds_per_cell": {str(runs): count for runs, count in seeds_per_cell(table).items()},
+        "failed": int((table.status == Status.FAILED).sum()),
+        "diverged": int((table.status == Status.DIVERGED).sum()),
+        "seed_deviation": None if freedom == 0 else float(deviation),
+        "checkpoints": table.epochs.tolist(),
+        "core_hours": core_hours(table),
+        "closed": table.closed,
+        "licence": table.licence,
+        "checksum": checksum(table),
+        "provenance": [dict(entry) for entry in table.provenance],
+        "surrogate": None if first is None else dict(first.metadata["quality"]),
+        "surrogates": sorted(table.surrogates),
+    }

@@ -1,0 +1,175 @@
+"""Makes a table of a CSV file: one line for each trained child."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from math import isfinite, nan
+from pathlib import Path
+from typing import Any
+
+from pnas_sim.errors import CellError, TableError
+from pnas_sim.evaluate import Status
+from pnas_sim.space import CellSpace
+from pnas_tables.journal import TableHead, assemble_table
+from pnas_tables.record import Table
+
+REQUIRED = ("cell", "seed", "valid_accuracy")
+OPTIONAL = ("test_accuracy", "seconds", "parameters", "multiply_adds", "status", "origin", "error")
+
+
+def import_csv(
+    path: Path,
+    name: str,
+    space: CellSpace,
+    *,
+    epochs: float = 1.0,
+    chance: float = 0.1,
+    licence: str = "unknown",
+) -> Table:
+    """Reads a whole CSV file, or nothing of it.
+
+    The first line names the columns: `cell` (text, canonical or not), `seed` and `valid_accuracy`, and of
+    `test_accuracy`, `seconds`, `parameters`, `multiply_adds`, `status` (ok, diverged, failed), `origin`,
+    `error` those there are. Empty fields are unknown.
+
+    Args:
+        path: of the file, UTF-8.
+        name: of the table.
+        space: of its cells.
+        epochs: the full training length of every child.
+        chance: the accuracy of guessing.
+        licence: of the contents.
+
+    Raises:
+        TableError: one line that names the file, the line and the column at fault.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise TableError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    children = _read_children(path, text, space)
+    head = TableHead(
+        name=name,
+        space=space,
+        recipe={"trainer": "imported", "epochs": epochs},
+        licence=licence,
+        train_images=0,
+        chance=chance,
+        epochs=(epochs,),
+    )
+    provenance = {"command": "pnas-sim table import", "file_sha256": hashlib.sha256(content).hexdigest()}
+    return assemble_table(head, (provenance,), children)
+
+
+def _read_children(path: Path, text: str, space: CellSpace) -> list[tuple[Any, ...]]:
+    """One row of a journal for each line of the file."""
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    seen: dict[tuple[str, int], int] = {}
+    costs: dict[str, tuple[int, int]] = {}
+    children = []
+    try:
+        _check_columns(path, reader.fieldnames or ())
+        for record in reader:
+            child = _read_child(f"{path}, line {reader.line_num}", record, space)
+            before = seen.setdefault((child[0], child[1]), reader.line_num)
+            if before != reader.line_num:
+                run = f"{child[0]} with seed {child[1]}"
+                raise TableError(f"{path}, line {reader.line_num}: {run} stands in line {before} too")
+            if costs.setdefault(child[0], child[7:9]) != child[7:9]:
+                what = f"parameters or multiply_adds of {child[0]}"
+                raise TableError(f"{path}, line {reader.line_num}: {what} differ from before")
+            children.append(child)
+    except csv.Error as error:
+        raise TableError(f"{path}, line {reader.line_num}: not CSV: {error}") from None
+    if not children:
+        raise TableError(f"{path} has no line but the first; there is nothing to import")
+    return children
+
+
+def _check_columns(path: Path, names: Sequence[str]) -> None:
+    missing = [name for name in REQUIRED if name not in names]
+    unknown = [name for name in names if name not in REQUIRED + OPTIONAL]
+    if missing:
+        raise TableError(
+            f"{path}, line 1: column {missing[0]!r} is missing; required are: {', '.join(REQUIRED)}"
+        )
+    if unknown:
+        known = ", ".join(REQUIRED + OPTIONAL)
+        raise TableError(f"{path}, line 1: column {unknown[0]!r} is unknown; known are: {known}")
+    if len(set(names)) < len(names):
+        raise TableError(f"{path}, line 1: a column is there twice")
+
+
+def _read_child(where: str, record: Mapping[str | None, Any], space: CellSpace) -> tuple[Any, ...]:
+    if None in record:
+        raise TableError(f"{where}: it has more fields than the first line")
+    if None in record.values():
+        raise TableError(f"{where}: it has fewer fields than the first line")
+    status = _status(where, record)
+    valid = _number(where, record, "valid_accuracy", 0, 1)
+    if (valid != valid) != (status == Status.FAILED):
+        wanted = "empty" if status == Status.FAILED else "a number"
+        raise TableError(
+            f"{where}, column valid_accuracy: it must be {wanted} where status is {status.name.lower()}"
+        )
+    test = _number(where, record, "test_accuracy", 0, 1)
+    seconds = _number(where, record, "seconds", 0)
+    return (
+        _cell(where, record, space),
+        _integer(where, record, "seed"),
+        "".join((record.get("origin") or "imported").split()),
+        int(status),
+        *(None if value != value else value for value in (valid, test, seconds)),
+        _integer(where, record, "parameters") if record.get("parameters") else -1,
+        _integer(where, record, "multiply_adds") if record.get("multiply_adds") else -1,
+        "[]",
+        " ".join((record.get("error") or "").split()),
+    )
+
+
+def _cell(where: str, record: Mapping[str | None, Any], space: CellSpace) -> str:
+    try:
+        return str(space.canonical_text(record["cell"]))
+    except CellError as error:
+        raise TableError(f"{where}, column cell: {error}") from None
+
+
+def _status(where: str, record: Mapping[str | None, Any]) -> Status:
+    word = (record.get("status") or "ok").strip().lower()
+    known = {status.name.lower(): status for status in Status}
+    if word not in known:
+        raise TableError(f"{where}, column status: {word!r} is not one of {', '.join(known)}")
+    return known[word]
+
+
+def _number(
+    where: str, record: Mapping[str | None, Any], column: str, least: float, most: float | None = None
+) -> float:
+    text = (record.get(column) or "").strip()
+    if not text:
+        return nan
+    limits = f"at least {least}" if most is None else f"in [{least}, {most}]"
+    try:
+        value = float(text)
+    except ValueError:
+        raise TableError(f"{where}, column {column}: {text!r} is not a number") from None
+    if not isfinite(value) or value < least or (most is not None and value > most):
+        raise TableError(f"{where}, column {column}: {text} must be {limits}")
+    return value
+
+
+def _integer(where: str, record: Mapping[str | None, Any], column: str) -> int:
+    text = (record.get(column) or "").strip()
+    try:
+        value = int(text)
+    except ValueError:
+        raise TableError(f"{where}, column {column}: {text!r} is not a whole number") from None
+    if not 0 <= value < 2**63:
+        raise TableError(f"{where}, column {column}: {text} must be at least 0 and below 2**63")
+    return value

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pnas_sim.errors import SettingError, TableError
+from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
+from pnas_tables.check import Retrained, Verdict, check_table, describe_table, retrain, worst_verdict
+from pnas_tables.record import Table, checksum
+from pnas_tables.testing import NOISE, MadeUpTrainer
+
+
+@dataclass
+class Elsewhere:
+    """A trainer on a machine that rounds otherwise: each accuracy is off by so much."""
+
+    inner: MadeUpTrainer
+    off: float
+    closed: list[bool] = field(default_factory=list)
+
+    @property
+    def spec(self) -> EvaluatorSpec:
+        return self.inner.spec
+
+    def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
+        for answer in self.inner.evaluate(cells, epochs, seed):
+            yield replace(answer, valid_accuracy=answer.valid_accuracy + self.off)
+
+    def close(self) -> None:
+        self.closed.append(True)
+
+
+def verdicts(table: Table, off: float, count: int = 10) -> set[Verdict]:
+    trainer = Elsewhere(MadeUpTrainer(table.space), off)
+    results = retrain(table, count, 0, lambda _: trainer)
+    assert trainer.closed == [True] and len(results) == count
+    return {result.verdict for result in results}
+
+
+def test_a_sound_table_is_read(table_path: Path, table: Table) -> None:
+    assert checksum(check_table(table_path)) == checksum(table)
+
+
+def test_the_same_machine_finds_the_same(table: Table) -> None:
+    assert verdicts(table, 0.0) == {Verdict.IDENTICAL}
+
+
+def test_another_machine_differs_as_another_seed_does(table: Table) -> None:
+    assert verdicts(table, NOISE) == {Verdict.WITHIN_NOISE}
+
+
+def test_made_up_rows_are_found(table: Table) -> None:
+    assert verdicts(table, 10 * NOISE) == {Verdict.DIFFERS}
+    forged = replace(table, valid_accuracy=np.clip(table.valid_accuracy + 0.1, 0, 1))
+    assert verdicts(forged, 0.0) == {Verdict.DIFFERS}
+
+
+def test_without_second_seeds_only_the_same_will_do(table: Table) -> None:
+    first = np.flatnonzero(table.seeds == 0)
+    columns = ("run_cells", "seeds", "status", "valid_accuracy", "test_accuracy", "seconds", "curves")
+    single = replace(
+        table, **{name: getattr(table, name)[first] for name in columns}, errors=("",) * len(first)
+    )
+    assert verdicts(single, NOISE / 10) == {Verdict.DIFFERS}
+    assert verdicts(single, 0.0) == {Verdict.IDENTICAL}
+
+
+def test_runs_are_chosen_by_seed_and_all_at_most(table: Table) -> None:
+    def chosen(count: int, seed: int) -> list[tuple[str, int]]:
+        results = retrain(table, count, seed, lambda _: MadeUpTrainer(table.space))
+        return [(result.cell, result.seed) for result in results]
+
+    assert chosen(8, 1) == chosen(8, 1) != chosen(8, 2)
+    assert len(set(chosen(1000, 0))) == 120
+    with pytest.raises(SettingError, match="0 runs asked for"):
+        chosen(0, 0)
+
+
+def test_progress_is_told_run_by_run(table: Table) -> None:
+    told: list[Retrained] = []
+    assert retrain(table, 5, 0, lambda _: MadeUpTrainer(table.space), told.append) == told
+
+
+def test_failed_runs_cannot_be_trained_again(table: Table) -> None:
+    failed = replace(
+        table,
+        status=np.full_like(table.status, Status.FAILED),
+        valid_accuracy=np.full_like(table.valid_accuracy, np.nan),
+    )
+    with pytest.raises(TableError, match="no run that could be trained again"):
+        retrain(failed, 1, 0, lambda _: MadeUpTrainer(table.space))
+
+
+def test_the_worst_run_speaks_for_the_table() -> None:
+    runs = [Retrained("x", 0, 0.5, 0.5, verdict) for verdict in (Verdict.WITHIN_NOISE, Verdict.IDENTICAL)]
+    assert worst_verdict(runs) is Verdict.WITHIN_NOISE
+    assert worst_verdict([*runs, Retrained("x", 0, 0.5, 0.1, Verdict.DIFFERS)]) is Verdict.DIFFERS
+
+
+def test_a_description_is_json(table: Table) -> None:
+    about = json.loads(json.dumps(describe_table(table), allow_nan=False))
+    assert about["cells_by_blocks"] == {"1": 20, "2": 20, "3": 20}
+    assert about["seeds_per_cell"] == {"2": 60} and about["origins"] == {"uniform": 60}
+    assert about["core_hours"] == pytest.approx(2 * (20 * 2 + 20 * 4 + 20 * 6) / 3600)
+    assert about["seed_deviation"] == pytest.approx(NOISE, rel=0.3)
+    assert about["checksum"] == checksum(table) and about["surrogate"] is None
