@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pnas_sim.errors import SettingError
 from pnas_sim.space import CellSpace
 from pnas_tables.features import cell_features
 
@@ -19,7 +20,21 @@ CostRule: TypeAlias = Callable[[Sequence[str], Rows], tuple[Integers, Integers]]
 
 def find_cost_rule(recipe: Mapping[str, Any]) -> CostRule | None:
     """What counts the costs of cells trained by this recipe; None if it is of another trainer."""
-    return None
+    from pnas_backends.training.costs import cell_costs
+    from pnas_backends.training.recipe import make_recipe
+
+    try:
+        shape = make_recipe(recipe).shape
+    except SettingError:
+        return None
+
+    def count(operations: Sequence[str], cells: Rows) -> tuple[Integers, Integers]:
+        if len(cells) == 0:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        space = CellSpace(operations=tuple(operations), max_blocks=cells.shape[1] // 4)
+        return cell_costs(cells, space, shape)
+
+    return count
 
 
 def describe_cells(space: CellSpace, rule: CostRule | None, cells: Rows) -> tuple[Floats, Integers, Integers]:

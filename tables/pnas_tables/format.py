@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -23,6 +24,9 @@ __all__ = ["SCHEMA", "StoredSurrogate", "Table", "read_table", "write_table"]
 
 FORMAT = "pnas-table"
 SCHEMA = 1
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+USER_BLOCK = 512  # bytes before HDF5's own; HDF5 leaves them to the application
+MARK = b"pnas-table sha256 "
 LARGEST_DATASET = 1 << 30  # bytes; a few million cells. More is damage, or an attack on memory
 
 _CELL_ARRAYS: dict[str, type[np.generic]] = {
@@ -70,7 +74,9 @@ def read_table(path: str | os.PathLike[str], space: CellSpace | None = None) -> 
     if not path.is_file():
         raise TableError(f"table {path}: there is no such file")
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        content = path.read_bytes()
+        _check_bytes(content)
+        with h5py.File(io.BytesIO(content), "r") as file:
             table, stated = _read_contents(file)
         validate_table(table)
         _check(checksum(table) == stated, "its contents do not match its checksum; it was edited or damaged")
@@ -79,6 +85,22 @@ def read_table(path: str | os.PathLike[str], space: CellSpace | None = None) -> 
         raise TableError(f"table {path}: {error}") from None
     except _DAMAGE:
         raise TableError(f"table {path}: it is not an HDF5 file, or a damaged one; get it again") from None
+
+
+def _check_bytes(content: bytes) -> None:
+    """Finds damage before HDF5 meets it: its library can crash on a file whose inner pointers are wrong."""
+    if content.startswith(HDF5_SIGNATURE):
+        return  # another writer's file, without the block that ours begin with
+    mark, _, rest = content[:USER_BLOCK].partition(b"\n")
+    _check(
+        content[USER_BLOCK:].startswith(HDF5_SIGNATURE) and mark.startswith(MARK), "it is not an HDF5 file"
+    )
+    sound = mark == _mark(content[USER_BLOCK:]) and not any(rest)
+    _check(sound, "its bytes do not match their checksum; the file was damaged or edited: get it again")
+
+
+def _mark(body: bytes) -> bytes:
+    return MARK + hashlib.sha256(body).hexdigest().encode()
 
 
 def map_table(table: Table, space: CellSpace) -> Table:
@@ -163,6 +185,8 @@ def _attribute(file: h5py.File, name: str, kind: Callable[[Any], _T]) -> _T:
     """The file attribute `name`, which must be of exactly this kind."""
     _check(name in file.attrs, f"the attribute {name!r} is missing")
     value = file.attrs[name]
+    if isinstance(value, bytes | np.bytes_):  # how h5py gives strings of fixed length
+        value = value.decode("utf-8")
     kinds = {int: np.integer, float: np.floating, bool: np.bool_, str: str}
     _check(isinstance(value, kinds[kind]), f"the attribute {name!r} is not of type {kind.__name__}")  # type: ignore
     return kind(value)
@@ -237,9 +261,10 @@ def write_table(path: str | os.PathLike[str], table: Table) -> None:
         raise TableError(f"table {path}: not written: {error}") from None
     # built in memory first: a disk that fills up then meets one plain write instead of HDF5's open file
     image = io.BytesIO()
-    with h5py.File(image, "w") as file:
+    with h5py.File(image, "w", userblock_size=USER_BLOCK) as file:
         _write_contents(file, table)
-    write_file(path, image.getvalue())
+    body = image.getvalue()[USER_BLOCK:]
+    write_file(path, (_mark(body) + b"\n").ljust(USER_BLOCK, b"\0") + body)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -268,15 +293,15 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def _write_contents(file: h5py.File, table: Table) -> None:
-    file.attrs["format"] = FORMAT
+    texts = {"format": FORMAT, "name": table.name, "licence": table.licence, "checksum": checksum(table)}
+    for name, text in texts.items():
+        body = text.encode("utf-8")
+        file.attrs[name] = np.array(body, _text_type(len(body)))
     file.attrs["schema"] = np.int64(SCHEMA)
-    file.attrs["name"] = table.name
-    file.attrs["licence"] = table.licence
     file.attrs["closed"] = np.bool_(table.closed)
     file.attrs["train_images"] = np.int64(table.train_images)
     file.attrs["chance"] = np.float64(table.chance)
     file.attrs["max_blocks"] = np.int64(table.space.max_blocks)
-    file.attrs["checksum"] = checksum(table)
     _write_strings(file, "operations", table.space.operations)
     _write_json(file, "recipe", table.recipe)
     _write_json(file, "provenance", list(table.provenance))
@@ -312,11 +337,16 @@ def _write_array(file: h5py.File, name: str, values: NDArray[Any]) -> None:
 def _write_strings(file: h5py.File, name: str, texts: tuple[str, ...]) -> None:
     encoded = [text.encode("utf-8") for text in texts]
     longest = max((len(text) for text in encoded), default=0)
-    dtype = h5py.string_dtype("utf-8", max(longest, 1))
-    values = np.array(encoded, dtype)
+    values = np.array(encoded, _text_type(longest))
     packed = {"compression": "gzip"} if values.nbytes > 4096 else {}
     file.create_dataset(name, data=values, **packed)
 
 
 def _write_json(file: h5py.File, name: str, value: Any) -> None:
-    file.create_dataset(name, data=json_text(value), dtype=h5py.string_dtype("utf-8"))
+    body = json_text(value).encode("utf-8")
+    file.create_dataset(name, data=np.array(body, _text_type(len(body))))
+
+
+def _text_type(length: int) -> np.dtype[Any]:
+    """Strings of fixed length: those of variable length lie in HDF5's heaps, which damage turns into crashes."""
+    return np.dtype(h5py.string_dtype("utf-8", max(length, 1)))
