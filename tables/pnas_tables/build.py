@@ -5,26 +5,27 @@
 
 from __future__ import annotations
 
-import platform
-import re
+import argparse
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from pnas_sim.errors import SettingError, TableError
+from pnas_sim.errors import PnasError, RequestError, SettingError
 from pnas_sim.evaluate import Evaluation, Evaluator, Status
+from pnas_tables.catalogue import DEFAULT_TABLE, data_folder
 from pnas_tables.format import read_table, write_table
-from pnas_tables.journal import Journal, TableHead, assemble_table
+from pnas_tables.journal import Journal, TableHead
 from pnas_tables.merge import merge_tables
-from pnas_tables.plans import Jobs, Plan, list_jobs
+from pnas_tables.plans import Jobs
 from pnas_tables.record import Table
 
-__all__ = ["BuildProgress", "build_plan", "build_table", "describe_machine", "merge_tables", "read_parts"]
+__all__ = ["JOURNAL_SUFFIX", "BuildProgress", "build_table", "list_missing", "main", "merge_tables"]
 
 JOURNAL_SUFFIX = ".journal.sqlite"
 
@@ -90,7 +91,7 @@ def build_table(
     with Journal(_journal_path(out), head, provenance) as journal:
         # also says at once, and not after hours, when what is there does not fit
         table = merge_tables([*earlier, journal.read()], head.name)
-        missing = _missing(jobs, table)
+        missing = list_missing(jobs, table)
         clock = _Clock(time.monotonic(), len(jobs) - len(missing), len(jobs))
         try:
             for trained, evaluation in enumerate(_train(missing, journal, evaluator), 1):
@@ -131,7 +132,7 @@ class _Clock:
         return BuildProgress(self.before + trained, self.total, trained, self.seconds(), evaluation)
 
 
-def _missing(jobs: Jobs, *tables: Table) -> Jobs:
+def list_missing(jobs: Jobs, *tables: Table) -> Jobs:
     """Jobs that no table holds. A failed child is asked for again: the machine failed, not the cell."""
     done = {
         (table.cells[cell].tobytes(), int(seed))
@@ -159,123 +160,54 @@ def _train(jobs: Jobs, journal: Journal, evaluator: Evaluator) -> Iterator[Evalu
         start = stop
 
 
-# ----------------------------------------------------------------------------------------------------- parts
-
-
-def build_plan(
-    plan: Plan,
-    head: TableHead,
-    parts: Path,
-    evaluator: Evaluator,
-    *,
-    shipped: Path | None = None,
-    provenance: Mapping[str, Any],
-    hours: float | None = None,
-    children: int | None = None,
-    save_every: int = 20,
-    progress: Callable[[BuildProgress], None] | None = None,
-) -> Path:
-    """Goes on with a plan where the parts in a folder stop; the new children make a new part.
-
-    A part that was being written when its build was killed (its journal lies beside it) is gone on with.
-
-    Args:
-        plan: what to train, in order.
-        head: as for `build_table`.
-        parts: the folder of `NAME-001.h5`, `NAME-002.h5`, ...; made if it is not there.
-        evaluator: as for `build_table`.
-        shipped: the merged table, if there is one; its children are not trained again either.
-        provenance: as for `build_table`.
-        hours: as for `build_table`.
-        children: as for `build_table`.
-        save_every: as for `build_table`.
-        progress: as for `build_table`.
-
-    Returns:
-        The part that was written; it does not exist if there was nothing left to train.
-
-    Raises:
-        SettingError: a limit is not positive.
-        TableError: a part is damaged, or of another recipe or space.
-        WorkError: the disk is full.
-    """
-    parts.mkdir(parents=True, exist_ok=True)
-    out, others = _choose_part(plan.name, parts)
-    known = [read_table(path) for path in others]
-    if shipped is not None and shipped.exists():
-        known.append(read_table(shipped))
-    merge_tables([assemble_table(head, (), ()), *known], plan.name)  # refuses parts that do not fit
-    jobs = _missing(list_jobs(plan, head.space), *known)
-    build_table(
-        jobs,
-        head,
-        out,
-        evaluator,
-        provenance=provenance,
-        hours=hours,
-        children=children,
-        save_every=save_every,
-        progress=progress,
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m pnas_tables.build`: goes on with a plan until it is done, at its limit, or interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m pnas_tables.build", description=__doc__)
+    parser.add_argument("--plan", default=DEFAULT_TABLE)
+    parser.add_argument("--data", type=Path, help="folder of the data set")
+    parser.add_argument(
+        "--parts", type=Path, default=data_folder() / "parts", help="folder of the table's parts"
     )
-    return out
+    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--hours", type=float, help="stop after these")
+    parser.add_argument("--children", type=int, help="stop after these")
+    options = parser.parse_args(arguments)
+    from pnas_tables.trainer import train_plan
 
-
-def _choose_part(name: str, folder: Path) -> tuple[Path, list[Path]]:
-    """The part to write, and the other parts there are."""
-    numbers = _part_numbers(name, folder, "")
-    unfinished = _part_numbers(name, folder, JOURNAL_SUFFIX)
-    number = min(unfinished) if unfinished else max(numbers, default=0) + 1
-    return _part_path(name, folder, number), [_part_path(name, folder, n) for n in numbers if n != number]
-
-
-def _part_path(name: str, folder: Path, number: int) -> Path:
-    return folder / f"{name}-{number:03d}.h5"
-
-
-def _part_numbers(name: str, folder: Path, suffix: str) -> list[int]:
-    pattern = re.compile(re.escape(name) + r"-(\d{3,})\.h5" + re.escape(suffix))
-    found = (pattern.fullmatch(path.name) for path in folder.iterdir())
-    return sorted(int(match.group(1)) for match in found if match)
-
-
-def read_parts(name: str, folder: Path) -> list[Table]:
-    """All parts of a table, in the order of their numbers.
-
-    Raises:
-        TableError: there is none, or one is damaged.
-    """
-    numbers = _part_numbers(name, folder, "") if folder.is_dir() else []
-    if not numbers:
-        raise TableError(f"there is no part {name}-NNN.h5 in {folder}; build one first")
-    return [read_table(_part_path(name, folder, number)) for number in numbers]
-
-
-# ------------------------------------------------------------------------------------------------ provenance
-
-
-def describe_machine(command: str, **more: Any) -> dict[str, Any]:
-    """The provenance of a sitting: versions and machine in words, without the names of hosts or folders."""
-    packages = ("pnas-sim", "numpy", "torch")
-    return {
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
-        "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
-        "command": command,
-        **more,
-    }
-
-
-def _version(package: str) -> str:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops as Ctrl-C does: the part is written
     try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"
+        part = train_plan(
+            options.plan,
+            options.data,
+            options.parts,
+            workers=options.workers,
+            device=options.device,
+            hours=options.hours,
+            children=options.children,
+            progress=_print_progress,
+        )
+    except KeyboardInterrupt:
+        print(
+            f"interrupted; what was trained is in {options.parts}; the same command goes on", file=sys.stderr
+        )
+        return 130
+    except PnasError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, RequestError) else 1
+    print(f"written: {part}" if part.exists() else "nothing is left to train")
+    return 0
 
 
-def _processor() -> str:
-    """The processor's model where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or "unknown processor"
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else "unknown processor"
+def _print_progress(step: BuildProgress) -> None:
+    child = step.evaluation
+    print(
+        f"{step.done}/{step.total} {child.cell} seed {child.seed}: {child.status.name.lower()} "
+        f"{child.valid_accuracy:.4f} in {child.seconds:.1f} s",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

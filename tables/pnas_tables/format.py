@@ -323,8 +323,8 @@ def _write_contents(file: h5py.File, table: Table) -> None:
         _write_array(file, f"runs/{name}", values)
     _write_strings(file, "runs/error", table.errors)
     for name, stored in sorted(table.surrogates.items()):
-        text = np.frombuffer(stored.model.encode("utf-8"), np.uint8)
-        _write_array(file, f"surrogates/{name}/model", text)
+        model = np.frombuffer(stored.model.encode("utf-8"), np.uint8)
+        _write_array(file, f"surrogates/{name}/model", model)
         _write_json(file, f"surrogates/{name}/metadata", stored.metadata)
 
 
@@ -348,5 +348,6 @@ def _write_json(file: h5py.File, name: str, value: Any) -> None:
 
 
 def _text_type(length: int) -> np.dtype[Any]:
-    """Strings of fixed length: those of variable length lie in HDF5's heaps, which damage turns into crashes."""
-    return np.dtype(h5py.string_dtype("utf-8", max(length, 1)))
+    """Strings of fixed length: those of variable length lie in HDF5's heaps, where damage is a crash."""
+    dtype: np.dtype[Any] = h5py.string_dtype("utf-8", max(length, 1))
+    return dtype

@@ -19,11 +19,13 @@ import pytest
 from pnas_sim.errors import SettingError, TableError, WorkError
 from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
 from pnas_sim.space import CellSpace
-from pnas_tables.build import BuildProgress, build_plan, build_table, describe_machine, read_parts
+from pnas_tables.build import BuildProgress, build_table
 from pnas_tables.format import read_table
 from pnas_tables.journal import Journal
 from pnas_tables.merge import merge_tables
+from pnas_tables.parts import build_plan, read_parts
 from pnas_tables.plans import Jobs, Plan, Step, list_jobs
+from pnas_tables.provenance import describe_machine
 from pnas_tables.record import Table, checksum
 from pnas_tables.testing import CHECKPOINTS, MadeUpTrainer, made_up_head
 
@@ -185,6 +187,7 @@ import sys, time
 from pathlib import Path
 from pnas_sim.space import CellSpace
 from pnas_tables.build import build_table
+from pnas_tables.parts import build_plan, read_parts
 from pnas_tables.plans import Plan, Step, list_jobs
 from pnas_tables.testing import MadeUpTrainer, made_up_head
 

@@ -121,7 +121,7 @@ def test_surrogate_counts_for_the_whole_but_not_for_the_data(table: Table) -> No
 
 
 def damaged(source: Path, folder: Path, change: Callable[[h5py.File], None]) -> Path:
-    """A copy of the file with one change made through HDF5: its bytes are in order, the checksum is as it was."""
+    """A copy of the file with one change made through HDF5, its user block renewed, its checksum not."""
     path = folder / "damaged.h5"
     shutil.copyfile(source, path)
     with h5py.File(path, "r+") as file:
@@ -295,7 +295,7 @@ def test_any_flipped_byte_is_found(
     content = bytearray(table_path.read_bytes())
     content[int(place * len(content))] ^= change
     path.write_bytes(content)
-    with pytest.raises(TableError, match="do not match their checksum|not an HDF5 file"):
+    with pytest.raises(TableError, match=r"do not match their checksum|not an HDF5 file"):
         read_table(path)
 
 
