@@ -1,0 +1,216 @@
+"""The `gpu` backend: trains every child it is asked for.
+
+Importing this module imports no torch: only `create` and the workers do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pnas_backends.training.costs import cell_costs
+from pnas_backends.training.operations import describe_operation
+from pnas_backends.training.recipe import DIGITS, RECIPES, Recipe
+from pnas_backends.training.workers import Failure, Task, WorkerPool, WorkerSetup
+from pnas_sim.errors import BackendError, DataError, SettingError
+from pnas_sim.evaluate import BackendRequest, Evaluation, EvaluatorSpec, Rows, Status
+from pnas_sim.space import CellSpace
+
+OWN_OPTIONS = ("device", "dataset", "data", "workers", "time_limit")
+RECIPE_OPTIONS = tuple(name for name in Recipe.model_fields if name not in ("dataset", "channels", "classes"))
+
+
+class TrainingBackend:
+    """An `Evaluator` that trains children in worker processes.
+
+    Args:
+        recipe: how a child is trained; the epochs of a call take the place of the recipe's.
+        space: of the cells.
+        data: folder or file of the images; None where the data set needs none.
+        devices: worker i trains on device i modulo their number.
+        workers: processes; by default one a device.
+        time_limit: wall seconds a child may take; None: any.
+
+    Raises:
+        SettingError: no devices, workers below 1, or a time limit that is not positive.
+        CellError: the space has an operation that cannot be trained.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        space: CellSpace,
+        *,
+        data: Path | None = None,
+        devices: Sequence[str] = ("cpu",),
+        workers: int | None = None,
+        time_limit: float | None = None,
+    ) -> None:
+        count = _check_limits(devices, workers, time_limit)
+        for name in space.operations:
+            describe_operation(name, 4, 4, 1)
+        self._recipe = recipe
+        self._space = space
+        self._pool = WorkerPool(
+            [WorkerSetup(space, data, devices[i % len(devices)], time_limit) for i in range(count)]
+        )
+        own = {"device": ",".join(devices), "workers": count, "time_limit": time_limit}
+        self._spec = EvaluatorSpec(
+            name="gpu",
+            space=space,
+            epochs=recipe.epochs,
+            deterministic=all(device == "cpu" for device in devices),
+            train_images=recipe.train_images,
+            chance=recipe.chance,
+            settings={**own, "data": str(data) if data else None, "recipe": recipe.model_dump(mode="json")},
+        )
+
+    @property
+    def spec(self) -> EvaluatorSpec:
+        """What this backend declares about itself."""
+        return self._spec
+
+    def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
+        """Trains the networks of `cells` (`uint8[n, width]`, canonical); yields each as soon as it is done.
+
+        A child that is killed, runs out of memory or time, or raises is answered with `Status.FAILED` and the reason.
+        Giving up the iteration kills the children in flight.
+
+        Raises:
+            SettingError: epochs are not a positive number.
+            DataError: the images cannot be loaded.
+        """
+        recipe = self._recipe.change(epochs=epochs)
+        tasks = [Task(place, row, recipe, seed) for place, row in enumerate(cells)]
+        for place, outcome in self._pool.run(tasks):
+            if isinstance(outcome, Failure):
+                yield self._describe_failure(tasks[place], outcome)
+            else:
+                yield outcome
+
+    def close(self) -> None:
+        """Ends the worker processes."""
+        self._pool.close()
+
+    def _describe_failure(self, task: Task, failure: Failure) -> Evaluation:
+        recipe = task.recipe
+        parameters, multiply_adds = cell_costs(task.row[None], self._space, recipe.shape)
+        return Evaluation(
+            cell=self._space.format(task.row),
+            status=Status.FAILED,
+            epochs=recipe.epochs,
+            examples=recipe.epochs * recipe.train_images,
+            seconds=failure.seconds,
+            parameters=int(parameters[0]),
+            multiply_adds=int(multiply_adds[0]),
+            seed=task.seed,
+            error=failure.reason,
+        )
+
+
+def _check_limits(devices: Sequence[str], workers: int | None, time_limit: float | None) -> int:
+    """The number of workers."""
+    if not devices:
+        raise SettingError("no device to train on; name at least one, --device cpu for instance")
+    count = len(devices) if workers is None else workers
+    if count < 1:
+        raise SettingError(f"workers is {count}; it must be at least 1")
+    if time_limit is not None and not time_limit > 0:
+        raise SettingError(f"time_limit is {time_limit}; it must be above 0 seconds")
+    return count
+
+
+def create(request: BackendRequest) -> TrainingBackend:
+    """Makes the backend from a user's options; checks device and data before anything is trained.
+
+    Options: `device` (cuda, cuda:0,cuda:1, cpu, mps), `dataset`, `data`, `workers`, `time_limit`, and every field of
+    `Recipe` that the data set does not decide.
+
+    Raises:
+        SettingError: an option is unknown or out of range.
+        BackendError: the device is not there.
+        DataError: the images are missing or not what they should be.
+    """
+    options = dict(request.options)
+    unknown = sorted(set(options) - {*OWN_OPTIONS, *RECIPE_OPTIONS})
+    if unknown:
+        known = ", ".join((*OWN_OPTIONS, *RECIPE_OPTIONS))
+        raise SettingError(f"the gpu backend has no option {', '.join(unknown)}; it has {known}")
+    devices = find_devices(str(options.get("device") or "cuda"))
+    data = Path(options["data"]) if options.get("data") else None
+    workers, time_limit = options.get("workers"), options.get("time_limit")
+    _check_limits(devices, workers, time_limit)
+    settings = {name: options[name] for name in RECIPE_OPTIONS if options.get(name) is not None}
+    recipe = choose_recipe(str(options.get("dataset") or DIGITS.dataset), data, settings)
+    return TrainingBackend(
+        recipe,
+        CellSpace(max_blocks=request.blocks),
+        data=data,
+        devices=devices,
+        workers=workers,
+        time_limit=time_limit,
+    )
+
+
+def choose_recipe(dataset: str, data: Path | None, settings: Mapping[str, Any]) -> Recipe:
+    """The default recipe of a data set with some settings changed, checked against the images there are.
+
+    An `.npz` file decides image size, channels, classes and numbers of images itself: a tenth of the training split, at
+    most 5,000, is held out. It is not flipped unless asked for.
+
+    Raises:
+        SettingError: a setting is out of range.
+        DataError: the images are missing or not what they should be.
+    """
+    from pnas_backends.training.data import check_source, read_source
+
+    if dataset not in RECIPES and not dataset.endswith(".npz"):
+        raise DataError(
+            f"unknown data set {dataset!r}; known: {', '.join(RECIPES)}, or a file ending in .npz"
+        )
+    source = read_source(dataset, data)
+    if dataset in RECIPES:
+        recipe = RECIPES[dataset].change(**settings)
+    else:
+        count = len(source.train_images)
+        held_out = min(5_000, max(1, count // 10))
+        own = {
+            "dataset": dataset,
+            "image_size": min(source.train_images.shape[1:3]),
+            "channels": source.train_images.shape[3],
+            "classes": max(2, int(source.train_labels.max(initial=0)) + 1),
+            "train_images": max(1, count - int(settings.get("valid_images", held_out))),
+            "valid_images": held_out,
+            "test_images": len(source.test_images),
+            "crop": "pad",
+            "flip": False,
+        }
+        recipe = DIGITS.change(**{**own, **settings})
+    check_source(recipe, source)
+    return recipe
+
+
+def find_devices(text: str) -> tuple[str, ...]:
+    """Devices from a comma-separated list, all of them there.
+
+    Raises:
+        SettingError: one is no device this backend knows.
+        BackendError: one is not on this machine.
+    """
+    import torch
+
+    devices = tuple(name.strip() for name in text.split(","))
+    for name in devices:
+        kind, _, number = name.partition(":")
+        if kind not in ("cuda", "cpu", "mps") or (":" in name and (kind != "cuda" or not number.isdigit())):
+            raise SettingError(f"unknown device {name!r}; known: cuda, cuda:0,cuda:1, cpu, mps")
+        if kind == "cuda" and not torch.cuda.is_available():
+            raise BackendError(f"device {name} is not there: torch finds no CUDA; train with --device cpu")
+        if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
+            raise BackendError(
+                f"device {name} is not there: there are {torch.cuda.device_count()}; name a lower one"
+            )
+        if kind == "mps" and not torch.backends.mps.is_available():
+            raise BackendError("device mps is not there: torch finds no Apple GPU; train with --device cpu")
+    return devices

@@ -1,0 +1,302 @@
+"""Images to train on: which, from where, at which size.
+
+A data set has a training and a test split. `load_images` takes from them what a recipe asks for, and nothing else
+ever reads the test split. Grey images stay one channel.
+"""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass, replace
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from pnas_backends.training.recipe import Recipe
+from pnas_sim.errors import DataError
+
+DIGITS_TEST_IMAGES = 300  # the last of the 1,797; scikit-learn has no split of its own
+CIFAR10_FOLDER = "cifar-10-batches-bin"
+CIFAR10_RECORD = 1 + 3 * 32 * 32
+FASHION_MNIST_FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+NPZ_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A whole data set as it comes: `uint8[n, h, w, c]` images and `int64[n]` labels of two splits."""
+
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.int64]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """What a recipe trains and measures on, on one device.
+
+    Attributes:
+        train: `uint8[n, s, s, c]`; s is the image size, or 5/4 of it for crops from upsampled images.
+        train_labels: `int64[n]`.
+        valid: `uint8[v, size, size, c]`.
+        valid_labels: `int64[v]`.
+        test: `uint8[t, size, size, c]`.
+        test_labels: `int64[t]`.
+        mean: `float32[c]`, of the training images.
+        deviation: `float32[c]`, of the training images.
+    """
+
+    train: Tensor
+    train_labels: Tensor
+    valid: Tensor
+    valid_labels: Tensor
+    test: Tensor
+    test_labels: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+    def to(self, device: torch.device | str) -> Images:
+        """The same on a device."""
+        return replace(self, **{name: getattr(self, name).to(device) for name in self.__slots__})
+
+
+def load_images(recipe: Recipe, data: Path | None = None) -> Images:
+    """Reads the images a recipe asks for.
+
+    Args:
+        recipe: names the data set, sizes and numbers, and the seed that chooses.
+        data: folder or file that holds the data set; None where it needs none.
+
+    Raises:
+        DataError: files are missing or not what they should be, or there are fewer images than asked for.
+    """
+    source = read_source(recipe.dataset, data)
+    check_source(recipe, source)
+    valid, train, test = choose_images(recipe, len(source.train_images), len(source.test_images))
+    large = recipe.image_size * 5 // 4 if recipe.crop == "upsample" else recipe.image_size
+    train_images = resize(source.train_images[train], large)
+    scaled = train_images.to(torch.float64)
+    mean, deviation = scaled.mean((0, 1, 2)), scaled.std((0, 1, 2), correction=0)
+
+    def measured(images: NDArray[np.uint8]) -> Tensor:
+        edge = (large - recipe.image_size) // 2
+        return resize(images, large)[
+            :, edge : edge + recipe.image_size, edge : edge + recipe.image_size
+        ].clone()
+
+    return Images(
+        train=train_images,
+        train_labels=torch.from_numpy(source.train_labels[train]),
+        valid=measured(source.train_images[valid]),
+        valid_labels=torch.from_numpy(source.train_labels[valid]),
+        test=measured(source.test_images[test]),
+        test_labels=torch.from_numpy(source.test_labels[test]),
+        mean=mean.float(),
+        deviation=deviation.clamp_min(1.0).float(),
+    )
+
+
+def choose_images(
+    recipe: Recipe, in_training: int, in_test: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Places of validation and training images in the training split, and of test images in the test split.
+
+    Validation images come first in the permutation, so that they stay the same when more are trained on.
+    """
+    of_training, of_test = (
+        np.random.default_rng([recipe.subset_seed, split]).permutation(count)
+        for split, count in enumerate((in_training, in_test))
+    )
+    held_out = recipe.valid_images
+    train = of_training[held_out : held_out + recipe.train_images]
+    return of_training[:held_out], train, of_test[: recipe.test_images]
+
+
+def check_source(recipe: Recipe, source: Source) -> None:
+    """Checks that a data set has what a recipe asks for.
+
+    Raises:
+        DataError: it has not.
+    """
+    splits = (
+        (
+            "training",
+            len(source.train_images),
+            recipe.train_images + recipe.valid_images,
+            "train_images or valid_images",
+        ),
+        ("test", len(source.test_images), recipe.test_images, "test_images"),
+    )
+    for split, there, asked, remedy in splits:
+        if asked > there:
+            raise DataError(
+                f"{recipe.dataset} has {there} images in its {split} split, {asked} are asked for; lower {remedy}"
+            )
+    channels = source.train_images.shape[3]
+    if channels != recipe.channels:
+        raise DataError(
+            f"{recipe.dataset} has {channels} channels, the recipe says {recipe.channels}; correct it"
+        )
+    highest = max(int(source.train_labels.max()), int(source.test_labels.max(initial=0)))
+    if highest >= recipe.classes:
+        raise DataError(
+            f"{recipe.dataset} has label {highest}, the recipe says {recipe.classes} classes; correct it"
+        )
+
+
+def resize(images: NDArray[np.uint8], size: int) -> Tensor:
+    """Square images of another size, `uint8[n, h, w, c]` to `uint8[n, size, size, c]`.
+
+    Averaged where the old size is a multiple of the new, else bilinear, with antialiasing when shrinking.
+    """
+    pixels = torch.from_numpy(np.ascontiguousarray(images))
+    height, width = images.shape[1:3]
+    if height == width == size or not len(images):
+        return pixels if len(images) else pixels.new_empty((0, size, size, images.shape[3]))
+    return torch.cat([_resize_chunk(chunk, size) for chunk in pixels.split(5_000)])
+
+
+def _resize_chunk(pixels: Tensor, size: int) -> Tensor:
+    planes = pixels.permute(0, 3, 1, 2).float()
+    height, width = planes.shape[2:]
+    if height == width and height % size == 0:
+        planes = functional.avg_pool2d(planes, height // size)
+    else:
+        planes = functional.interpolate(planes, (size, size), mode="bilinear", antialias=True)
+    return planes.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+# --------------------------------------------------------------------------------------------------- formats
+
+
+def read_source(dataset: str, data: Path | None) -> Source:
+    """Reads a data set, named or an `.npz` file.
+
+    Raises:
+        DataError: the name is unknown, files are missing, or they are not what they should be.
+    """
+    if dataset.endswith(".npz"):
+        return _read_npz(data or Path(dataset))
+    if dataset == "digits":
+        return _read_digits()
+    readers = {"cifar10": _read_cifar10, "fashion-mnist": _read_fashion_mnist}
+    if dataset not in readers:
+        raise DataError(
+            f"unknown data set {dataset!r}; known: digits, {', '.join(readers)}, or a file ending in .npz"
+        )
+    if data is None:
+        raise DataError(f"data set {dataset} needs its folder; give it with --data")
+    return readers[dataset](data)
+
+
+def _read_digits() -> Source:
+    from sklearn.datasets import load_digits  # late: a second of import that other data sets do not need
+
+    images, labels = load_digits(return_X_y=True)
+    pixels = np.rint(images * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8, 1)
+    known = len(pixels) - DIGITS_TEST_IMAGES
+    labels = labels.astype(np.int64)
+    return Source(pixels[:known], labels[:known], pixels[known:], labels[known:])
+
+
+def _read_cifar10(data: Path) -> Source:
+    """The official binary layout: records of a label and 3 x 32 x 32 bytes, planes first."""
+    folder = data / CIFAR10_FOLDER if (data / CIFAR10_FOLDER).is_dir() else data
+    batches = [_read_cifar10_batch(folder / f"data_batch_{i}.bin") for i in range(1, 6)]
+    test_images, test_labels = _read_cifar10_batch(folder / "test_batch.bin")
+    train_images = np.concatenate([images for images, _ in batches])
+    return Source(train_images, np.concatenate([labels for _, labels in batches]), test_images, test_labels)
+
+
+def _read_cifar10_batch(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise DataError(
+            f"{path.parent} holds no {path.name}; --data takes the folder of CIFAR-10's binary version ({CIFAR10_FOLDER})"
+        ) from None
+    if not content or len(content) % CIFAR10_RECORD:
+        raise DataError(
+            f"{path} has {len(content)} bytes, no multiple of {CIFAR10_RECORD}: it is damaged, get it again"
+        )
+    records = np.frombuffer(content, np.uint8).reshape(-1, CIFAR10_RECORD)
+    return records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), records[:, 0].astype(np.int64)
+
+
+def _read_fashion_mnist(data: Path) -> Source:
+    train_images, train_labels, test_images, test_labels = (
+        _read_idx(data, name) for name in FASHION_MNIST_FILES
+    )
+    for images, labels in ((train_images, train_labels), (test_images, test_labels)):
+        if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
+            raise DataError(
+                f"{data}: images {images.shape} and labels {labels.shape} do not match; get them again"
+            )
+    return Source(
+        train_images[..., None],
+        train_labels.astype(np.int64),
+        test_images[..., None],
+        test_labels.astype(np.int64),
+    )
+
+
+def _read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
+    """A gzipped IDX file of bytes: 0, 0, 8, dimensions, each length as a big-endian 32-bit number, then the bytes."""
+    path = folder / f"{name}-ubyte.gz"
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except FileNotFoundError:
+        raise DataError(
+            f"{folder} holds no {path.name}; --data takes the folder of its four gzipped IDX files"
+        ) from None
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path} cannot be read ({error}); get it again") from None
+    dimensions = content[3] if len(content) >= 4 and content[:3] == b"\0\0\x08" else 0
+    lengths = np.frombuffer(content[4 : 4 + 4 * dimensions], ">u4").tolist()
+    pixels = np.frombuffer(content[4 + 4 * dimensions :], np.uint8)
+    if not dimensions or len(lengths) != dimensions or pixels.size != np.prod(lengths):
+        raise DataError(f"{path} is no IDX file of bytes, or it is cut off; get it again")
+    return pixels.reshape(lengths)
+
+
+def _read_npz(path: Path) -> Source:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [name for name in NPZ_ARRAYS if name not in file]
+            if missing:
+                raise DataError(f"{path} lacks {', '.join(missing)}; it must hold {', '.join(NPZ_ARRAYS)}")
+            arrays = {name: file[name] for name in NPZ_ARRAYS}
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}; give the path of an .npz file") from None
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path} cannot be read as .npz ({error}); write it with numpy.savez") from None
+    train = _check_split(path, "train", arrays["train_images"], arrays["train_labels"])
+    test = _check_split(path, "test", arrays["test_images"], arrays["test_labels"])
+    return Source(*train, *test)
+
+
+def _check_split(
+    path: Path, split: str, images: NDArray[np.generic], labels: NDArray[np.generic]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        raise DataError(
+            f"{path}: {split}_images is {images.dtype}{list(images.shape)}; it must be uint8[n, h, w(, c)]"
+        )
+    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != images.shape[:1]:
+        raise DataError(
+            f"{path}: {split}_labels is {labels.dtype}{list(labels.shape)}; it must be {len(images)} whole numbers"
+        )
+    if labels.size and int(labels.min()) < 0:
+        raise DataError(f"{path}: {split}_labels has {int(labels.min())}; labels count from 0")
+    pixels: NDArray[np.uint8] = (
+        images.astype(np.uint8) if images.ndim == 4 else images[..., None].astype(np.uint8)
+    )
+    return pixels, labels.astype(np.int64)
