@@ -1,0 +1,86 @@
+"""The text of a cell: `sep5(-2)+max3(-2) | sep7(-1)+max3(-1) | id(1)+sep3(2)`.
+
+Blocks are separated by `|`, the halves of a block by `+`; a half is an operation and its input: -2 and -1 for the outputs
+of the cell before the previous one and of the previous one, k for block k (from 1). White space means nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from pnas_sim.errors import CellError
+from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, Rows, count_blocks
+
+_HALF = re.compile(r"\s*([^\s()+|]+)\s*\(\s*([^\s()+|]+)\s*\)\s*", re.ASCII)
+_INPUT = re.compile(r"-?[0-9]{1,9}", re.ASCII)
+
+
+def parse_cell(text: str, operations: Sequence[str], width: int) -> Rows:
+    """The row of a text as it is written, `uint8[width]`.
+
+    Raises:
+        CellError: names the piece that is wrong and what may stand there.
+    """
+    pieces = text.split("|")
+    most = width // TOKENS_PER_BLOCK
+    if len(pieces) > most:
+        raise CellError(f"a cell of {len(pieces)} blocks in {shorten(text)}; this space holds at most {most}")
+    row = np.full(width, PAD, np.uint8)
+    for index, piece in enumerate(pieces):
+        start = TOKENS_PER_BLOCK * index
+        row[start : start + TOKENS_PER_BLOCK] = _parse_block(piece, index + 1, operations, text)
+    return row
+
+
+def format_cell(row: Rows, operations: Sequence[str]) -> str:
+    """The text of one valid row (`uint8[width]`), as the row is written."""
+    blocks = int(count_blocks(row[None])[0])
+    tokens = row[: TOKENS_PER_BLOCK * blocks].reshape(blocks, TOKENS_PER_BLOCK).tolist()
+    return " | ".join(
+        f"{operations[op1]}({input_number(input1)})+{operations[op2]}({input_number(input2)})"
+        for input1, input2, op1, op2 in tokens
+    )
+
+
+def input_number(token: int) -> int:
+    """How an input's token is written: -2, -1, or the number of a block from 1."""
+    return token - 2 if token < 2 else token - 1
+
+
+def input_token(number: int) -> int:
+    """The token of an input that is written so."""
+    return number + 2 if number < 0 else number + 1
+
+
+def shorten(text: str) -> str:
+    """A text in quotes, cut where it would fill the screen."""
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+def _parse_block(piece: str, block: int, operations: Sequence[str], text: str) -> list[int]:
+    halves = piece.split("+")
+    if not piece.strip():
+        raise CellError(f"block {block} is empty in {shorten(text)}; a block reads 'operation(input)+operation(input)'")
+    if len(halves) != 2:
+        raise CellError(
+            f"block {block} is {shorten(piece.strip())}; a block is two halves: 'operation(input)+operation(input)'"
+        )
+    (input1, op1), (input2, op2) = (_parse_half(half, block, operations, text) for half in halves)
+    return [input1, input2, op1, op2]
+
+
+def _parse_half(half: str, block: int, operations: Sequence[str], text: str) -> tuple[int, int]:
+    match = _HALF.fullmatch(half)
+    if match is None:
+        raise CellError(f"cannot read {shorten(half.strip())} in block {block} of {shorten(text)}; say 'operation(input)'")
+    operation, number = match.groups()
+    if operation not in operations:
+        raise CellError(f"unknown operation {shorten(operation)} in {shorten(text)}: one of {', '.join(operations)}")
+    allowed = [-2, -1, *range(1, block)]
+    if _INPUT.fullmatch(number) is None or int(number) not in allowed:
+        choices = ", ".join(str(choice) for choice in allowed)
+        raise CellError(f"input {shorten(number)[1:-1]} of block {block} in {shorten(text)}: one of {choices}")
+    return input_token(int(number)), list(operations).index(operation)
