@@ -1,1 +1,1 @@
-"""The training backend: a cell becomes a network, the network is trained on images, and its accuracy is the answer."""
+"""The training backend: from a cell to a network to its accuracy on images."""

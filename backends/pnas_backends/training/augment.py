@@ -37,8 +37,8 @@ def draw_batches(
 ) -> Batches:
     """Draws a training's batches.
 
-    Batches are cut from one fresh permutation of the images after another; a batch may lie across two, so all batches
-    are full and every image is seen once an epoch.
+    Batches are cut from one fresh permutation of the images after another; a batch may lie across two, so all
+    batches are full and every image is seen once an epoch.
     """
     steps, batch, count = recipe.steps, recipe.batch, recipe.train_images
     passes = -(-steps * batch // count)

@@ -74,8 +74,8 @@ class TrainingBackend:
     def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
         """Trains the networks of `cells` (`uint8[n, width]`, canonical); yields each as soon as it is done.
 
-        A child that is killed, runs out of memory or time, or raises is answered with `Status.FAILED` and the reason.
-        Giving up the iteration kills the children in flight.
+        A child that is killed, runs out of memory or time, or raises is answered with `Status.FAILED` and the
+        reason. Giving up the iteration kills the children in flight.
 
         Raises:
             SettingError: epochs are not a positive number.
@@ -124,8 +124,8 @@ def _check_limits(devices: Sequence[str], workers: int | None, time_limit: float
 def create(request: BackendRequest) -> TrainingBackend:
     """Makes the backend from a user's options; checks device and data before anything is trained.
 
-    Options: `device` (cuda, cuda:0,cuda:1, cpu, mps), `dataset`, `data`, `workers`, `time_limit`, and every field of
-    `Recipe` that the data set does not decide.
+    Its options are `device` (cuda, cuda:0,cuda:1, cpu, mps), `dataset`, `data`, `workers`, `time_limit`, and
+    every field of `Recipe` that the data set does not decide.
 
     Raises:
         SettingError: an option is unknown or out of range.
@@ -156,8 +156,8 @@ def create(request: BackendRequest) -> TrainingBackend:
 def choose_recipe(dataset: str, data: Path | None, settings: Mapping[str, Any]) -> Recipe:
     """The default recipe of a data set with some settings changed, checked against the images there are.
 
-    An `.npz` file decides image size, channels, classes and numbers of images itself: a tenth of the training split, at
-    most 5,000, is held out. It is not flipped unless asked for.
+    An `.npz` file decides image size, channels, classes and numbers of images itself: a tenth of the training
+    split, at most 5,000, is held out. It is not flipped unless asked for.
 
     Raises:
         SettingError: a setting is out of range.

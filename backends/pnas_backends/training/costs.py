@@ -1,7 +1,7 @@
-"""Parameters and multiply-adds of whole arrays of cells, counted from the same layers that are trained, without torch.
+"""Parameters and multiply-adds of whole arrays of cells, counted from the layers that are trained; no torch.
 
-Multiply-adds are those of convolutions and the classifier, for one image, as the paper counts (section 5.5). Additions,
-pooling and BatchNorm are not counted.
+Multiply-adds are those of convolutions and the classifier, for one image, as the paper counts (section 5.5).
+Additions, pooling and BatchNorm are not counted.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ def cell_costs(
 def _count_operations(
     blocks: NDArray[np.uint8], there: NDArray[np.bool_], operations: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """How often each operation reads each source, `int64[n, 3, operations]`; which cell inputs are read, `bool[n, 2]`."""
+    """Counts `int64[n, 3, operations]` of operations by source; which cell inputs are read, `bool[n, 2]`."""
     row = np.broadcast_to(np.arange(len(blocks))[:, None, None], (*there.shape, 2))[there]
     source = np.minimum(blocks[:, :, :2][there], SOURCES - 1)
     operation = blocks[:, :, 2:][there]
     counts = np.zeros((len(blocks), SOURCES, operations), np.int64)
     np.add.at(counts, (row, source, operation), 1)
-    return counts, counts[:, :2].any(2)
+    return counts, counts[:, :2].sum(2) > 0
 
 
 @lru_cache(maxsize=64)
@@ -74,28 +74,27 @@ def _price_operations(shape: NetworkShape, operations: tuple[str, ...]) -> NDArr
 
 @lru_cache(maxsize=256)
 def _price_frame(shape: NetworkShape, blocks: int, unread0: bool, unread1: bool) -> NDArray[np.int64]:
-    """Costs of all but the operations: stem, what adapts and joins the cells' inputs, classifier. `int64[2]`."""
+    """Costs of all but operations, `int64[2]`: stem, what adapts and joins cell inputs, classifier."""
     joined = blocks + unread0 + unread1
     stem, _, _ = plan_stem(shape)
-    total, _ = count_layers(stem, shape.image_size)
+    total = count_layers(stem, shape.image_size)[0]
     for plan in plan_cells(shape, joined):
-        total = total + _price_plumbing(
-            plan, [source for source, unread in enumerate((unread0, unread1)) if unread]
-        )
+        total += _price_plumbing(plan, [source for source, unread in enumerate((unread0, unread1)) if unread])
     head = plan_head(shape, joined)
-    total = total + np.array([(head + 1) * shape.classes, head * shape.classes])
+    total += ((head + 1) * shape.classes, head * shape.classes)
     total.setflags(write=False)
     return total
 
 
 def _price_plumbing(plan: CellPlan, unread: list[int]) -> NDArray[np.int64]:
-    joins = (count_layers(plan.join(source), plan.size)[0] for source in unread)
-    previous = count_layers(plan.previous, plan.previous_size)[0]
-    return np.sum([previous, count_layers(plan.current, plan.size)[0], *joins], axis=0)
+    total = count_layers(plan.previous, plan.previous_size)[0] + count_layers(plan.current, plan.size)[0]
+    for source in unread:
+        total += count_layers(plan.join(source), plan.size)[0]
+    return total
 
 
 def count_layers(layers: Layers, size: int) -> tuple[NDArray[np.int64], int]:
-    """Parameters and multiply-adds `int64[2]` of layers that read `size` x `size` pixels, and pixels they give."""
+    """Parameters and multiply-adds `int64[2]` of layers that read `size` x `size` pixels; pixels given."""
     total = np.zeros(2, np.int64)
     height = width = size
     for layer in layers:

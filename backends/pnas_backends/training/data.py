@@ -1,7 +1,7 @@
 """Images to train on: which, from where, at which size.
 
-A data set has a training and a test split. `load_images` takes from them what a recipe asks for, and nothing else
-ever reads the test split. Grey images stay one channel.
+A data set has a training and a test split. `load_images` takes from them what a recipe asks for, and nothing
+else ever reads the test split. Grey images stay one channel.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def check_source(recipe: Recipe, source: Source) -> None:
     for split, there, asked, remedy in splits:
         if asked > there:
             raise DataError(
-                f"{recipe.dataset} has {there} images in its {split} split, {asked} are asked for; lower {remedy}"
+                f"{recipe.dataset} has {there} {split} images, {asked} are asked for; lower {remedy}"
             )
     channels = source.train_images.shape[3]
     if channels != recipe.channels:
@@ -159,7 +159,7 @@ def resize(images: NDArray[np.uint8], size: int) -> Tensor:
     height, width = images.shape[1:3]
     if height == width == size or not len(images):
         return pixels if len(images) else pixels.new_empty((0, size, size, images.shape[3]))
-    return torch.cat([_resize_chunk(chunk, size) for chunk in pixels.split(5_000)])
+    return torch.cat([_resize_chunk(chunk, size) for chunk in torch.split(pixels, 5_000)])
 
 
 def _resize_chunk(pixels: Tensor, size: int) -> Tensor:
@@ -219,7 +219,8 @@ def _read_cifar10_batch(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64
         content = path.read_bytes()
     except OSError:
         raise DataError(
-            f"{path.parent} holds no {path.name}; --data takes the folder of CIFAR-10's binary version ({CIFAR10_FOLDER})"
+            f"{path.parent} holds no {path.name}; --data takes the folder of CIFAR-10's binary version"
+            f" ({CIFAR10_FOLDER})"
         ) from None
     if not content or len(content) % CIFAR10_RECORD:
         raise DataError(
@@ -247,7 +248,7 @@ def _read_fashion_mnist(data: Path) -> Source:
 
 
 def _read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
-    """A gzipped IDX file of bytes: 0, 0, 8, dimensions, each length as a big-endian 32-bit number, then the bytes."""
+    """A gzipped IDX file of bytes: 0, 0, 8, number of dimensions, big-endian 32-bit lengths, the bytes."""
     path = folder / f"{name}-ubyte.gz"
     try:
         content = gzip.decompress(path.read_bytes())
@@ -292,7 +293,7 @@ def _check_split(
         )
     if not np.issubdtype(labels.dtype, np.integer) or labels.shape != images.shape[:1]:
         raise DataError(
-            f"{path}: {split}_labels is {labels.dtype}{list(labels.shape)}; it must be {len(images)} whole numbers"
+            f"{path}: {split}_labels is {labels.dtype}{list(labels.shape)}; it must be {len(images)} integers"
         )
     if labels.size and int(labels.min()) < 0:
         raise DataError(f"{path}: {split}_labels has {int(labels.min())}; labels count from 0")

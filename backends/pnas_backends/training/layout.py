@@ -1,8 +1,8 @@
 """How cells are put together into a network: widths, strides and sizes of every cell, without torch.
 
-Section 3.2 of the paper, with the details that its published code settles: 3N cells, those after N and 2N with
-stride 2 and twice the filters; on ImageNet two more stride-2 cells right after the stem. See `CellPlan` for the
-plumbing between cells. `network` builds what is planned here, `costs` counts it.
+Section 3.2 of the paper, with the details that its published code settles: 3N cells, those after N and 2N
+with stride 2 and twice the filters; on ImageNet two more stride-2 cells right after the stem. See `CellPlan`
+for the plumbing between cells. `network` builds what is planned here, `costs` counts it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class NetworkShape:
         image_size: height and width of an image, in pixels.
         channels: of an image.
         classes: to tell apart.
-        stem: "cifar" (3x3 with 3F filters), "imagenet-mobile" or "imagenet-large" (3x3, stride 2, 32 or 96 filters).
+        stem: "cifar" (3x3 with 3F filters), "imagenet-mobile" or "imagenet-large" (3x3, stride 2, 32 or 96
+            filters).
     """
 
     cells_per_stage: int = 2

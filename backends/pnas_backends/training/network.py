@@ -1,9 +1,10 @@
 """One network class for any cell: stem, cells, ReLU, global average pool, classifier [section 3.2].
 
-Choices: BatchNorm has epsilon 1e-5 and running averages that keep 0.9 at each step, as in the authors' CIFAR code
-(their ImageNet code keeps 0.9997, which takes thousands of steps to settle). Weights start uniform within 1 / sqrt(fan-in),
-torch's usual start, biases at zero, BatchNorm at scale 1 and shift 0. Variance 2 / fan-in instead costs .035 of accuracy in
-a one-pass training (two cells): behind BatchNorm, larger weights only learn more slowly. Activations are channels-last.
+Choices: BatchNorm has epsilon 1e-5 and running averages that keep 0.9 at each step, as in the authors' CIFAR
+code (their ImageNet code keeps 0.9997, which takes thousands of steps to settle). Weights start uniform
+within 1 / sqrt(fan-in), torch's usual start, biases at zero, BatchNorm at scale 1 and shift 0. Variance 2 /
+fan-in instead costs .035 of accuracy in a one-pass training (two cells): behind BatchNorm, larger weights
+only learn more slowly. Activations are channels-last.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class HiddenState:
 
 
 class ShiftedHalves(nn.Module):
-    """Factorised reduction: one path reads the even pixels, the other the odd ones (beyond the edge: zeros)."""
+    """Factorised reduction: one path reads even pixels, the other odd ones (beyond the edge: zeros)."""
 
     def __init__(self, layer: FactorisedReduction) -> None:
         super().__init__()
@@ -84,7 +85,7 @@ class Branch(nn.Module):
 
 
 class CellModule(nn.Module):
-    """One cell: adapts its two inputs, adds two operations a block, concatenates all blocks and unread inputs."""
+    """One cell: adapts its inputs, adds two operations a block, concatenates blocks and unread inputs."""
 
     def __init__(self, blocks: Sequence[Block], plan: CellPlan) -> None:
         super().__init__()
@@ -182,7 +183,8 @@ def build_network(
         cell: a token row `uint8[width]`, or the cell's text.
         space: the cell's space; by default the paper's.
         shape: of the network; by default the paper's at search time. `PRESETS` holds others.
-        generator: of the initial weights, on the CPU, so that they are the same for all devices; by default of seed 0.
+        generator: of the initial weights, on the CPU, so that they are the same for all devices; by default
+            of seed 0.
         device: where the network goes. On "meta" it has shapes but no weights.
 
     Raises:
@@ -196,4 +198,5 @@ def build_network(
         return network
     network.to_empty(device="cpu")
     initialise(network, generator or torch.Generator().manual_seed(0))
-    return network.to(device=device, memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.to(device)

@@ -1,15 +1,16 @@
 """What each operation of a cell is made of, written down once, as data.
 
-An operation is a function from (input channels, filters, stride) to a tuple of layers. `network` turns layers into
-torch modules and `costs` counts them, so what is trained and what is counted cannot drift apart. No torch in here.
+An operation is a function from (input channels, filters, stride) to a tuple of layers. `network` turns layers
+into torch modules and `costs` counts them, so what is trained and what is counted cannot drift apart. No
+torch in here.
 
 Choices where the paper leaves room:
 
-- `conv1x7`: 1x7 from the input to max(1, F // 4) filters, then 7x1 to F, each after a ReLU and followed by BatchNorm;
-  the only reading that fits the published size of PNASNet-3. At stride 2 the 1x7 strides along its width and the 7x1
-  along its height, so neither skips pixels it never reads.
-- `dil3`: ReLU, one full 3x3 convolution with dilation 2 from the input to F filters, BatchNorm: the plain reading
-  of "3x3 dilated convolution" (section 3.1); no published count decides.
+- `conv1x7`: 1x7 from the input to max(1, F // 4) filters, then 7x1 to F, each after a ReLU and followed by
+  BatchNorm; the only reading that fits the published size of PNASNet-3. At stride 2 the 1x7 strides along its
+  width and the 7x1 along its height, so that between them every pixel is read.
+- `dil3`: ReLU, one full 3x3 convolution with dilation 2 from the input to F filters, BatchNorm: the plain
+  reading of "3x3 dilated convolution" (section 3.1); no published count decides.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ class Convolution:
     def padding(self) -> tuple[int, int]:
         """Zeros added on either side, along height and width.
 
-        The same on both sides. At stride 1, and at stride 2 on odd sizes, that is TensorFlow's SAME; at stride 2
-        on even sizes TensorFlow has one zero less on top and left, which moves the windows by a pixel and changes
-        neither shapes nor counts.
+        The same on both sides. At stride 1, and at stride 2 on odd sizes, that is TensorFlow's SAME; at
+        stride 2 on even sizes TensorFlow has one zero less on top and left, which moves the windows by a
+        pixel and changes neither shapes nor counts.
         """
         if not self.same:
             return (0, 0)
@@ -104,7 +105,7 @@ def reduction(inputs: int, filters: int) -> Layers:
 
 
 def separable(size: int) -> Describe:
-    """Twice ReLU, depthwise and pointwise convolution, BatchNorm; the stride is the first one's [section 3.1]."""
+    """Twice ReLU, depthwise and pointwise convolution, BatchNorm; the stride is the first's [section 3.1]."""
 
     def once(inputs: int, filters: int, stride: int) -> Layers:
         depthwise = Convolution(inputs, inputs, (size, size), (stride, stride), groups=inputs)

@@ -1,9 +1,9 @@
 """Everything that decides a child's accuracy but its cell and its seed, as one record that goes into files.
 
-Defaults are the paper's search settings (sections 4.1 and 5) where it states them: 45,000 / 5,000 images, N = 2, F = 24,
-20 epochs, learning rate 0.01, cosine to zero, 40 x 40 upsampling with 32 x 32 crops, flips. It states neither batch
-size nor optimiser; momentum 0.9 is NASNet's, batch size 32, weight decay 5e-4 and clipping at 5 are those of the authors'
-published training of the final networks.
+Defaults are the paper's search settings (sections 4.1 and 5) where it states them: 45,000 / 5,000 images, N =
+2, F = 24, 20 epochs, learning rate 0.01, cosine to zero, 40 x 40 upsampling with 32 x 32 crops, flips. It
+states neither batch size nor optimiser; momentum 0.9 is NASNet's, batch size 32, weight decay 5e-4 and
+clipping at 5 are those of the authors' published training of the final networks.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from pnas_sim.errors import SettingError
 class Recipe(BaseModel):
     """How a child is trained and measured.
 
-    The subset of the data is fixed here, by `subset_seed`: validation images are the first of a permutation of the
-    data set's training split, training images the next; test images are drawn from its test split. A training
-    seed changes none of that.
+    The subset of the data is fixed here, by `subset_seed`: validation images are the first of a permutation
+    of the data set's training split, training images the next; test images are drawn from its test split. A
+    training seed changes none of that.
 
     Attributes:
         dataset: name of the data set.
@@ -44,8 +44,8 @@ class Recipe(BaseModel):
         weight_decay: on convolutions and the classifier's weights; BatchNorm and biases have none.
         warmup: share of all steps over which the rate rises linearly from 0; then a half cosine to zero.
         clip_norm: largest norm of the gradient; None: any.
-        crop: "upsample" resizes to 5/4 and crops at random (measured: the centre), "pad" puts an eighth of zeros around and
-            crops at random, "none" does not.
+        crop: "upsample" resizes to 5/4 and crops at random (measured: the centre), "pad" puts an eighth of
+            zeros around and crops at random, "none" does not.
         flip: mirrors half of the images left to right.
         checkpoints: shares of the training after which validation is measured, besides its end.
         threads: of the CPU, for one child.
@@ -168,8 +168,8 @@ CIFAR10_16PX = Recipe(
     warmup=0.15,
     crop="pad",
 )
-"""The table that ships: seconds a child on one core. Warm-up and clipping keep the rate from breaking cells that are
-no worse than others (without them, rank correlation with this recipe's cell means is about .3)."""
+"""The table that ships: half a minute a child on one core. Warm-up and clipping keep the rate from breaking
+cells that are no worse than others: without them, cell means rank quite differently (rank correlation .3)."""
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {"digits": DIGITS, "cifar10": PAPER, "fashion-mnist": FASHION_MNIST}

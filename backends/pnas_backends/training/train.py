@@ -1,8 +1,8 @@
 """Trains one child and measures it.
 
-Three random streams, all from a hash of the training seed and the cell's canonical text, so children of one seed share
-no luck: initial weights (a torch generator on the CPU), order of images, crops and flips (NumPy generators). On a CPU
-the same cell, recipe, seed and software give the same floats.
+Three random streams, all from a hash of the training seed and the cell's canonical text, so children of one
+seed share no luck: initial weights (a torch generator on the CPU), order of images, crops and flips (NumPy
+generators). On a CPU the same cell, recipe, seed and software give the same floats.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def train_child(
 ) -> Evaluation:
     """Trains the network of a cell by a recipe.
 
-    A child whose loss is not finite, or whose final validation accuracy does not exceed chance by two standard errors of
-    guessing, has diverged: its accuracies are chance.
+    A child whose loss is not finite, or whose final validation accuracy does not exceed chance by two
+    standard errors of guessing, has diverged: its accuracies are chance.
 
     Args:
         row: `uint8[width]`, canonical.
@@ -157,10 +157,12 @@ def checkpoint_steps(recipe: Recipe) -> dict[int, float]:
 
 @torch.no_grad()
 def measure_accuracy(network: Network, images: Images, pixels: Tensor, labels: Tensor) -> float:
-    """Share of `uint8[n, size, size, c]` that is told right, in evaluation mode; back to training mode after it."""
+    """Share of `uint8[n, size, size, c]` that is told right; back in training mode after it."""
     network.eval()
     right = torch.zeros((), dtype=torch.int64, device=pixels.device)
-    for some, truth in zip(pixels.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+    for some, truth in zip(
+        torch.split(pixels, EVALUATION_BATCH), torch.split(labels, EVALUATION_BATCH), strict=True
+    ):
         right += (network(whiten(images, some).permute(0, 3, 1, 2)).argmax(1) == truth).sum()
     network.train()
     return int(right) / len(labels)
@@ -200,7 +202,7 @@ class _Stopwatch:
     def __enter__(self) -> _Stopwatch:
         self._begun = time.process_time()
         if self.device.type == "cuda":
-            self._events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
+            self._events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]  # type: ignore[no-untyped-call]
             self._events[0].record(torch.cuda.current_stream(self.device))
         return self
 

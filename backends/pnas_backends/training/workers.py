@@ -1,9 +1,9 @@
 """A handful of worker processes that train children, any of which may be killed without ending the search.
 
-Each worker is a fresh Python process with a pipe of its own. Its death shows as the end of that pipe: the child it
-held is answered as failed, and the next child gets a new worker. Workers live in a process group of their own, so an
-interrupt from the keyboard reaches only the parent, and they leave as soon as the parent's end of the pipe is closed,
-however the parent ended.
+Each worker is a fresh Python process with a pipe of its own. Its death shows as the end of that pipe: the
+child it held is answered as failed, and the next child gets a new worker. Workers live in a process group of
+their own, so an interrupt from the keyboard reaches only the parent, and they leave as soon as the parent's
+end of the pipe is closed, however the parent ended.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
@@ -67,7 +68,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a child has no accuracy: one line, and the CPU seconds that were spent on it where they are known."""
+    """Why a child has no accuracy: one line; and the CPU seconds spent on it, where they are known."""
 
     reason: str
     seconds: float = 0.0
@@ -76,7 +77,7 @@ class Failure:
 Outcome: TypeAlias = Evaluation | Failure
 
 
-# --------------------------------------------------------------------------------------------- the parent's side
+# -------------------------------------------------------------------------------- the parent's side
 
 
 class WorkerPool:
@@ -222,10 +223,8 @@ class _Worker:
             self._deadline = time.monotonic() + self._limit + GRACE
 
     def _send(self, message: WorkerSetup | Task) -> None:
-        try:
+        with suppress(OSError):  # if it is dead, `hear` will find the end of the pipe and say so
             self.connection.send(message)
-        except OSError:
-            pass  # it is dead; `hear` will find the end of the pipe and say so
 
     def _bury(self) -> Failure:
         self._process.wait()
@@ -238,7 +237,7 @@ class _Worker:
         return Failure(f"the worker process was killed by {name}{hint}")
 
 
-# --------------------------------------------------------------------------------------------- the worker's side
+# -------------------------------------------------------------------------------- the worker's side
 
 
 def serve(handle: int) -> None:
@@ -263,7 +262,7 @@ def serve(handle: int) -> None:
 
 
 def _receive(connection: Connection, tasks: queue.SimpleQueue[Task]) -> None:
-    """Takes in tasks; ends the process with the pipe, in the middle of a training too: nobody waits for it."""
+    """Takes in tasks; ends the process with the pipe, in mid-training too: nobody waits for it."""
     try:
         while True:
             tasks.put(connection.recv())
