@@ -1,4 +1,4 @@
-"""What is searched: cells as token rows, their expansion, canonical form, sampling, mutation, text and counts.
+"""What is searched: cells as token rows, their expansion, canonical form, sampling, text and counts.
 
 `CellSpace` is the way in. Section 3 of the paper.
 """

@@ -1,15 +1,16 @@
 """The canonical row of a cell: one row for all ways to write the same cell.
 
-Two rows are the same cell if swapping the halves of blocks and renaming blocks turns one into the other. The canonical
-row is the lexicographically smallest, token by token (I1, I2, O1, O2 of the first block, then of the second, ...), of
-all rows that write the cell, whatever its blocks' outputs are used for. It follows that (I1, O1) <= (I2, O2) in every
-block, that the row depends neither on padding nor on `max_blocks`, and that the first k blocks of a canonical row are
-a canonical row themselves.
+Two rows are the same cell if swapping the halves of blocks and renaming blocks turns one into the other. The
+canonical row is the lexicographically smallest, token by token (I1, I2, O1, O2 of the first block, then of
+the second, ...), of all rows that write the cell, whatever its blocks' outputs are used for. It follows that
+(I1, O1) <= (I2, O2) in every block, that the row depends neither on padding nor on `max_blocks`, and that the
+first k blocks of a canonical row are a canonical row themselves.
 
-How it is found: blocks are placed one after the other. At each step every block whose inputs are placed competes with
-its tokens under the new names; the smallest wins. Blocks that tie are all followed, each in a state of its own, and a
-state that later falls behind another of its row is dropped. Twins (tied blocks whose exchange leaves the cell as it
-is) lead to the same rows, so only the first is followed: ten equal blocks are one state, not 10!.
+How it is found: blocks are placed one after the other. At each step every block whose inputs are placed
+competes with its tokens under the new names; the smallest wins. Blocks that tie are all followed, each in a
+state of its own, and a state that later falls behind another of its row is dropped. Twins (tied blocks whose
+exchange leaves the cell as it is) lead to the same rows, so only the first is followed: ten equal blocks are
+one state, not 10!.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ Codes: TypeAlias = NDArray[np.uint32]
 Tokens: TypeAlias = NDArray[np.uint8]  # [blocks, 4, n]: column i is the i-th cell
 Mask: TypeAlias = NDArray[np.bool_]
 
-_UNPLACED = 240  # the name of an input that is not placed yet: its block's code exceeds that of every candidate
+# The name of an input that is not placed yet; the code of a block that reads one exceeds every candidate's.
+_UNPLACED = 240
 _ROWS_AT_ONCE = 1 << 15  # keeps the arrays of a step in the processor's cache
 _MOST_STATES = 1 << 19
 
@@ -84,14 +86,15 @@ def rank_last_block(tokens: Tokens, codes: Codes) -> tuple[Mask, Mask]:
         codes: `uint32[blocks, n]`, of the same blocks.
 
     Returns:
-        smaller (`bool[n]`): it is smaller than one of them, so the row is not canonical; tied (`bool[n]`): it equals one
-        of them. A row none of whose blocks is ever smaller or tied is canonical: there is no choice on its way.
+        smaller (`bool[n]`): it is smaller than one of them, so the row is not canonical; tied (`bool[n]`): it
+        equals one of them. A row none of whose blocks is ever smaller or tied is canonical: there is no
+        choice on its way.
     """
     last = len(codes) - 1
     smaller = np.zeros(codes.shape[1], np.bool_)
     tied = np.zeros(codes.shape[1], np.bool_)
     for place in range(last):
-        fits = tokens[last, 1] <= place + 1  # I2 is the larger input; before `place` stand blocks of inputs 2..place+1
+        fits = tokens[last, 1] <= place + 1  # I2, the larger input; earlier blocks are inputs 2..place + 1
         smaller |= fits & (codes[last] < codes[place])
         tied |= fits & (codes[last] == codes[place])
     return smaller, tied
@@ -113,8 +116,8 @@ def _reorder_blocks(tokens: Tokens, operations: int) -> Tokens:
 def _place_blocks(tokens: Tokens, operations: int) -> Codes:
     """Codes of the canonical rows' blocks, `uint32[blocks, n]`.
 
-    A state is a column: the written blocks, the inputs' new names so far, and which row it belongs to. States stay
-    sorted by row. All states of a row have placed equal codes, so the codes are kept once for each row.
+    A state is a column: the written blocks, the inputs' new names so far, and which row it belongs to. States
+    stay sorted by row. All states of a row have placed equal codes, so the codes are kept once for each row.
     """
     blocks, _, rows = tokens.shape
     placed = np.empty((blocks, rows), np.uint32)
@@ -176,8 +179,8 @@ def _drop_twins(tied: Mask, tokens: Tokens) -> None:
 def _are_twins(tokens: Tokens, earlier: int, later: int) -> Mask:
     """Whether exchanging two tied blocks leaves every other block as it is, `bool[n]`.
 
-    Tied blocks are equal under the names so far and read only placed blocks, so they are equal. What is left are the
-    blocks that read them: each must read both, through the same operation.
+    Tied blocks are equal under the names so far and read only placed blocks, so they are equal. What is left
+    are the blocks that read them: each must read both, through the same operation.
     """
     input1, input2 = tokens[:, 0], tokens[:, 1]
     one, other = earlier + 2, later + 2

@@ -54,7 +54,8 @@ class Cell:
     @property
     def row(self) -> Rows:
         """Its row, `uint8[width]`."""
-        return self.space.fit_width(np.array([self.tokens], np.uint8))[0]
+        row: Rows = self.space.fit_width(np.array([self.tokens], np.uint8))[0]
+        return row
 
     @property
     def text(self) -> str:
@@ -73,7 +74,7 @@ class Cell:
 
     @property
     def unused_inputs(self) -> tuple[int, ...]:
-        """Which of -2 and -1 no block reads; they join the cell's output (as the published networks have it)."""
+        """Which of -2 and -1 no block reads; these join the cell's output, as in the published networks."""
         return tuple(number for number in (-2, -1) if self.count_uses(number) == 0)
 
     def count_uses(self, number: int) -> int:

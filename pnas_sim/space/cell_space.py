@@ -1,4 +1,4 @@
-"""A space of cells: a list of operations and a largest number of blocks, and all that can be done with its cells."""
+"""A space of cells, made of a list of operations and a largest number of blocks, and its whole API."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 class CellSpace:
     """All cells of up to `max_blocks` blocks over some operations (section 3 of the paper).
 
-    Cells are token rows, see `pnas_sim.space.rows`; what a canonical row is, see `pnas_sim.space.canonical`. Rows given to
-    any method are `uint8[n, width]`. Except for `validate`, `parse` and `fit_width`, rows are taken to be valid.
+    Cells are token rows, see `pnas_sim.space.rows`; what a canonical row is, see `pnas_sim.space.canonical`.
+    Rows given to any method are `uint8[n, width]`. Except for `validate`, `parse` and `fit_width`, rows are
+    taken to be valid.
 
     Attributes:
         operations: their names; an operation's token is its position here.
@@ -89,8 +90,8 @@ class CellSpace:
             n: how many.
             rng: where the randomness comes from; the same state gives the same cells.
             blocks: of each cell; None for `max_blocks`.
-            unique: uniform over unique cells, as canonical rows; else uniform over raw rows (the paper's random
-                search), as drawn.
+            unique: uniform over unique cells, as canonical rows; else uniform over raw rows, as drawn (the
+                paper's random search).
 
         Raises:
             SettingError: `n` is negative or `blocks` is out of range.
@@ -112,7 +113,7 @@ class CellSpace:
         return canonical.find_canonical(self._rows(cells), len(self.operations))
 
     def unique(self, cells: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Exactly the distinct rows, in order of first occurrence; give it canonical rows to tell cells apart.
+        """Exactly the distinct rows, in order of first occurrence; takes canonical rows to tell cells apart.
 
         Returns:
             first (`intp[u]`, ascending) and inverse (`intp[n]`): `cells[first][inverse]` is `cells`.
@@ -144,7 +145,7 @@ class CellSpace:
         """
         given = np.asarray(cells)
         if given.ndim != 2 or given.shape[1] % TOKENS_PER_BLOCK:
-            raise CellError(f"cells of shape {given.shape}; rows have {TOKENS_PER_BLOCK} tokens for each block")
+            raise CellError(f"cells of shape {given.shape}; rows have {TOKENS_PER_BLOCK} tokens a block")
         return rows.resize_rows(rows.as_bytes(given), self.width)
 
     # Text
@@ -206,6 +207,6 @@ def _check_operations(operations: tuple[str, ...]) -> None:
         raise SettingError(f"{len(operations)} operations; a space has from 1 to {MOST_OPERATIONS}")
     for index, name in enumerate(operations):
         if not isinstance(name, str) or _IDENTIFIER.fullmatch(name) is None:
-            raise SettingError(f"operation {name!r} is no name; use lower-case letters, digits and _, a letter first")
+            raise SettingError(f"operation {name!r} is no name; use a-z, 0-9 and _, a letter first")
         if name in operations[:index]:
             raise SettingError(f"operation {name!r} is listed twice; names must be distinct")

@@ -1,8 +1,8 @@
 """How many cells there are, exactly (section 3.1 of the paper gives 5.6e14 raw and about 10^12 unique ones).
 
-Unique cells are counted by Burnside's lemma: the mean, over all permutations of the blocks, of the number of acyclic
-assignments of definitions to blocks that the permutation leaves as they are. That number depends only on the lengths
-of the permutation's cycles; blocks of one cycle cannot read each other.
+Unique cells are counted by Burnside's lemma: the mean, over all permutations of the blocks, of the number of
+acyclic assignments of definitions to blocks that the permutation leaves as they are. That number depends only
+on the lengths of the permutation's cycles; blocks of one cycle cannot read each other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def count_half_ordered(blocks: int, operations: int) -> int:
 def count_unique(blocks: int, operations: int) -> int:
     """Cells of some blocks, equal up to swaps within blocks and names of blocks."""
     fixed = sum(
-        _count_permutations(cycles) * _count_fixed(cycles, operations) for cycles in _list_partitions(blocks, 1)
+        _count_permutations(cycles) * _count_fixed(cycles, operations)
+        for cycles in _list_partitions(blocks, 1)
     )
     return fixed // factorial(blocks)
 
@@ -52,7 +53,7 @@ def _list_partitions(total: int, smallest: int) -> Iterator[Cycles]:
 
 def _count_permutations(cycles: Cycles) -> int:
     """Permutations whose cycles have these lengths."""
-    symmetries = prod(length**times * factorial(times) for length, times in Counter(cycles).items())
+    symmetries: int = prod(length**times * factorial(times) for length, times in Counter(cycles).items())
     return factorial(sum(cycles)) // symmetries
 
 
@@ -60,8 +61,8 @@ def _count_permutations(cycles: Cycles) -> int:
 def _count_fixed(cycles: Cycles, operations: int) -> int:
     """Acyclic assignments that a permutation with these cycles leaves as they are.
 
-    Inclusion and exclusion over the cycles that no block reads, as Robinson (1973) counts labelled acyclic digraphs:
-    there is at least one such cycle, and each of them reads only the others.
+    Inclusion and exclusion over the cycles that no block reads, as Robinson (1973) counts labelled acyclic
+    digraphs: there is at least one such cycle, and each of them reads only the others.
     """
     if not cycles:
         return 1
@@ -72,18 +73,20 @@ def _count_fixed(cycles: Cycles, operations: int) -> int:
             continue
         chosen = dict(zip(lengths, unread, strict=True))
         others = tuple((lengths - Counter(chosen)).elements())
-        ways = prod(comb(lengths[length], times) for length, times in chosen.items())
-        definitions = prod(_count_definitions(length, others, operations) ** times for length, times in chosen.items())
+        ways = prod(
+            comb(lengths[length], times) * _count_definitions(length, others, operations) ** times
+            for length, times in chosen.items()
+        )
         sign = 1 if sum(unread) % 2 else -1
-        total += sign * ways * definitions * _count_fixed(others, operations)
+        total += sign * ways * _count_fixed(others, operations)
     return total
 
 
 def _count_definitions(length: int, others: Cycles, operations: int) -> int:
     """Definitions of a block in a cycle of this length that come back to themselves once round the cycle.
 
-    Once round, a half stays if its block's cycle length divides this one (the cell inputs always stay), and trades
-    places with one other if its block's cycle length divides twice this one only.
+    Once round, a half stays if its block's cycle length divides this one (the cell inputs always stay), and
+    trades places with one other if its block's cycle length divides twice this one only.
     """
     staying = operations * (2 + sum(other for other in others if length % other == 0))
     trading = operations * sum(other for other in others if length % other and 2 * length % other == 0)

@@ -38,7 +38,7 @@ def list_half_ordered_blocks(inputs: int, operations: int) -> Rows:
     axes = (inputs, inputs, operations, operations)
     input1, input2, op1, op2 = (axis.ravel() for axis in np.indices(axes, dtype=np.uint8, sparse=False))
     ordered = (input1 < input2) | ((input1 == input2) & (op1 <= op2))
-    blocks = np.stack([input1, input2, op1, op2], axis=1)[ordered]
+    blocks: Rows = np.stack([input1, input2, op1, op2], axis=1)[ordered]
     blocks.setflags(write=False)
     return blocks
 

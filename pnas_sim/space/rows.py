@@ -1,8 +1,9 @@
 """Cells as rows of small integers: tokens, widths, checks, hashes and exact distinct rows.
 
-A set of cells is `uint8[n, 4 * max_blocks]`: per block I1, I2, O1, O2, and `PAD` after the last block. Inputs: 0 is
-the output of the cell before the previous one (H^{c-2}), 1 that of the previous one (H^{c-1}), k + 1 that of block k
-(k from 1). Operations: the position in the space's list. So block b reads inputs 0..b (section 3.1 of the paper).
+A set of cells is `uint8[n, 4 * max_blocks]`: per block I1, I2, O1, O2, and `PAD` after the last block.
+Inputs: 0 is the output of the cell before the previous one (H^{c-2}), 1 that of the previous one (H^{c-1}),
+k + 1 that of block k (k from 1), so block b reads inputs 0..b (section 3.1 of the paper). Operations: the
+position in the space's list.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def as_rows(cells: Any, width: int) -> Rows:
     rows = np.asarray(cells)
     if rows.ndim != 2 or rows.shape[1] != width:
         raise CellError(
-            f"cells of shape {rows.shape}; this space takes [n, {width}] (fit_width converts rows of other widths)"
+            f"cells of shape {rows.shape}; this space takes [n, {width}]; fit_width converts others"
         )
     return as_bytes(rows)
 
@@ -130,20 +131,19 @@ def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.asarray(state ^ (state >> np.uint64(31)))
 
 
-def find_distinct(
-    cells: Rows, hashes: NDArray[np.uint64]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def find_distinct(cells: Rows, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Exactly the distinct rows, in the order of their first occurrence.
 
-    Hashes only bring equal rows together: neighbours are compared token by token, and where different rows share a
-    hash the rows themselves are sorted instead.
+    Hashes only bring equal rows together: neighbours are compared token by token, and where different rows
+    share a hash the rows themselves are sorted instead.
 
     Args:
         cells: `uint8[n, width]`.
         hashes: `uint64[n]`, equal for equal rows.
 
     Returns:
-        first (`intp[u]`, ascending): where each distinct row occurs first; inverse (`intp[n]`): which of them row i is.
+        first (`intp[u]`, ascending): where each distinct row occurs first; inverse (`intp[n]`): which of them
+        row i is.
     """
     order = np.argsort(hashes, kind="stable")
     new = _starts_run(hashes[order])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.space.canonical import encode_blocks, find_canonical, rank_last_block, to_columns, to_rows
+from pnas_sim.space.canonical import encode_blocks, find_canonical, rank_last_block, to_rows
 from pnas_sim.space.counting import count_half_ordered, count_unique
 from pnas_sim.space.expansion import list_half_ordered_blocks
 from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, Rows, count_blocks, token_limits
@@ -27,9 +27,9 @@ def sample_raw(n: int, blocks: int, width: int, operations: int, rng: np.random.
 def sample_unique(n: int, blocks: int, width: int, operations: int, rng: np.random.Generator) -> Rows:
     """Canonical rows drawn uniformly and independently, `uint8[n, width]`.
 
-    Rows with half-ordered blocks are drawn uniformly and kept where they are canonical: every cell has exactly one
-    such row. The share kept is known exactly (15% of the paper's five-block rows, 0.14% at ten), so draws come in
-    pieces of the right size.
+    Rows with half-ordered blocks are drawn uniformly and kept where they are canonical: every cell has
+    exactly one such row. The share kept is known exactly (15% of the paper's five-block rows, 0.14% at ten),
+    so draws come in pieces of the right size.
     """
     share = count_unique(blocks, operations) / count_half_ordered(blocks, operations)
     kept: list[Rows] = [np.empty((0, width), np.uint8)]
@@ -46,8 +46,8 @@ def sample_unique(n: int, blocks: int, width: int, operations: int, rng: np.rand
 def _draw_canonical(draws: int, blocks: int, width: int, operations: int, rng: np.random.Generator) -> Rows:
     """The canonical ones among `draws` half-ordered rows.
 
-    The first blocks of a canonical row are canonical themselves, so a row is given up at the first block that spoils
-    it, and its further blocks need not be drawn.
+    The first blocks of a canonical row are canonical themselves, so a row is given up at the first block that
+    spoils it, and its further blocks need not be drawn.
     """
     tokens = np.empty((0, TOKENS_PER_BLOCK, draws), np.uint8)
     had_ties = np.zeros(draws, np.bool_)
@@ -77,9 +77,9 @@ def _improves(tokens: NDArray[np.uint8], doubtful: NDArray[np.bool_], operations
 def mutate_cells(cells: Rows, operations: int, rng: np.random.Generator) -> Rows:
     """Canonical rows of cells with one token changed, `uint8[n, width]`.
 
-    One input or operation of a cell, chosen uniformly, is set to one of its other values, chosen uniformly; drawn
-    again where the cell stays the same. That ends: setting an input of the first block from -2 to -1 or back changes
-    how often the cell reads -2, so every cell has a change that counts.
+    One input or operation of a cell, chosen uniformly, is set to one of its other values, chosen uniformly;
+    drawn again where the cell stays the same. That ends: setting an input of the first block from -2 to -1 or
+    back changes how often the cell reads -2, so every cell has a change that counts.
     """
     before = find_canonical(cells, operations)
     after = before.copy()

@@ -1,7 +1,8 @@
 """The text of a cell: `sep5(-2)+max3(-2) | sep7(-1)+max3(-1) | id(1)+sep3(2)`.
 
-Blocks are separated by `|`, the halves of a block by `+`; a half is an operation and its input: -2 and -1 for the outputs
-of the cell before the previous one and of the previous one, k for block k (from 1). White space means nothing.
+Blocks are separated by `|`, the halves of a block by `+`; a half is an operation and its input: -2 and -1 for
+the outputs of the cell before the previous one and of the previous one, k for block k (from 1). White space
+means nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pnas_sim.errors import CellError
 from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, Rows, count_blocks
 
 _HALF = re.compile(r"\s*([^\s()+|]+)\s*\(\s*([^\s()+|]+)\s*\)\s*", re.ASCII)
+_SHAPE = "operation(input)+operation(input)"
 _INPUT = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 
 
@@ -63,11 +65,9 @@ def shorten(text: str) -> str:
 def _parse_block(piece: str, block: int, operations: Sequence[str], text: str) -> list[int]:
     halves = piece.split("+")
     if not piece.strip():
-        raise CellError(f"block {block} is empty in {shorten(text)}; a block reads 'operation(input)+operation(input)'")
+        raise CellError(f"block {block} is empty in {shorten(text)}; write {_SHAPE}")
     if len(halves) != 2:
-        raise CellError(
-            f"block {block} is {shorten(piece.strip())}; a block is two halves: 'operation(input)+operation(input)'"
-        )
+        raise CellError(f"block {block} is {shorten(piece.strip())}; write {_SHAPE}")
     (input1, op1), (input2, op2) = (_parse_half(half, block, operations, text) for half in halves)
     return [input1, input2, op1, op2]
 
@@ -75,12 +75,16 @@ def _parse_block(piece: str, block: int, operations: Sequence[str], text: str) -
 def _parse_half(half: str, block: int, operations: Sequence[str], text: str) -> tuple[int, int]:
     match = _HALF.fullmatch(half)
     if match is None:
-        raise CellError(f"cannot read {shorten(half.strip())} in block {block} of {shorten(text)}; say 'operation(input)'")
+        raise CellError(
+            f"cannot read {shorten(half.strip())} in block {block} of {shorten(text)}; write {_SHAPE}"
+        )
     operation, number = match.groups()
     if operation not in operations:
-        raise CellError(f"unknown operation {shorten(operation)} in {shorten(text)}: one of {', '.join(operations)}")
+        choices = ", ".join(operations)
+        raise CellError(f"unknown operation {shorten(operation)} in {shorten(text)}: one of {choices}")
     allowed = [-2, -1, *range(1, block)]
     if _INPUT.fullmatch(number) is None or int(number) not in allowed:
         choices = ", ".join(str(choice) for choice in allowed)
-        raise CellError(f"input {shorten(number)[1:-1]} of block {block} in {shorten(text)}: one of {choices}")
+        number = shorten(number)[1:-1]
+        raise CellError(f"input {number} of block {block} in {shorten(text)}: one of {choices}")
     return input_token(int(number)), list(operations).index(operation)
