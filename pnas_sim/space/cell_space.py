@@ -45,7 +45,7 @@ class CellSpace:
             raise SettingError(f"operations is the text {self.operations!r}; give a list of names")
         object.__setattr__(self, "operations", tuple(self.operations))
         _check_operations(self.operations)
-        if not 1 <= self.max_blocks <= MOST_BLOCKS:
+        if not isinstance(self.max_blocks, int) or not 1 <= self.max_blocks <= MOST_BLOCKS:
             raise SettingError(f"max_blocks is {self.max_blocks}; it must be from 1 to {MOST_BLOCKS}")
 
     @property

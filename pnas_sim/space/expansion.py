@@ -17,7 +17,7 @@ class Expansion:
     """Cells with one more block than their parents.
 
     Attributes:
-        cells: `uint8[m, width]`, the parent's row plus one half-ordered block; not canonical, duplicates stay.
+        cells: `uint8[m, width]`, the parent's row plus one half-ordered block; neither canonical nor unique.
         parents: `intp[m]`, the index of each one's parent.
     """
 

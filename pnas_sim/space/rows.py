@@ -54,7 +54,7 @@ def as_bytes(rows: NDArray[Any]) -> Rows:
 
 
 def count_blocks(cells: Rows) -> NDArray[np.int64]:
-    """Blocks of each row, `int64[n]`; counts the leading blocks that are not padding."""
+    """Blocks of each row, `int64[n]`: those whose first input is not padding."""
     filled = cells[:, ::TOKENS_PER_BLOCK] != PAD
     return np.asarray(filled.sum(axis=1, dtype=np.int64))
 
@@ -83,12 +83,13 @@ def check_rows(cells: Rows, operations: int) -> None:
     Raises:
         CellError: names the first bad row, its token, what it is and the limit.
     """
-    blocks = cells.reshape(len(cells), -1, TOKENS_PER_BLOCK)
-    inside = np.arange(blocks.shape[1]) < count_blocks(cells)[:, None]
-    if blocks.shape[1] == 0 or not inside[:, 0].all():
-        row = 0 if blocks.shape[1] == 0 else int(np.flatnonzero(~inside[:, 0])[0])
-        raise CellError(f"row {row} has no blocks; a cell has at least 1")
-    limits = token_limits(blocks.shape[1], operations)
+    most = cells.shape[1] // TOKENS_PER_BLOCK
+    blocks = cells.reshape(len(cells), most, TOKENS_PER_BLOCK)
+    inside = np.arange(most) < count_blocks(cells)[:, None]
+    empty = np.flatnonzero(~inside[:, 0])
+    if len(empty):
+        raise CellError(f"row {empty[0]} has no blocks; a cell has at least 1")
+    limits = token_limits(most, operations)
     wrong = np.where(inside[:, :, None], blocks >= limits, blocks != PAD)
     if wrong.any():
         row, block, token = (int(i) for i in np.argwhere(wrong)[0])
