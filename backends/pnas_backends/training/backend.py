@@ -71,6 +71,15 @@ class TrainingBackend:
         """What this backend declares about itself."""
         return self._spec
 
+    @property
+    def recipe(self) -> Recipe:
+        """How children are trained, but for the epochs of a call."""
+        return self._recipe
+
+    def process_ids(self) -> list[int]:
+        """Of the worker processes that live, for diagnosis."""
+        return self._pool.process_ids()
+
     def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
         """Trains the networks of `cells` (`uint8[n, width]`, canonical); yields each as soon as it is done.
 

@@ -35,7 +35,7 @@ def cell_costs(
         CellError: the space has an operation that cannot be trained.
     """
     shape = shape or NetworkShape()
-    blocks = cells.reshape(len(cells), -1, 4)
+    blocks = cells.reshape(len(cells), cells.shape[1] // 4, 4)
     there = blocks[:, :, 0] != PAD
     counts, read = _count_operations(blocks, there, len(space.operations))
     each = _price_operations(shape, space.operations)

@@ -268,7 +268,7 @@ def _read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
 
 def _read_npz(path: Path) -> Source:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             missing = [name for name in NPZ_ARRAYS if name not in file]
             if missing:
                 raise DataError(f"{path} lacks {', '.join(missing)}; it must hold {', '.join(NPZ_ARRAYS)}")

@@ -32,7 +32,7 @@ LOSS_CHECK = 10  # steps between two looks at the loss; each waits for the devic
 CHANCE_MARGIN = 2.0  # standard errors above chance that an accuracy must exceed to count as learned
 
 
-class TimeLimitError(Exception):
+class TimeLimitError(TimeoutError):
     """A child took longer than it was given."""
 
 

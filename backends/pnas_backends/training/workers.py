@@ -118,6 +118,10 @@ class WorkerPool:
             _, worker = self._workers.popitem()
             worker.leave()
 
+    def process_ids(self) -> list[int]:
+        """Of the workers that live, for diagnosis."""
+        return [worker.process_id for worker in self._workers.values()]
+
     def _hand_out(self, waiting: deque[Task]) -> None:
         for place, setup in enumerate(self._setups):
             if waiting and place not in self._workers:
@@ -163,6 +167,11 @@ class _Worker:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
         self._send(setup)
+
+    @property
+    def process_id(self) -> int:
+        """Of the worker."""
+        return self._process.pid
 
     def give(self, task: Task) -> None:
         """Hands over a task; the worker has none."""
@@ -304,6 +313,8 @@ def describe_error(error: Exception) -> str:
     """One line on an error; running out of memory is named as such."""
     lines = str(error).strip().splitlines()
     line = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    if isinstance(error, TimeoutError):
+        return lines[0]
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & {"MemoryError", "OutOfMemoryError"} or "can't allocate memory" in line:
         return f"out of memory ({line})"

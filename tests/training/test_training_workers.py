@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from pnas_backends.training import train, workers
+from pnas_backends.training.data import Images
+from pnas_backends.training.recipe import Recipe
+from pnas_backends.training.workers import Failure, Task, WorkerPool, WorkerSetup, describe_error, images_part
+from pnas_sim.errors import BackendError, DataError
+from pnas_sim.evaluate import Evaluation
+from pnas_sim.space import CellSpace
+
+
+def make_setup(space: CellSpace, path: Path | None, time_limit: float | None = None) -> WorkerSetup:
+    return WorkerSetup(space, path, "cpu", time_limit)
+
+
+def make_tasks(space: CellSpace, recipe: Recipe, count: int) -> list[Task]:
+    return [Task(place, row, recipe, 1) for place, row in enumerate(space.initial()[:count])]
+
+
+def alive(process_id: int) -> bool:
+    """A process that is not even a zombie is gone."""
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_for_end(process_ids: list[int]) -> None:
+    give_up = time.monotonic() + 20
+    while any(map(alive, process_ids)) and time.monotonic() < give_up:
+        time.sleep(0.02)
+    assert not any(map(alive, process_ids))
+
+
+@pytest.fixture
+def short(recipe: Recipe) -> Recipe:
+    return recipe.change(epochs=0.2, test_images=0)
+
+
+@pytest.fixture
+def endless(recipe: Recipe) -> Recipe:
+    return recipe.change(epochs=1e5, checkpoints=())
+
+
+@pytest.fixture
+def pool(space: CellSpace, npz_path: Path) -> Iterator[WorkerPool]:
+    pool = WorkerPool([make_setup(space, npz_path)] * 2)
+    yield pool
+    pool.close()
+    pool.close()
+    assert pool.process_ids() == []
+
+
+def kill_when_busy(pool: WorkerPool, count: int, sent: signal.Signals) -> threading.Thread:
+    """Sends a signal to each worker once `count` of them have had time to start."""
+
+    def kill() -> None:
+        while len(pool.process_ids()) < count:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        for process_id in pool.process_ids():
+            os.kill(process_id, sent)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    return thread
+
+
+def test_a_killed_worker_costs_its_child_only(
+    pool: WorkerPool, space: CellSpace, short: Recipe, endless: Recipe, images: Images
+) -> None:
+    """The first two children would never end; both workers are killed, and new ones train the others."""
+    never, others = make_tasks(space, endless, 2), make_tasks(space, short, 6)[2:]
+    killer = kill_when_busy(pool, 2, signal.SIGKILL)
+    outcomes = dict(pool.run([*never, *others]))
+    killer.join()
+    assert sorted(outcomes) == list(range(6))
+    for place in (0, 1):
+        assert outcomes[place] == Failure("the worker process was killed by SIGKILL; out of memory, perhaps")
+    for task in others:
+        expected = train.train_child(task.row, short, images, 1, "cpu", space)
+        found = outcomes[task.place]
+        assert isinstance(found, Evaluation)
+        assert (found.cell, found.curve) == (expected.cell, expected.curve)
+
+
+def test_giving_up_an_iteration_leaves_no_process_at_work(
+    pool: WorkerPool, space: CellSpace, short: Recipe, endless: Recipe
+) -> None:
+    running = pool.run([*make_tasks(space, short, 1), *make_tasks(space, endless, 3)[1:]])
+    assert next(running)[0] == 0
+    with pytest.raises(BackendError, match="finish or close"):
+        next(pool.run(make_tasks(space, short, 1)))
+    process_ids = pool.process_ids()
+    running.close()
+    busy = set(process_ids) - set(pool.process_ids())
+    assert busy
+    wait_for_end(list(busy))
+    assert len(list(pool.run(make_tasks(space, short, 2)))) == 2
+
+
+def test_workers_leave_when_their_parent_is_killed(npz_path: Path, endless: Recipe, tmp_path: Path) -> None:
+    code = f"""
+import os, sys, threading, time
+from pathlib import Path
+from pnas_backends.training.recipe import Recipe
+from pnas_backends.training.workers import Task, WorkerPool, WorkerSetup
+from pnas_sim.space import CellSpace
+space = CellSpace()
+pool = WorkerPool([WorkerSetup(space, Path({str(npz_path)!r}), "cpu", None)])
+recipe = Recipe.model_validate_json(sys.argv[1])
+def tell():
+    while not pool.process_ids():
+        time.sleep(0.02)
+    time.sleep(2)
+    print(pool.process_ids()[0], flush=True)
+threading.Thread(target=tell, daemon=True).start()
+list(pool.run([Task(0, space.initial()[0], recipe, 1)]))
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code, endless.model_dump_json()], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    with parent.stdout:
+        process_id = int(parent.stdout.readline())
+        assert alive(process_id)
+        parent.kill()
+    parent.wait()
+    wait_for_end([process_id])
+
+
+def test_time_limit_ends_a_child(space: CellSpace, npz_path: Path, endless: Recipe, short: Recipe) -> None:
+    pool = WorkerPool([make_setup(space, npz_path, time_limit=2.0)])
+    try:
+        outcomes = dict(pool.run([*make_tasks(space, endless, 1), *make_tasks(space, short, 2)[1:]]))
+    finally:
+        pool.close()
+    failed = outcomes[0]
+    assert isinstance(failed, Failure)
+    assert failed.reason.startswith("time limit of 2 s reached at step ")
+    assert failed.seconds > 0
+    assert isinstance(outcomes[1], Evaluation)
+
+
+def test_a_worker_that_does_not_stop_by_itself_is_killed(
+    space: CellSpace, npz_path: Path, endless: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "GRACE", -29.0)
+    pool = WorkerPool([make_setup(space, npz_path, time_limit=30.0)])
+    try:
+        outcomes = dict(pool.run(make_tasks(space, endless, 1)))
+        assert pool.process_ids() == []
+    finally:
+        pool.close()
+    assert outcomes == {0: Failure("time limit of 30 s")}
+
+
+def test_images_that_cannot_be_loaded_are_the_callers_error(
+    space: CellSpace, short: Recipe, tmp_path: Path
+) -> None:
+    pool = WorkerPool([make_setup(space, tmp_path / "gone.npz")])
+    with pytest.raises(DataError, match=r"there is no file .*gone\.npz"):
+        list(pool.run(make_tasks(space, short, 1)))
+    pool.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "out of memory (MemoryError)"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried"),
+            "out of memory (OutOfMemoryError: CUDA out of memory. Tried)",
+        ),
+        (
+            RuntimeError("[enforce fail] can't allocate memory: you tried"),
+            "out of memory (RuntimeError: [enforce fail] ",
+        ),
+        (ValueError("first line\nsecond line"), "ValueError: first line"),
+        (train.TimeLimitError("time limit of 3 s"), "time limit of 3 s"),
+    ],
+)
+def test_errors_of_a_child_become_one_line(
+    error: Exception,
+    reason: str,
+    space: CellSpace,
+    recipe: Recipe,
+    images: Images,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> Evaluation:
+        raise error
+
+    monkeypatch.setattr(train, "train_child", fail)
+    outcome = workers.train_or_fail(make_tasks(space, recipe, 1)[0], images, make_setup(space, None))
+    assert isinstance(outcome, Failure)
+    assert outcome.reason.startswith(reason)
+    assert "\n" not in outcome.reason
+
+
+def test_an_error_without_text_has_a_name() -> None:
+    assert describe_error(KeyError()) == "KeyError"
+
+
+def test_only_what_chooses_images_loads_them_anew(recipe: Recipe) -> None:
+    assert images_part(recipe) == images_part(recipe.change(epochs=7, filters=9, flip=True, threads=2))
+    for change in ({"image_size": 16}, {"train_images": 9}, {"subset_seed": 5}, {"crop": "upsample"}):
+        assert images_part(recipe) != images_part(recipe.change(**change))
