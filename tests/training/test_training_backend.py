@@ -86,11 +86,25 @@ def test_spec_says_what_was_asked_for() -> None:
 
 def test_npz_files_decide_their_own_shape(npz_path: Path) -> None:
     recipe = create(request(dataset=str(npz_path))).recipe
+    assert recipe == create(request(dataset=npz_path.name, data=npz_path.parent)).recipe
+    assert recipe.dataset == npz_path.name
     assert (recipe.image_size, recipe.channels, recipe.classes) == (8, 3, 4)
     assert (recipe.train_images, recipe.valid_images, recipe.test_images) == (450, 50, 100)
     assert not recipe.flip
     changed = create(request(dataset=str(npz_path), valid_images=100, image_size=16)).recipe
     assert (changed.train_images, changed.valid_images, changed.image_size) == (400, 100, 16)
+
+
+def test_other_images_have_another_checksum(npz_path: Path, tmp_path: Path) -> None:
+    with np.load(npz_path) as file:
+        arrays = dict(file)
+    arrays["train_images"][7, 1, 2, 0] ^= 1
+    np.savez(tmp_path / npz_path.name, **arrays)
+    one, same, other = (
+        create(request(dataset=str(path))).spec.checksum
+        for path in (npz_path, npz_path, tmp_path / npz_path.name)
+    )
+    assert one == same != other
 
 
 def test_digits_are_the_default() -> None:
@@ -101,8 +115,10 @@ def test_digits_are_the_default() -> None:
     ("options", "error", "message"),
     [
         ({"gpus": 3}, SettingError, "the gpu backend has no option gpus; it has device, dataset, "),
-        ({"workers": 0}, SettingError, "workers is 0; it must be at least 1"),
-        ({"time_limit": 0}, SettingError, "time_limit is 0; it must be above 0 seconds"),
+        ({"workers": 0}, SettingError, "workers is 0; it must be a whole number, at least 1"),
+        ({"workers": "two"}, SettingError, "workers is 'two'; it must be a whole number"),
+        ({"time_limit": 0}, SettingError, "time_limit is 0; it must be a number above 0, in seconds"),
+        ({"checkpoints": (0.5, 0.2)}, SettingError, r"the training recipe is wrong: .*must ascend$"),
         ({"filters": 0}, SettingError, "filters 0: "),
         ({"batch_size": "many"}, SettingError, "batch_size 'many': "),
         ({"device": "tpu"}, SettingError, "unknown device 'tpu'; known: cuda, "),
@@ -166,6 +182,6 @@ def test_no_cells_no_answers(backend: TrainingBackend) -> None:
 
 
 def test_settings_of_a_named_data_set_start_from_its_recipe(tmp_path: Path) -> None:
-    assert choose_recipe("digits", None, {"epochs": 5.0}) == DIGITS.change(epochs=5)
+    assert choose_recipe("digits", None, {"epochs": 5.0})[0] == DIGITS.change(epochs=5)
     with pytest.raises(DataError, match=r"holds no data_batch_1\.bin"):
         choose_recipe(PAPER.dataset, tmp_path, {})

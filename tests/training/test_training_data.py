@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pnas_backends.training.data import choose_images, load_images, read_source, resize
+from pnas_backends.training.data import choose_images, load_images, measure_channels, read_source, resize
 from pnas_backends.training.recipe import DIGITS, PAPER, Recipe
 from pnas_sim.errors import DataError
 
@@ -97,6 +97,14 @@ def test_more_training_images_leave_validation_as_it_was() -> None:
     same, more, _ = choose_images(small("cifar10", train_images=50), 100, 20)
     assert np.array_equal(valid, same)
     assert np.array_equal(train, more[:10])
+
+
+def test_a_channel_that_never_changes_has_deviation_one() -> None:
+    images = torch.from_numpy(RNG.integers(0, 256, (7, 5, 5, 2), np.uint8))
+    images[..., 1] = 9
+    mean, deviation = measure_channels(images)
+    assert mean.tolist() == pytest.approx([images[..., 0].double().mean().item(), 9])
+    assert deviation.tolist() == pytest.approx([images[..., 0].double().std(correction=0).item(), 1])
 
 
 def test_halving_averages() -> None:

@@ -31,6 +31,7 @@ class TrainingBackend:
         devices: worker i trains on device i modulo their number.
         workers: processes; by default one a device.
         time_limit: wall seconds a child may take; None: any.
+        checksum: of the data set, for the spec.
 
     Raises:
         SettingError: no devices, workers below 1, or a time limit that is not positive.
@@ -46,6 +47,7 @@ class TrainingBackend:
         devices: Sequence[str] = ("cpu",),
         workers: int | None = None,
         time_limit: float | None = None,
+        checksum: str = "",
     ) -> None:
         count = _check_limits(devices, workers, time_limit)
         for name in space.operations:
@@ -63,6 +65,7 @@ class TrainingBackend:
             deterministic=all(device == "cpu" for device in devices),
             train_images=recipe.train_images,
             chance=recipe.chance,
+            checksum=checksum,
             settings={**own, "data": str(data) if data else None, "recipe": recipe.model_dump(mode="json")},
         )
 
@@ -118,15 +121,15 @@ class TrainingBackend:
         )
 
 
-def _check_limits(devices: Sequence[str], workers: int | None, time_limit: float | None) -> int:
+def _check_limits(devices: Sequence[str], workers: Any, time_limit: Any) -> int:
     """The number of workers."""
     if not devices:
         raise SettingError("no device to train on; name at least one, --device cpu for instance")
     count = len(devices) if workers is None else workers
-    if count < 1:
-        raise SettingError(f"workers is {count}; it must be at least 1")
-    if time_limit is not None and not time_limit > 0:
-        raise SettingError(f"time_limit is {time_limit}; it must be above 0 seconds")
+    if not isinstance(count, int) or count < 1:
+        raise SettingError(f"workers is {count!r}; it must be a whole number, at least 1")
+    if time_limit is not None and not (isinstance(time_limit, int | float) and time_limit > 0):
+        raise SettingError(f"time_limit is {time_limit!r}; it must be a number above 0, in seconds")
     return count
 
 
@@ -151,7 +154,11 @@ def create(request: BackendRequest) -> TrainingBackend:
     workers, time_limit = options.get("workers"), options.get("time_limit")
     _check_limits(devices, workers, time_limit)
     settings = {name: options[name] for name in RECIPE_OPTIONS if options.get(name) is not None}
-    recipe = choose_recipe(str(options.get("dataset") or DIGITS.dataset), data, settings)
+    dataset = str(options.get("dataset") or DIGITS.dataset)
+    if dataset.endswith(".npz"):  # a recipe names the file; where it lies is no part of it
+        data = Path(dataset) if data is None else data / dataset
+        dataset = data.name
+    recipe, checksum = choose_recipe(dataset, data, settings)
     return TrainingBackend(
         recipe,
         CellSpace(max_blocks=request.blocks),
@@ -159,14 +166,16 @@ def create(request: BackendRequest) -> TrainingBackend:
         devices=devices,
         workers=workers,
         time_limit=time_limit,
+        checksum=checksum,
     )
 
 
-def choose_recipe(dataset: str, data: Path | None, settings: Mapping[str, Any]) -> Recipe:
-    """The default recipe of a data set with some settings changed, checked against the images there are.
+def choose_recipe(dataset: str, data: Path | None, settings: Mapping[str, Any]) -> tuple[Recipe, str]:
+    """The default recipe of a data set with some settings changed, and the checksum of its images.
 
-    An `.npz` file decides image size, channels, classes and numbers of images itself: a tenth of the training
-    split, at most 5,000, is held out. It is not flipped unless asked for.
+    The recipe is checked against the images there are. An `.npz` file decides image size, channels, classes
+    and numbers of images itself: a tenth of the training split, at most 5,000, is held out. It is not flipped
+    unless asked for.
 
     Raises:
         SettingError: a setting is out of range.
@@ -197,7 +206,7 @@ def choose_recipe(dataset: str, data: Path | None, settings: Mapping[str, Any]) 
         }
         recipe = DIGITS.change(**{**own, **settings})
     check_source(recipe, source)
-    return recipe
+    return recipe, source.checksum()
 
 
 def find_devices(text: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -35,6 +36,14 @@ class Source:
     train_labels: NDArray[np.int64]
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.int64]
+
+    def checksum(self) -> str:
+        """Of all images and labels, in hexadecimal."""
+        digest = blake2b(digest_size=16)
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +90,7 @@ def load_images(recipe: Recipe, data: Path | None = None) -> Images:
     valid, train, test = choose_images(recipe, len(source.train_images), len(source.test_images))
     large = recipe.image_size * 5 // 4 if recipe.crop == "upsample" else recipe.image_size
     train_images = resize(source.train_images[train], large)
-    scaled = train_images.to(torch.float64)
-    mean, deviation = scaled.mean((0, 1, 2)), scaled.std((0, 1, 2), correction=0)
+    mean, deviation = measure_channels(train_images)
 
     def measured(images: NDArray[np.uint8]) -> Tensor:
         edge = (large - recipe.image_size) // 2
@@ -97,9 +105,26 @@ def load_images(recipe: Recipe, data: Path | None = None) -> Images:
         valid_labels=torch.from_numpy(source.train_labels[valid]),
         test=measured(source.test_images[test]),
         test_labels=torch.from_numpy(source.test_labels[test]),
-        mean=mean.float(),
-        deviation=deviation.clamp_min(1.0).float(),
+        mean=mean,
+        deviation=deviation,
     )
+
+
+def measure_channels(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each channel of `uint8[n, h, w, c]`, `float32[c]`; a deviation is at least 1.
+
+    From counts of each value, which are exact and need no copy of all images in floats.
+    """
+    values = np.arange(256)
+    means, deviations = [], []
+    for channel in images.unbind(3):
+        counts = sum(
+            np.bincount(chunk.numpy().ravel(), minlength=256) for chunk in torch.split(channel, 5_000)
+        )
+        means.append(np.average(values, weights=counts))
+        deviations.append(np.average((values - means[-1]) ** 2, weights=counts) ** 0.5)
+    mean, deviation = (torch.tensor(found, dtype=torch.float32) for found in (means, deviations))
+    return mean, deviation.clamp_min(1.0)
 
 
 def choose_images(

@@ -129,7 +129,8 @@ def make_recipe(settings: Mapping[str, Any]) -> Recipe:
         return Recipe.model_validate(settings)
     except ValidationError as error:
         wrong = [
-            f"{'.'.join(map(str, e['loc'])) or 'recipe'} {e['input']!r}: {e['msg']}" for e in error.errors()
+            f"{'.'.join(map(str, e['loc']))} {e['input']!r}: {e['msg']}" if e["loc"] else e["msg"]
+            for e in error.errors()
         ]
         raise SettingError(f"the training recipe is wrong: {'; '.join(wrong)}") from None
 

@@ -3,7 +3,7 @@
 Each worker is a fresh Python process with a pipe of its own. Its death shows as the end of that pipe: the
 child it held is answered as failed, and the next child gets a new worker. Workers live in a process group of
 their own, so an interrupt from the keyboard reaches only the parent, and they leave as soon as the parent's
-end of the pipe is closed, however the parent ended.
+end of the pipe is closed, however the parent ended. Needs a POSIX system.
 """
 
 from __future__ import annotations
