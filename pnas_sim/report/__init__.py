@@ -1,0 +1,1 @@
+"""What people read: summaries, progress, drawings and pictures of cells."""

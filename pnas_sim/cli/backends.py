@@ -1,0 +1,63 @@
+"""`pnas-sim backends`: what can answer for cells, without loading any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import click
+
+from pnas_sim.cli.options import example, json_option, verbose_option
+from pnas_sim.cli.output import write_json
+
+GROUP = "pnas_sim.backends"
+OWN: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "table": (
+            "answers from a table of trained cells: a surrogate's prediction, or look-up",
+            "a table file, or the one that ships",
+        ),
+        "gpu": (
+            "trains the network of every cell",
+            "a CUDA device, or --device cpu or mps; images: digits need none, others --data DIR",
+        ),
+    }
+)
+
+
+@click.command(
+    epilog=example(
+        "pnas-sim backends",
+        "pnas-sim run --backend gpu --device cpu --dataset digits --blocks 2 --beam 4 --epochs 1",
+    )
+)
+@json_option
+@verbose_option
+def backends(as_json: bool) -> None:
+    """List the installed backends and what each needs."""
+    found = list_installed()
+    if as_json:
+        write_json({"kind": "backends", "schema": 1, "backends": found})
+        return
+    for entry in found:
+        click.echo(f"{entry['name']:<8}{entry['does']}")
+        click.echo(f"{'':<8}needs {entry['needs']}")
+        click.echo(f"{'':<8}from {entry['package']} ({entry['entry_point']})")
+
+
+def list_installed() -> list[dict[str, str]]:
+    """Name, purpose, needs and origin of each backend, in order of names."""
+    from importlib.metadata import entry_points
+
+    found = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        package = f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
+        does, needs = (
+            ("a backend of another package", f"what {package} says")
+            if (not point.value.startswith("pnas_backends."))
+            else OWN.get(point.name, ("a backend", "nothing known"))
+        )
+        found.append(
+            {"name": point.name, "does": does, "needs": needs, "package": package, "entry_point": point.value}
+        )
+    return found

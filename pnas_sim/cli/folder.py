@@ -1,0 +1,139 @@
+"""A run's folder: `run.toml` to repeat it, `evaluations.sqlite` as it goes, `result.json` at its end."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pnas_sim.cli.output import strict
+from pnas_sim.cli.toml import format_toml
+from pnas_sim.errors import RunError, WorkError
+
+SETTINGS, LOG, RESULT = "run.toml", "evaluations.sqlite", "result.json"
+RUNS = Path("runs")
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The files of one run.
+
+    Attributes:
+        path: of the folder.
+    """
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        """What was asked for, and with what."""
+        return self.path / SETTINGS
+
+    @property
+    def log(self) -> Path:
+        """Every evaluation."""
+        return self.path / LOG
+
+    @property
+    def result(self) -> Path:
+        """What came out."""
+        return self.path / RESULT
+
+    def holds_run(self) -> bool:
+        """Whether any file of a run is there."""
+        return any(path.exists() for path in (self.settings, self.log, self.result))
+
+    def demand_free(self) -> None:
+        """Checks that a new run may begin here.
+
+        Raises:
+            RunError: a run is here already, or something that is no folder.
+        """
+        if self.holds_run():
+            raise RunError(
+                f"{self.path} holds another run; go on with it by pnas-sim resume {self.path}, "
+                "or give another --out"
+            )
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is not a folder; give another --out")
+
+    def begin(self, settings: Mapping[str, Any]) -> None:
+        """Makes the folder and writes the settings.
+
+        Raises:
+            WorkError: the disk is full.
+            RunError: the folder cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _explain(error, self.path) from None
+        write_whole(self.settings, format_toml(settings))
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Writes the result.
+
+        Raises:
+            WorkError: the disk is full; the log is whole, so the run can be resumed.
+        """
+        text = json.dumps(strict(result), indent=2, ensure_ascii=False, allow_nan=False)
+        write_whole(self.result, text + "\n")
+
+    def read_result(self) -> dict[str, Any] | None:
+        """The result, if the run has finished.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        try:
+            value = json.loads(self.result.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            value = None
+        if not isinstance(value, dict) or value.get("kind") != "run":
+            raise RunError(f"{self.result} is damaged; remove it and run pnas-sim resume {self.path}")
+        return value
+
+
+def choose_folder(out: Path | None, search: str, seed: int, now: datetime) -> RunFolder:
+    """The folder of a new run: the one asked for, or `runs/<date-time>-<search>-<seed>`, unlike any there."""
+    if out is not None:
+        return RunFolder(out)
+    base = RUNS / f"{now:%Y%m%d-%H%M%S}-{search}-{seed}"
+    path, number = base, 1
+    while path.exists():
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    return RunFolder(path)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file under another name, flushes it and renames it: it is there whole or not at all.
+
+    Raises:
+        WorkError: the disk is full.
+        RunError: the file cannot be written.
+    """
+    passing = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with passing.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        passing.replace(path)
+    except OSError as error:
+        passing.unlink(missing_ok=True)
+        raise _explain(error, path) from None
+
+
+def _explain(error: OSError, path: Path) -> WorkError | RunError:
+    if error.errno in FULL:
+        return WorkError(f"the disk is full at {path}; make room, then pnas-sim resume the run")
+    return RunError(f"{path}: {error.strerror}; give another --out")

@@ -1,0 +1,127 @@
+"""The `pnas-sim` group and the one place where errors become a line and an exit code.
+
+Command modules import their work inside their functions, so that `--help` needs neither torch nor NumPy.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+from pnas_sim import __version__
+from pnas_sim.cli.backends import backends
+from pnas_sim.cli.options import InterruptionError, example
+from pnas_sim.cli.resume import resume
+from pnas_sim.cli.run import run
+from pnas_sim.cli.show import show
+from pnas_sim.cli.table import table
+from pnas_sim.errors import PnasError, RequestError
+
+DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
+PROGRAM = "pnas-sim"
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
+
+
+@click.group(
+    PROGRAM,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=example(
+        "pnas-sim run                the paper's whole search on the table that ships",
+        "pnas-sim COMMAND --help     all about one command, with an example",
+    ),
+)
+@click.version_option(__version__, "--version", prog_name=PROGRAM, message="%(prog)s %(version)s")
+def pnas_sim() -> None:
+    """Progressive neural architecture search, on a benchmark table or by real training.
+
+    Exit codes: 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted.
+    """
+
+
+for _command in (run, resume, show, table, backends):
+    pnas_sim.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command and exits with its code.
+
+    Args:
+        arguments: of the command line; by default the process's own.
+
+    Raises:
+        SystemExit: always.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    with _stop_on_sigterm():
+        sys.exit(_run_command(words))
+
+
+def _run_command(words: list[str]) -> int:
+    """Runs a command; returns the exit code, once the error, if any, has been told in one line."""
+    try:
+        code = pnas_sim.main(words, prog_name=PROGRAM, standalone_mode=False)
+        return code if isinstance(code, int) else DONE
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return WRONG_REQUEST
+    except click.ClickException as error:
+        return _complain(_one_line(error), WRONG_REQUEST)
+    except InterruptionError as error:
+        return _complain(str(error), INTERRUPTED)
+    except (click.Abort, KeyboardInterrupt):
+        return _complain("interrupted", INTERRUPTED)
+    except RequestError as error:
+        return _complain(str(error), WRONG_REQUEST)
+    except PnasError as error:
+        return _complain(str(error), FAILED)
+    except Exception as error:
+        return _complain_of_surprise(error, words)
+
+
+def _complain(text: str, code: int) -> int:
+    click.echo(f"{PROGRAM}: error: {' '.join(text.split())}", err=True)
+    return code
+
+
+def _one_line(error: click.ClickException) -> str:
+    """Click's message, with the command whose help tells more."""
+    text = error.format_message().rstrip(".")
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        text += f"; see {error.ctx.command_path} --help"
+    return text
+
+
+def _complain_of_surprise(error: Exception, words: Sequence[str]) -> int:
+    """Tells of an error that nobody raised on purpose; with `-v` where it came from, too."""
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        where = f" at {error.filename}" if error.filename else ""
+        return _complain(f"the disk is full{where}; make room and run the command again", FAILED)
+    if isinstance(error, OSError) and error.strerror:
+        return _complain(f"{error.filename or 'a file'}: {error.strerror}", FAILED)
+    if isinstance(error, MemoryError):
+        return _complain("the memory is full; ask for less at once, or free some", FAILED)
+    if "-v" in words or "--verbose" in words:
+        traceback.print_exception(error)
+    hint = "a bug of this program, -v shows where"
+    return _complain(f"{type(error).__name__}: {error or 'no details'} ({hint})", FAILED)
+
+
+@contextmanager
+def _stop_on_sigterm() -> Iterator[None]:
+    """While inside, SIGTERM acts like Ctrl-C."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,79 @@
+"""Options that several commands share, and commands whose help shows options in groups."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
+
+import click
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
+
+
+class InterruptionError(Exception):
+    """The user stopped the work; the message says what to do to go on."""
+
+
+class GroupedCommand(click.Command):
+    """A command whose `--help` lists its options under headings.
+
+    Attributes:
+        headings: heading to the names of its options; options in none stand under "Other options".
+    """
+
+    headings: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the options, one section for each heading."""
+        placed = {name for names in self.headings.values() for name in names}
+        parameters = self.get_params(ctx)
+        rest = tuple(str(p.name) for p in parameters if p.name not in placed)
+        for heading, names in {**self.headings, "Other options": rest}.items():
+            records = [p.get_help_record(ctx) for p in parameters if p.name in names]
+            lines = [record for record in records if record is not None]
+            if lines:
+                with formatter.section(heading):
+                    formatter.write_dl(lines)
+
+
+def example(*lines: str) -> str:
+    """The end of a command's help: lines to copy."""
+    return "\n".join(["\b", "Example:", *(f"  {line}" for line in lines)])
+
+
+def json_option(function: _Function) -> _Function:
+    """`--json`: the result as one JSON object on standard output."""
+    return click.option("--json", "as_json", is_flag=True, help="Write one JSON object on standard output.")(
+        function
+    )
+
+
+def verbose_option(function: _Function) -> _Function:
+    """`-v`: more of what happens, and tracebacks of unexpected errors, on standard error."""
+
+    def start_log(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:
+        if value:
+            logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s: %(message)s")
+        return value
+
+    return click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        expose_value=False,
+        callback=start_log,
+        help="Log what happens; show where an unexpected error came from.",
+    )(function)
+
+
+def quiet_option(function: _Function) -> _Function:
+    """`-q`: no progress on standard error."""
+    return click.option("-q", "--quiet", is_flag=True, help="Show no progress.")(function)

@@ -1,0 +1,174 @@
+"""The settings of a run: from a TOML file, from the command line, checked before anything is made."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from pnas_sim.cli.backend_options import TABLE_NAMES, TRAINING_NAMES
+from pnas_sim.errors import SettingError
+
+if TYPE_CHECKING:
+    from pnas_sim.engine import Budget
+
+LARGEST_SEED = 2**63 - 1
+SECONDS = {"h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0}
+_BUDGET = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?)\s*(|ex|h|min|m|s)", re.IGNORECASE | re.ASCII)
+
+
+class RunSettings(BaseModel):
+    """Everything a user decides about a run.
+
+    Attributes:
+        search: its name.
+        backend: its name.
+        predictor: its name; of searches that predict.
+        refit: of the predictor: "scratch" or "finetune".
+        blocks: B, the largest cells searched.
+        beam: K, the cells kept on each level.
+        budget: models (`6000`), examples (`1e9ex`) or seconds of children (`3h`).
+        epochs: passes over the training images; None: the backend's own.
+        seed: of the search.
+        evaluation_seed: of training or noise; None: the seed.
+        threads: of torch in the search's own process; None: chosen at the start and recorded.
+        backend_options: those given, by their long names with underscores.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    search: str = "pnas"
+    backend: str = "table"
+    predictor: str = "mlp-ensemble"
+    refit: Literal["scratch", "finetune"] = "scratch"
+    blocks: int = Field(default=5, ge=1, le=10)
+    beam: int = Field(default=256, ge=1, le=1_000_000)
+    budget: str = "6000"
+    epochs: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    evaluation_seed: int | None = Field(default=None, ge=0, le=LARGEST_SEED)
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    backend_options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _check_budget(cls, value: Any) -> str:
+        text = str(value)
+        parse_budget(text)
+        return text
+
+    def options_for_backend(self) -> dict[str, Any]:
+        """What the backend is given: its options, and the one that trains the epochs, too."""
+        epochs = {"epochs": self.epochs} if self.backend == "gpu" and self.epochs is not None else {}
+        return {**self.backend_options, **epochs}
+
+
+def make_settings(values: Mapping[str, Any]) -> RunSettings:
+    """Settings of values by name.
+
+    Raises:
+        SettingError: one is unknown or out of its range; the message names it, its value and its limit.
+    """
+    try:
+        return RunSettings.model_validate(dict(values))
+    except ValidationError as error:
+        raise SettingError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = ", ".join((*RunSettings.model_fields, *TRAINING_NAMES, *TABLE_NAMES))
+        return f"unknown setting {name!r}; known are: {known}"
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    message = first["msg"].replace("Input should be", "it must be")
+    field = RunSettings.model_fields[str(first["loc"][0])]
+    limits = [f"{sign} {limit}" for sign, limit in _limits(field.metadata)]
+    span = f" ({' and '.join(limits)})" if limits else ""
+    return f"{name} is {first['input']!r}; {message}{span}"
+
+
+def _limits(metadata: list[Any]) -> list[tuple[str, Any]]:
+    """The limits that pydantic keeps beside a field, with words."""
+    words = {"ge": "at least", "gt": "above", "le": "at most"}
+    found = [(word, getattr(one, name, None)) for one in metadata for name, word in words.items()]
+    return [(word, limit) for word, limit in found if limit is not None]
+
+
+def parse_budget(text: str) -> Budget:
+    """The budget that a text means: `6000` models, `1e9ex` examples, `3h`, `90min` or `45s` of children.
+
+    Raises:
+        SettingError: it is none of these, or not above 0 (for models: not a whole number of at least 1).
+    """
+    from pnas_sim.engine import Budget
+
+    match = _BUDGET.fullmatch(text.strip())
+    try:
+        number = float(match.group(1)) if match else 0.0
+    except ValueError:
+        number = 0.0
+    if match is None or not 0 < number < float("inf"):
+        raise SettingError(
+            f"budget is {text!r}; give models (6000), examples (1e9ex) or seconds (3h), above 0"
+        )
+    unit = match.group(2).lower()
+    if unit == "ex":
+        return Budget(examples=number)
+    if unit:
+        return Budget(seconds=number * SECONDS[unit])
+    if number < 1 or number != int(number):
+        raise SettingError(f"budget is {text!r}; a number of models must be whole and at least 1")
+    return Budget(models=int(number))
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file: one of a user's own, or a run folder's `run.toml`.
+
+    Keys are the long options, with hyphens or underscores; options of backends may stand beside the others
+    or, for backends of third parties, in a table `backend_options`.
+
+    Raises:
+        SettingError: the file is missing or is not TOML.
+    """
+    document = read_toml(path, "config")
+    if document.get("kind") == "run" and isinstance(document.get("settings"), dict):
+        document = document["settings"]
+    return sort_settings({key.replace("-", "_"): value for key, value in document.items()})
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """A TOML file's contents.
+
+    Raises:
+        SettingError: one line that names the file and what is wrong with it.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingError(f"{what} {path}: {error.strerror}; give a file that can be read") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{what} {path} is not TOML: {error}") from None
+
+
+def sort_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the options of backends moved into `backend_options`."""
+    names = {*TRAINING_NAMES, *TABLE_NAMES}
+    own = {name: value for name, value in values.items() if name not in names}
+    nested = own.get("backend_options", {})
+    if not isinstance(nested, Mapping):
+        raise SettingError(f"backend_options is {nested!r}; write a table of options")
+    given = {name: value for name, value in values.items() if name in names}
+    return {**own, "backend_options": {**nested, **given}}
+
+
+def join_settings(config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a file with those of the command line over them."""
+    options = {**config.get("backend_options", {}), **given.get("backend_options", {})}
+    return {**config, **given, "backend_options": options}

@@ -1,0 +1,148 @@
+"""`pnas-sim table`: looks at tables of trained cells, checks them, makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pnas_sim.cli.options import FOLDER, example, json_option, quiet_option, verbose_option
+from pnas_sim.cli.output import say, write_json
+from pnas_sim.cli.table_build import build
+from pnas_sim.cli.table_files import fit, import_, merge
+from pnas_sim.errors import WorkError
+
+DEFAULT = "cifar10-16px"
+
+
+@click.group(
+    epilog=example(
+        "pnas-sim table info",
+        "pnas-sim table check --retrain 10 --data cifar10",
+    )
+)
+def table() -> None:
+    """Look at tables of trained cells, check them, make them."""
+
+
+@table.command(
+    epilog=example(
+        "pnas-sim table info",
+        "pnas-sim table info my-table.h5 --json",
+    )
+)
+@click.argument("table", default=DEFAULT)
+@json_option
+@verbose_option
+def info(table: str, as_json: bool) -> None:
+    """Say what TABLE holds: a file, or the name of a table that ships (the default)."""
+    from pnas_tables.catalogue import find_table
+    from pnas_tables.check import describe_table
+    from pnas_tables.format import read_table
+
+    facts = describe_table(read_table(find_table(table)))
+    if as_json:
+        write_json({"kind": "table", "schema": 1, **facts})
+    else:
+        from pnas_sim.report.table_summary import print_table_facts
+
+        print_table_facts(facts)
+
+
+@table.command(
+    epilog=example(
+        "pnas-sim table check",
+        "pnas-sim table check --retrain 10 --data cifar10",
+    )
+)
+@click.argument("table", default=DEFAULT)
+@click.option("--retrain", type=int, metavar="N", help="Train N random runs again and compare.")
+@click.option("--data", type=FOLDER, metavar="DIR", help="Folder of the data set, for --retrain.")
+@click.option("--device", default="cpu", show_default=True, help="To train on, for --retrain.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes, for --retrain.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Chooses the runs, for --retrain.")
+@json_option
+@quiet_option
+@verbose_option
+def check(
+    table: str,
+    retrain: int | None,
+    data: Path | None,
+    device: str,
+    workers: int,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Check a TABLE: its file, its counts of networks and, with --retrain, its accuracies.
+
+    A run that is trained again on the machine and versions of the table is identical to the last bit;
+    elsewhere it may differ by as much as another seed. If one differs by more, the exit code is 1.
+    """
+    from pnas_sim.errors import SettingError
+    from pnas_tables.catalogue import find_table
+    from pnas_tables.check import check_table
+    from pnas_tables.record import checksum
+
+    if seed < 0:
+        raise SettingError(f"seed is {seed}; it must be at least 0")
+    path = find_table(table)
+    read = check_table(path)
+    answer: dict[str, Any] = {
+        "kind": "table-check",
+        "schema": 1,
+        "table": read.name,
+        "cells": len(read),
+        "runs": len(read.seeds),
+        "checksum": checksum(read),
+        "retrained": [],
+        "verdict": None,
+    }
+    if retrain is not None:
+        answer |= _retrain(read, retrain, seed, data, workers, device, quiet)
+    if as_json:
+        write_json(answer)
+    else:
+        _print_check(path, answer)
+    if answer["verdict"] == "differs":
+        raise WorkError(f"table {read.name}: a run trained again differs by more than seed noise")
+
+
+def _retrain(
+    table: Any, count: int, seed: int, data: Path | None, workers: int, device: str, quiet: bool
+) -> dict[str, Any]:
+    """Trains some runs again; returns their part of the answer."""
+    from pnas_tables.check import Retrained, retrain, worst_verdict
+    from pnas_tables.trainer import make_retrainer
+
+    def tell(run: Retrained) -> None:
+        if not quiet:
+            say(f"{run.cell} seed {run.seed}: stored {run.stored:.4f}, now {run.found:.4f}: {run.verdict}")
+
+    runs = retrain(table, count, seed, make_retrainer(data, workers, device), tell)
+    listed = [
+        {
+            "cell": run.cell,
+            "seed": run.seed,
+            "stored": run.stored,
+            "found": run.found,
+            "verdict": run.verdict.value,
+        }
+        for run in runs
+    ]
+    return {"retrained": listed, "verdict": worst_verdict(runs).value}
+
+
+def _print_check(path: Path, answer: dict[str, Any]) -> None:
+    click.echo(
+        f"{path}: sound; {answer['cells']} cells, {answer['runs']} runs, checksum {answer['checksum']}"
+    )
+    if answer["verdict"] is not None:
+        verdicts = [run["verdict"] for run in answer["retrained"]]
+        parts = [f"{verdicts.count(word)} {word}" for word in dict.fromkeys(verdicts)]
+        click.echo(f"trained again: {len(verdicts)} runs, {', '.join(parts)}")
+
+
+for _command in (build, merge, fit, import_):
+    table.add_command(_command)

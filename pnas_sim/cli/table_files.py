@@ -1,0 +1,116 @@
+"""`pnas-sim table merge`, `fit`, `import`: make table files of other files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pnas_sim.cli.options import FILE, NEW_FILE, example, json_option, verbose_option
+from pnas_sim.cli.output import write_json
+from pnas_sim.errors import SettingError
+
+if TYPE_CHECKING:
+    from pnas_tables.record import Table
+
+OUT = click.option("--out", type=NEW_FILE, required=True, metavar="FILE", help="The table to write.")
+
+
+@click.command(
+    epilog=example(
+        "pnas-sim table merge parts/*.h5 --out whole.h5",
+        "pnas-sim table fit whole.h5",
+    )
+)
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@OUT
+@click.option("--name", help="Of the table.  [default: the file's]")
+@json_option
+@verbose_option
+def merge(files: tuple[Path, ...], out: Path, name: str | None, as_json: bool) -> None:
+    """Join table FILES of one recipe and space into one; fit a surrogate on it afterwards."""
+    from pnas_tables.format import read_table
+    from pnas_tables.merge import merge_tables
+
+    _write(out, merge_tables([read_table(path) for path in files], name or out.stem), as_json)
+
+
+@click.command(
+    epilog=example(
+        "pnas-sim table fit whole.h5",
+    )
+)
+@click.argument("file", type=FILE)
+@click.option("--out", type=NEW_FILE, metavar="FILE", help="The table to write.  [default: the same file]")
+@click.option("--name", default="lightgbm", show_default=True, help="Of the surrogate.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the fit.")
+@json_option
+@verbose_option
+def fit(file: Path, out: Path | None, name: str, seed: int, as_json: bool) -> None:
+    """Fit a surrogate on the cells of table FILE and store it there."""
+    from pnas_tables.format import read_table
+    from pnas_tables.surrogate import fit_surrogate
+
+    if not 0 <= seed < 2**31:
+        raise SettingError(f"seed is {seed}; it must be from 0 to {2**31 - 1}")
+    _write(out or file, fit_surrogate(read_table(file), name, seed), as_json)
+
+
+@click.command(
+    "import",
+    epilog=example(
+        "pnas-sim table import trained.csv --out trained.h5 --epochs 20",
+    ),
+)
+@click.argument("file", type=FILE)
+@OUT
+@click.option("--name", help="Of the table.  [default: the file's]")
+@click.option("--blocks", type=int, default=5, show_default=True, help="Of the space's largest cells.")
+@click.option(
+    "--operations", metavar="NAMES", help="The space's operations, commas between, if not the paper's."
+)
+@click.option("--epochs", type=float, default=1.0, show_default=True, help="Every child's full training.")
+@click.option("--chance", type=float, default=0.1, show_default=True, help="The accuracy of guessing.")
+@click.option("--licence", default="unknown", show_default=True, help="Of the contents.")
+@json_option
+@verbose_option
+def import_(
+    file: Path,
+    out: Path,
+    name: str | None,
+    blocks: int,
+    operations: str | None,
+    epochs: float,
+    chance: float,
+    licence: str,
+    as_json: bool,
+) -> None:
+    """Make a table of a CSV FILE with columns cell, seed, valid_accuracy, and others by name.
+
+    The others are test_accuracy, seconds, parameters, multiply_adds, status, origin and error.
+    """
+    from pnas_sim.space import PAPER_OPERATIONS, CellSpace
+    from pnas_tables.csv_import import import_csv
+
+    if not 0 < epochs < float("inf"):
+        raise SettingError(f"epochs is {epochs}; it must be above 0")
+    if not 0 < chance < 1:
+        raise SettingError(f"chance is {chance}; it must lie between 0 and 1")
+    names = PAPER_OPERATIONS if operations is None else tuple(n.strip() for n in operations.split(","))
+    space = CellSpace(operations=names, max_blocks=blocks)
+    table = import_csv(file, name or out.stem, space, epochs=epochs, chance=chance, licence=licence)
+    _write(out, table, as_json)
+
+
+def _write(out: Path, table: Table, as_json: bool) -> None:
+    """Writes a table and says so."""
+    from pnas_tables.format import write_table
+    from pnas_tables.record import checksum
+
+    write_table(out, table)
+    facts = {"out": str(out), "name": table.name, "cells": len(table), "runs": len(table.seeds)}
+    if as_json:
+        write_json({"kind": "table-file", "schema": 1, **facts, "checksum": checksum(table)})
+    else:
+        click.echo(f"written: {out}: {facts['cells']} cells, {facts['runs']} runs")

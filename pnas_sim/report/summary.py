@@ -1,0 +1,95 @@
+"""A finished run as a person reads it; everything in it comes from the run's result object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from pnas_sim.report.drawing import choose_strokes, draw_cell
+from pnas_sim.report.text import (
+    format_accuracy,
+    format_correlation,
+    format_count,
+    format_duration,
+    format_large,
+)
+from pnas_sim.space import Cell, CellSpace
+
+STOPS = {
+    "finished": "the search was finished",
+    "budget": "the budget was spent",
+    "proposals": "too many proposals were repeats",
+    "stalled": "no batch brought anything new any more",
+}
+
+
+def print_run(result: Mapping[str, Any], console: Console | None = None) -> None:
+    """Prints a run's summary: levels, best cell, cost, and where everything is.
+
+    Args:
+        result: the `--json` object of `run`.
+        console: where to; by default standard output, 80 columns wide where it is no terminal.
+    """
+    console = console or Console()
+    encoding = getattr(console.file, "encoding", None)
+    _print_levels(console, result)
+    if result["best"] is not None:
+        _print_best(console, result, encoding)
+    _print_cost(console, result)
+    console.print(f"run folder  {result['out']}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"look again  pnas-sim resume {result['out']}", markup=False, highlight=False, soft_wrap=True
+    )
+
+
+def _print_levels(console: Console, result: Mapping[str, Any]) -> None:
+    grid = Grid(
+        title=f"{result['search']} on {result['backend']}, seed {result['seed']}", title_justify="left"
+    )
+    answered = "trained" if result.get("source") == "trained" else "looked up"
+    headings = ("blocks", "scored", "unique", answered, "best", "top 5", "rank corr.")
+    for heading in headings:
+        grid.add_column(heading, justify="right")
+    for level in result["levels"]:
+        grid.add_row(
+            str(level["blocks"]),
+            format_count(level["candidates"]),
+            format_count(level["unique"]),
+            format_count(level["evaluated"]),
+            format_accuracy(level["best_valid_accuracy"]),
+            format_accuracy(level["top5_valid_accuracy"]),
+            format_correlation(level["rank_correlation"]),
+        )
+    console.print(grid)
+
+
+def _print_best(console: Console, result: Mapping[str, Any], encoding: str | None) -> None:
+    best, space = result["best"], result["space"]
+    cell = Cell.parse(best["cell"], CellSpace(tuple(space["operations"]), space["max_blocks"]))
+    console.print("best cell", style="bold")
+    lines = [best["cell"], *draw_cell(cell, choose_strokes(encoding))]
+    for line in lines:
+        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    figures = [f"valid {format_accuracy(best['valid_accuracy'])}"]
+    if best["expected_valid_accuracy"] is not None:
+        figures.append(f"expected (free of seed noise) {format_accuracy(best['expected_valid_accuracy'])}")
+    if best["test_accuracy"] is not None:
+        figures.append(f"test {format_accuracy(best['test_accuracy'])}")
+    console.print(f"  {', '.join(figures)}", highlight=False)
+
+
+def _print_cost(console: Console, result: Mapping[str, Any]) -> None:
+    kind = "simulated" if result.get("source") == "predicted" else "real"
+    failed = f", {result['failed']} of them failed" if result["failed"] else ""
+    console.print(
+        f"cost        {format_count(result['models_evaluated'])} models{failed}, "
+        f"{format_large(result['examples'])} examples, "
+        f"{format_duration(result['child_seconds'])} of children ({kind}), "
+        f"{format_duration(result['seconds'])} here",
+        highlight=False,
+    )
+    stopped = STOPS.get(result["stopped"], result["stopped"])
+    console.print(f"ended       as {stopped}; {format_count(result['repeats'])} repeats", highlight=False)
