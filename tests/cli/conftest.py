@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pnas_sim.cli import main
+from pnas_sim.space import CellSpace
+from pnas_tables.fit import FitSettings
+from pnas_tables.format import read_table, write_table
+from pnas_tables.plans import list_jobs, sample_plan
+from pnas_tables.surrogate import fit_surrogate
+from pnas_tables.testing import build_made_up_table
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """Standard output, which is one strict JSON object and nothing else."""
+        value = json.loads(self.out, parse_constant=_refuse_constant)
+        assert isinstance(value, dict)
+        return value
+
+    @property
+    def complaint(self) -> str:
+        """The one line of an error."""
+        lines = [line for line in self.err.splitlines() if line.startswith("pnas-sim: error: ")]
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        assert self.out == ""
+        return lines[0]
+
+
+def _refuse_constant(name: str) -> float:
+    raise AssertionError(f"{name} is not JSON")
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def pnas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs a command in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*words: object) -> Outcome:
+        out, err = io.StringIO(), io.StringIO()
+        handler = signal.getsignal(signal.SIGTERM)
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.raises(SystemExit) as end,
+        ):
+            main([str(word) for word in words])
+        assert signal.getsignal(signal.SIGTERM) == handler
+        return Outcome(int(end.value.code or 0), out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def bare_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up table of 60 cells of up to 3 blocks, two seeds each, without a surrogate; not to be changed."""
+    space = CellSpace(max_blocks=3)
+    path = tmp_path_factory.mktemp("tables") / "bare.h5"
+    jobs = list_jobs(sample_plan("bare", 60, (1, 2, 3), seeds=2, seed=3, space=space), space)
+    build_made_up_table(jobs, space, path, "bare")
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_table(bare_table: Path) -> Path:
+    """The same with a small surrogate; not to be changed."""
+    settings = FitSettings(forests=2, trees=10, small_trees=5, small_forests=1)
+    path = bare_table.with_name("small.h5")
+    write_table(path, fit_surrogate(read_table(bare_table), settings=settings))
+    return path

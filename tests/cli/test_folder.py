@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import errno
+import json
+import tomllib
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pnas_sim.cli.folder import RunFolder, choose_folder, write_whole
+from pnas_sim.errors import RunError, WorkError
+
+NOW = datetime(2026, 11, 24, 9, 30)
+
+
+def test_default_folders_are_named_and_unlike_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = []
+    for _ in range(3):
+        folder = choose_folder(None, "pnas", 7, NOW)
+        folder.begin({})
+        names.append(str(folder.path))
+    first = "runs/20261124-093000-pnas-7"
+    assert names == [first, f"{first}-2", f"{first}-3"]
+
+
+def test_choosing_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    choose_folder(None, "pnas", 0, NOW)
+    choose_folder(tmp_path / "mine", "pnas", 0, NOW).demand_free()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["run.toml", "evaluations.sqlite", "result.json"])
+def test_a_folder_with_a_run_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(RunError, match="pnas-sim resume"):
+        RunFolder(tmp_path).demand_free()
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="not a folder"):
+        RunFolder(tmp_path / "file").demand_free()
+    with pytest.raises(RunError, match="another --out"):
+        RunFolder(tmp_path / "file" / "inner").begin({})
+
+
+def test_settings_and_result_come_back(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "a" / "b")
+    folder.begin({"kind": "run", "settings": {"beam": 4}})
+    assert folder.read_result() is None
+    folder.finish({"kind": "run", "best": float("nan"), "levels": ()})
+    assert tomllib.loads(folder.settings.read_text())["settings"] == {"beam": 4}
+    assert folder.read_result() == {"kind": "run", "best": None, "levels": []}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "comparison"}', "\0"])
+def test_a_damaged_result_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(RunError, match="damaged"):
+        RunFolder(tmp_path).read_result()
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "result.json"
+    write_whole(path, json.dumps({"old": 1}))
+
+    def fail(descriptor: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(WorkError, match="disk is full"):
+        write_whole(path, "new")
+    assert json.loads(path.read_text()) == {"old": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]

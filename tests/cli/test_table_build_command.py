@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pnas_tables.build import BuildProgress
+from pnas_tables.format import read_table
+
+TINY = (
+    "--device cpu --dataset digits --epochs 0.1 --filters 2 --cells-per-stage 1 --train-images 40 "
+    "--valid-images 20 --test-images 10 --batch-size 20"
+).split()
+
+
+def test_a_sample_is_trained_checked_and_gone_on_with(pnas: Any, tmp_path: Path) -> None:
+    out = tmp_path / "small.h5"
+    build = ("table", "build", "--out", out, "--cells", 3, "--blocks", "1", *TINY)
+    first = pnas(*build, "--children", 1)
+    assert first.code == 0, first.err
+    assert "1/3 " in first.err
+    assert first.out == f"written: {out}\n"
+    assert len(read_table(out).seeds) == 1
+    second = pnas(*build, "--json", "-q")
+    assert second.json == {"kind": "table-build", "schema": 1, "plan": None, "out": str(out), "runs": 3}
+    assert second.err == ""
+    answer = pnas("table", "check", out, "--retrain", 1, "--json")
+    assert answer.json["verdict"] == "identical"
+    assert "identical" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ([], "nothing to build"),
+        (["--out", "x.h5"], "--cells"),
+        (["--out", "x.h5", "--cells", "0", "--device", "cpu"], "cells is 0"),
+        (["--out", "x.h5", "--cells", "5", "--blocks", "0,2", "--device", "cpu"], "0,2"),
+        (["--out", "x.h5", "--cells", "5", "--blocks", "two", "--device", "cpu"], "two"),
+        (["--out", "x.h5", "--cells", "500", "--blocks", "1", "--device", "cpu"], "500"),
+        (["--out", "x.h5", "--cells", "5", "--seeds", "0", "--device", "cpu"], "seeds is 0"),
+        (["--out", "x.h5", "--cells", "5", "--device", "cpu", "--dataset", "mnist"], "mnist"),
+        (
+            ["--out", "x.h5", "--cells", "5", "--device", "cpu", "--dataset", "cifar10", "--data", "gone"],
+            "gone",
+        ),
+        (["--out", "x.h5", "--cells", "5", "--device", "cpu", "--epochs", "0"], "epochs"),
+        (["--out", "x.h5", "--cells", "5", "--device", "cpu", "--filters", "0"], "filters"),
+        (["--out", "x.h5", "--cells", "5", "--device", "cpu", "--workers", "0"], "workers is 0"),
+        (["--out", "x.h5", "--cells", "5", "--device", "cpu", "--hours", "-1"], "hours is -1"),
+        (["--out", "x.h5", "--cells", "5", "--device", "cpu", "--children", "0"], "children is 0"),
+        (["--out", "x.h5", "--cells", "5", "--device", "abacus"], "abacus"),
+        (["--out", "x.h5", "--cells", "5", "--parts", "."], "--parts goes with --plan"),
+        (["--out", "x.h5", "--cells", "5", "--time-limit", "5"], "--time-limit"),
+        (["--plan", "cifar10-16px", "--filters", "4"], "--filters is fixed by --plan"),
+        (["--plan", "cifar10-16px", "--cells", "4"], "--cells is fixed by --plan"),
+        (["--plan", "moon"], "moon"),
+        (["--plan", "cifar10-16px", "--data", "gone"], "gone"),
+    ],
+)
+def test_bad_requests_are_one_line_and_write_nothing(
+    pnas: Any, tmp_path: Path, words: list[str], named: str
+) -> None:
+    outcome = pnas("table", "build", *words)
+    assert outcome.code == 2
+    assert named in outcome.complaint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_build_that_is_stopped_keeps_its_children(
+    pnas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(step: BuildProgress) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pnas_sim.cli.table_build.print_child", stop)
+    outcome = pnas("table", "build", "--out", tmp_path / "x.h5", "--cells", 2, "--blocks", "1", *TINY)
+    assert outcome.code == 130
+    assert "the same command goes on" in outcome.complaint
+    assert len(read_table(tmp_path / "x.h5").seeds) == 1

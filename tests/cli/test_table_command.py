@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pnas_tables.format import read_table
+
+
+def test_info_says_what_the_table_holds(pnas: Any, small_table: Path) -> None:
+    facts = pnas("table", "info", small_table, "--json").json
+    assert facts["name"] == "bare"
+    assert sum(facts["cells_by_blocks"].values()) == 60
+    assert facts["seeds_per_cell"] == {"2": 60}
+    assert facts["core_hours"] > 0
+    assert len(facts["checksum"]) == 64
+    assert set(facts["surrogate"]["by_blocks"]) == set(facts["cells_by_blocks"])
+    assert facts["space"]["max_blocks"] == 3
+    assert facts["recipe"]["trainer"] == "made-up"
+
+
+def test_info_for_a_person(pnas: Any, small_table: Path, bare_table: Path) -> None:
+    text = pnas("table", "info", small_table).out
+    assert "surrogate on held-out cells" in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert "pnas-sim table fit" in pnas("table", "info", bare_table).out
+
+
+@pytest.mark.parametrize("command", [("table", "info"), ("table", "check"), ("table", "fit")])
+def test_missing_and_damaged_tables_are_one_line(
+    pnas: Any, small_table: Path, tmp_path: Path, command: tuple[str, str]
+) -> None:
+    content = small_table.read_bytes()
+    (tmp_path / "short.h5").write_bytes(content[: len(content) // 2])
+    (tmp_path / "changed.h5").write_bytes(content[:3000] + b"\xff" + content[3001:])
+    (tmp_path / "text.h5").write_text("no table")
+    for name in ("absent.h5", "short.h5", "changed.h5", "text.h5"):
+        outcome = pnas(*command, tmp_path / name)
+        assert outcome.code == 2
+        assert name in outcome.complaint
+
+
+def test_unknown_names_list_the_known(pnas: Any) -> None:
+    outcome = pnas("table", "info", "cifar11")
+    assert outcome.code == 2
+    assert "tables that ship" in outcome.complaint
+
+
+def test_check_reads_everything(pnas: Any, small_table: Path) -> None:
+    answer = pnas("table", "check", small_table, "--json").json
+    assert (answer["cells"], answer["runs"], answer["verdict"]) == (60, 120, None)
+    assert "sound; 60 cells, 120 runs" in pnas("table", "check", small_table).out
+
+
+def test_tables_of_other_trainers_cannot_be_trained_again(pnas: Any, small_table: Path) -> None:
+    outcome = pnas("table", "check", small_table, "--retrain", 1)
+    assert outcome.code == 2
+    assert "cannot be trained again" in outcome.complaint
+
+
+@pytest.mark.parametrize(("option", "value"), [("--retrain", 0), ("--retrain", -1), ("--seed", -1)])
+def test_check_refuses_numbers_out_of_range(pnas: Any, small_table: Path, option: str, value: int) -> None:
+    outcome = pnas("table", "check", small_table, option, value)
+    assert outcome.code == 2
+    assert str(value) in outcome.complaint
+
+
+def test_merge_joins_and_fit_stores_a_surrogate(pnas: Any, bare_table: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole.h5"
+    merged = pnas("table", "merge", bare_table, bare_table, "--out", whole, "--json").json
+    assert (merged["name"], merged["cells"], merged["runs"]) == ("whole", 60, 120)
+    fitted = pnas("table", "fit", whole, "--seed", 3, "--json").json
+    assert fitted["checksum"] != merged["checksum"]
+    assert list(read_table(whole).surrogates) == ["lightgbm"]
+
+
+def test_fit_can_write_elsewhere(pnas: Any, bare_table: Path, tmp_path: Path) -> None:
+    outcome = pnas("table", "fit", bare_table, "--out", tmp_path / "new.h5", "--name", "other")
+    assert outcome.code == 0
+    assert list(read_table(tmp_path / "new.h5").surrogates) == ["other"]
+    assert read_table(bare_table).surrogates == {}
+
+
+def test_fit_refuses_a_seed_below_0(pnas: Any, bare_table: Path) -> None:
+    outcome = pnas("table", "fit", bare_table, "--seed", -1)
+    assert outcome.code == 2
+    assert "-1" in outcome.complaint
+
+
+def test_import_reads_a_csv(pnas: Any, tmp_path: Path) -> None:
+    (tmp_path / "runs.csv").write_text(
+        "cell,seed,valid_accuracy,seconds\n"
+        "sep3(-1)+id(-2),0,0.9,12\n"
+        "id(-1)+id(-1),0,0.4,3\n"
+        "id(-1)+id(-1),1,0.5,3\n"
+    )
+    made = pnas(
+        "table", "import", tmp_path / "runs.csv", "--out", tmp_path / "runs.h5", "--epochs", 20, "--json"
+    )
+    assert (made.json["cells"], made.json["runs"]) == (2, 3)
+    table = read_table(tmp_path / "runs.h5")
+    assert table.epochs.tolist() == [20.0]
+    assert table.name == "runs"
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "named"),
+    [
+        ("cell,seed\n", [], "valid_accuracy"),
+        ("cell,seed,valid_accuracy\nfly(-1)+id(-1),0,0.5\n", [], "fly"),
+        ("cell,seed,valid_accuracy\nid(-1)+id(-1),0,2\n", [], "2"),
+        ("cell,seed,valid_accuracy\nid(-1)+id(-1),0,0.5\n", ["--epochs", "0"], "epochs is 0"),
+        ("cell,seed,valid_accuracy\nid(-1)+id(-1),0,0.5\n", ["--chance", "1"], "chance is 1"),
+        ("cell,seed,valid_accuracy\nid(-1)+id(-1),0,0.5\n", ["--blocks", "11"], "11"),
+        ("cell,seed,valid_accuracy\nid(-1)+id(-1),0,0.5\n", ["--operations", "a b"], "a b"),
+    ],
+)
+def test_import_refuses_what_it_cannot_read(
+    pnas: Any, tmp_path: Path, content: str, words: list[str], named: str
+) -> None:
+    (tmp_path / "runs.csv").write_text(content)
+    outcome = pnas("table", "import", tmp_path / "runs.csv", "--out", tmp_path / "runs.h5", *words)
+    assert outcome.code == 2
+    assert named in outcome.complaint
+    assert not (tmp_path / "runs.h5").exists()
+
+
+def test_a_csv_that_is_not_there(pnas: Any, tmp_path: Path) -> None:
+    outcome = pnas("table", "import", tmp_path / "absent.csv", "--out", tmp_path / "x.h5")
+    assert outcome.code == 2
+    assert "absent.csv" in outcome.complaint
+
+
+def test_a_damaged_table_is_not_merged(pnas: Any, bare_table: Path, tmp_path: Path) -> None:
+    shutil.copy(bare_table, tmp_path / "part.h5")
+    with (tmp_path / "part.h5").open("ab") as file:
+        file.write(b"more")
+    outcome = pnas("table", "merge", bare_table, tmp_path / "part.h5", "--out", tmp_path / "whole.h5")
+    assert outcome.code == 2
+    assert "part.h5" in outcome.complaint
+    assert not (tmp_path / "whole.h5").exists()

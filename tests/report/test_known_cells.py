@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from pnas_backends.training.costs import cell_costs
+from pnas_backends.training.layout import NetworkShape
+from pnas_sim.report.known_cells import KNOWN_CELLS, find_known_cell
+from pnas_sim.space import CellSpace
+
+# parameters of the supplement's table 2 networks under its N and F, as counted for this project
+COUNTS = {
+    "PNASNet-1": (6, 44, 1_556_510),
+    "PNASNet-2": (6, 32, 1_728_234),
+    "PNASNet-3": (6, 32, 1_791_626),
+    "PNASNet-4": (4, 44, 3_008_686),
+    "PNASNet-5": (3, 48, 3_189_082),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_cells_have_the_published_size(name: str) -> None:
+    cells_per_stage, filters, expected = COUNTS[name]
+    space = CellSpace()
+    row = space.parse(KNOWN_CELLS[name])
+    shape = NetworkShape(cells_per_stage=cells_per_stage, filters=filters)
+    assert cell_costs(row[None], space, shape)[0].tolist() == [expected]
+
+
+def test_names_are_found_in_any_case() -> None:
+    assert find_known_cell(" pnasnet-5 ") == KNOWN_CELLS["PNASNet-5"]
+
+
+def test_other_texts_stay() -> None:
+    assert find_known_cell("id(-1)+id(-2)") == "id(-1)+id(-2)"
