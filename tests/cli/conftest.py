@@ -76,7 +76,7 @@ def pnas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 @pytest.fixture(scope="session")
 def bare_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A made-up table of 60 cells of up to 3 blocks, two seeds each, without a surrogate; not to be changed."""
+    """A made-up table of 60 cells of up to 3 blocks, two seeds each, no surrogate; not to be changed."""
     space = CellSpace(max_blocks=3)
     path = tmp_path_factory.mktemp("tables") / "bare.h5"
     jobs = list_jobs(sample_plan("bare", 60, (1, 2, 3), seeds=2, seed=3, space=space), space)

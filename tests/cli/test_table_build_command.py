@@ -9,9 +9,20 @@ from pnas_tables.build import BuildProgress
 from pnas_tables.format import read_table
 
 TINY = (
-    "--device cpu --dataset digits --epochs 0.1 --filters 2 --cells-per-stage 1 --train-images 40 "
-    "--valid-images 20 --test-images 10 --batch-size 20"
-).split()
+    *(
+        "--device",
+        "cpu",
+        "--dataset",
+        "digits",
+        "--epochs",
+        "0.1",
+        "--filters",
+        "2",
+        "--cells-per-stage",
+        "1",
+    ),
+    *("--train-images", "40", "--valid-images", "20", "--test-images", "10", "--batch-size", "20"),
+)
 
 
 def test_a_sample_is_trained_checked_and_gone_on_with(pnas: Any, tmp_path: Path) -> None:
