@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -24,6 +25,7 @@ STOPS = {
     "proposals": "too many proposals were repeats",
     "stalled": "no batch brought anything new any more",
 }
+ANSWERED = {"trained": "trained", "measured": "looked up", "predicted": "predicted"}
 
 
 def print_run(result: Mapping[str, Any], console: Console | None = None) -> None:
@@ -49,7 +51,7 @@ def _print_levels(console: Console, result: Mapping[str, Any]) -> None:
     grid = Grid(
         title=f"{result['search']} on {result['backend']}, seed {result['seed']}", title_justify="left"
     )
-    answered = "trained" if result.get("source") == "trained" else "looked up"
+    answered = ANSWERED.get(result["source"], "evaluated")
     headings = ("blocks", "scored", "unique", answered, "best", "top 5", "rank corr.")
     for heading in headings:
         grid.add_column(heading, justify="right")
@@ -82,14 +84,12 @@ def _print_best(console: Console, result: Mapping[str, Any], encoding: str | Non
 
 
 def _print_cost(console: Console, result: Mapping[str, Any]) -> None:
-    kind = "simulated" if result.get("source") == "predicted" else "real"
-    failed = f", {result['failed']} of them failed" if result["failed"] else ""
-    console.print(
-        f"cost        {format_count(result['models_evaluated'])} models{failed}, "
-        f"{format_large(result['examples'])} examples, "
-        f"{format_duration(result['child_seconds'])} of children ({kind}), "
-        f"{format_duration(result['seconds'])} here",
-        highlight=False,
-    )
+    kind = "simulated" if result["source"] == "predicted" else "real"
+    failed = f" ({result['failed']} of them failed)" if result["failed"] else ""
+    models = f"{format_count(result['models_evaluated'])} models{failed}"
+    repeats = f"{format_count(result['repeats'])} repeats, which cost nothing"
+    children, here = format_duration(result["child_seconds"]), format_duration(result["seconds"])
     stopped = STOPS.get(result["stopped"], result["stopped"])
-    console.print(f"ended       as {stopped}; {format_count(result['repeats'])} repeats", highlight=False)
+    console.print(f"cost        {models}, {format_large(result['examples'])} examples", highlight=False)
+    console.print(f"time        {children} of children ({kind}), {here} here", highlight=False)
+    console.print(f"ended       {stopped}; {repeats}", highlight=False)

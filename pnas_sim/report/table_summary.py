@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
@@ -43,7 +44,7 @@ def _list_facts(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _table_quality(quality: Mapping[str, Any]) -> Grid:
     """The surrogate's figures on cells held out, by block count."""
-    grid = Grid(title="surrogate on held-out cells", title_justify="left")
+    grid = Grid(title="surrogate on held-out cells", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("blocks", "cells", "Spearman", "Kendall tau", "R2", "RMSE"):
         grid.add_column(heading, justify="right")
     for size, row in {**quality["by_blocks"], "all": quality["overall"]}.items():
