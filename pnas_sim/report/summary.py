@@ -48,9 +48,8 @@ def print_run(result: Mapping[str, Any], console: Console | None = None) -> None
 
 
 def _print_levels(console: Console, result: Mapping[str, Any]) -> None:
-    grid = Grid(
-        title=f"{result['search']} on {result['backend']}, seed {result['seed']}", title_justify="left"
-    )
+    title = f"{result['search']} on {result['backend']}, seed {result['seed']}"
+    grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD)
     answered = ANSWERED.get(result["source"], "evaluated")
     headings = ("blocks", "scored", "unique", answered, "best", "top 5", "rank corr.")
     for heading in headings:
