@@ -1,0 +1,297 @@
+"""Carries a run out: everything is made and checked first, then the folder, then the search."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pnas_sim.cli.folder import RunFolder
+from pnas_sim.cli.options import InterruptionError
+from pnas_sim.cli.output import say, strict, write_json
+from pnas_sim.cli.searches import make_search
+from pnas_sim.cli.settings import RunSettings, make_settings, parse_budget, read_toml
+from pnas_sim.errors import RunError, SettingError, WorkError
+from pnas_sim.evaluate import BackendRequest, Evaluator, Status
+from pnas_sim.search.base import Strategy
+from pnas_sim.space import CellSpace
+
+if TYPE_CHECKING:
+    from pnas_sim.engine import Budget, Progress, RunResult
+    from pnas_sim.evaluate import Evaluation
+    from pnas_sim.report.progress import Show
+
+SCHEMA = 1
+PACKAGES = ("pnas-sim", "numpy", "torch", "scikit-learn", "lightgbm")
+MOST_THREADS = 4  # the predictor's products are small; more threads hardly help
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that can begin.
+
+    Attributes:
+        settings: with the number of threads and the evaluation seed filled in.
+        evaluator: answers for cells.
+        strategy: proposes them.
+    """
+
+    settings: RunSettings
+    evaluator: Evaluator
+    strategy: Strategy
+
+    def record(self) -> dict[str, Any]:
+        """What `run.toml` says: all that is needed to repeat the run."""
+        spec = self.evaluator.spec
+        return {
+            "kind": "run",
+            "schema": SCHEMA,
+            "settings": self.settings.model_dump(exclude_none=True),
+            "backend": {"name": spec.name, "checksum": spec.checksum, "settings": strict(spec.settings)},
+            "versions": list_versions(),
+            "machine": {"system": platform.system(), "processor": platform.machine()},
+        }
+
+
+@contextmanager
+def prepare(settings: RunSettings) -> Iterator[Prepared]:
+    """Makes everything a run needs, and nothing on the disk; closes the backend at the end.
+
+    Raises:
+        RequestError: something that was asked for cannot be had.
+    """
+    from pnas_sim.registry import make_backend
+
+    threads = settings.threads or default_threads()
+    set_threads(threads)
+    filled = settings.model_copy(
+        update={
+            "threads": threads,
+            "evaluation_seed": settings.seed
+            if settings.evaluation_seed is None
+            else settings.evaluation_seed,
+            "backend_options": make_absolute(settings.backend_options),
+        }
+    )
+    request = BackendRequest(blocks=filled.blocks, options=filled.options_for_backend())
+    with closing(make_backend(filled.backend, request)) as evaluator:
+        _demand_epochs(filled, evaluator)
+        space = CellSpace(operations=evaluator.spec.space.operations, max_blocks=filled.blocks)
+        yield Prepared(filled, evaluator, make_search(filled, space))
+
+
+def _demand_epochs(settings: RunSettings, evaluator: Evaluator) -> None:
+    """Checks that the backend has this fidelity, before a folder is made."""
+    known = evaluator.spec.fidelities
+    if settings.epochs is not None and known and settings.epochs not in known:
+        listed = ", ".join(f"{at:g}" for at in known)
+        raise SettingError(f"epochs is {settings.epochs:g}; backend {settings.backend} has {listed}")
+
+
+@contextmanager
+def prepare_again(folder: RunFolder) -> Iterator[Prepared]:
+    """As `prepare`, of a run folder's own settings.
+
+    Raises:
+        RunError: there is no run in the folder, or its backend answers from other data now.
+    """
+    if not folder.settings.exists():
+        raise RunError(
+            f"{folder.path} holds no run ({folder.settings.name} is not there); name a run's folder"
+        )
+    record = read_toml(folder.settings, "the run's")
+    if record.get("kind") != "run" or record.get("schema") != SCHEMA:
+        raise RunError(f"{folder.settings} is not of a run of schema {SCHEMA}; start a new one")
+    with prepare(make_settings(record.get("settings", {}))) as prepared:
+        _demand_same_data(folder, record, prepared)
+        _warn_of_versions(record)
+        yield prepared
+
+
+def _demand_same_data(folder: RunFolder, record: Mapping[str, Any], prepared: Prepared) -> None:
+    then = record.get("backend", {}).get("checksum", "")
+    now = prepared.evaluator.spec.checksum
+    if then != now:
+        raise RunError(
+            f"{folder.path} was begun on data with checksum {then[:12] or 'none'}, which is now "
+            f"{now[:12] or 'none'}; bring the old file back or start a new run"
+        )
+
+
+def _warn_of_versions(record: Mapping[str, Any]) -> None:
+    """Says which versions differ: the same end is promised only for the same ones."""
+    now = list_versions()
+    for name, then in record.get("versions", {}).items():
+        if now.get(name) != then:
+            say(f"warning: the run began with {name} {then}, this is {now.get(name)}; it may end differently")
+
+
+def list_versions() -> dict[str, str]:
+    """Versions that a run's course may depend on, by name."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def default_threads() -> int:
+    """The cores this process may use, at most 4; what `OMP_NUM_THREADS` says goes first."""
+    wished = os.environ.get(THREAD_VARIABLES[0], "")
+    if wished.isdigit() and int(wished) > 0:
+        return int(wished)
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return min(MOST_THREADS, cores)
+
+
+def set_threads(count: int) -> None:
+    """Fixes torch's threads in this process; before torch is imported, if it is not yet."""
+    for name in THREAD_VARIABLES:
+        os.environ[name] = str(count)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(count)
+
+
+def make_absolute(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Backend options with the paths among them made absolute, so that a run can be resumed from anywhere."""
+    return {name: _make_absolute(name, value) for name, value in options.items()}
+
+
+def _make_absolute(name: str, value: Any) -> Any:
+    if not isinstance(value, str) or not _is_path(name, value):
+        return value
+    return str(Path(value).absolute())
+
+
+def _is_path(name: str, value: str) -> bool:
+    """Whether an option of a backend names a file or folder that is there, and not a thing that ships."""
+    if name == "table":
+        from pnas_tables.catalogue import shipped_tables
+
+        return value not in shipped_tables() and Path(value).is_file()
+    return (name == "data" or (name == "dataset" and value.endswith(".npz"))) and Path(value).exists()
+
+
+def execute(prepared: Prepared, folder: RunFolder, quiet: bool) -> dict[str, Any]:
+    """Searches, from where the folder's log stops, and writes the result.
+
+    Raises:
+        InterruptionError: the user stopped it.
+        WorkError: the disk is full.
+    """
+    from pnas_sim.report.progress import open_progress
+
+    remedy = f"pnas-sim resume {folder.path}"
+    try:
+        with open_progress(sys.stderr, quiet) as show:
+            result = describe(prepared, _search(prepared, folder, show), folder)
+        folder.finish(result)
+    except KeyboardInterrupt:
+        raise InterruptionError(f"interrupted; go on with: {remedy}") from None
+    except sqlite3.Error as error:
+        raise WorkError(f"{folder.log}: {error}; when there is room, go on with: {remedy}") from None
+    return result
+
+
+def _search(prepared: Prepared, folder: RunFolder, show: Show) -> RunResult:
+    from pnas_sim.engine import run_search
+    from pnas_sim.report.progress import Standing
+    from pnas_sim.runlog import RunLog
+
+    settings = prepared.settings
+    budget = parse_budget(settings.budget)
+    total = expect_models(prepared, budget)
+
+    def tell(progress: Progress) -> None:
+        show(Standing(progress.blocks, progress.done, total, progress.best))
+
+    with RunLog(folder.log) as log:
+        return run_search(
+            prepared.strategy,
+            prepared.evaluator,
+            budget=budget,
+            log=log,
+            evaluation_seed=settings.evaluation_seed or 0,
+            epochs=settings.epochs,
+            progress=tell,
+        )
+
+
+def expect_models(prepared: Prepared, budget: Budget) -> int | None:
+    """Models the run will evaluate, as far as its settings tell."""
+    settings, space = prepared.settings, prepared.evaluator.spec.space
+    if settings.search != "pnas":
+        return budget.models
+    first = len(space.initial())
+    whole = first + sum(min(settings.beam, space.count_unique(b)) for b in range(2, settings.blocks + 1))
+    return whole if budget.models is None else min(whole, budget.models)
+
+
+def describe(prepared: Prepared, result: RunResult, folder: RunFolder) -> dict[str, Any]:
+    """The `--json` object of a run."""
+    settings, spec = prepared.settings, prepared.evaluator.spec
+    last = max((level.blocks for level in result.levels), default=0)
+    answers = [answer for answer in result.evaluations if answer.status != Status.FAILED]
+    if settings.search == "pnas":
+        answers = [answer for answer in answers if answer.cell.count("|") + 1 == last]
+    return {
+        "kind": "run",
+        "schema": SCHEMA,
+        "search": settings.search,
+        "predictor": settings.predictor if settings.search == "pnas" else None,
+        "backend": settings.backend,
+        "source": str(result.evaluations[0].source) if result.evaluations else None,
+        "seed": settings.seed,
+        "evaluation_seed": settings.evaluation_seed,
+        "space": {"operations": list(spec.space.operations), "max_blocks": settings.blocks},
+        "models_evaluated": result.models_evaluated,
+        "proposals": result.proposals,
+        "repeats": result.repeats,
+        "failed": result.failed,
+        "examples": result.examples,
+        "seconds": result.seconds,
+        "child_seconds": result.child_seconds,
+        "stopped": result.stopped,
+        "levels": [strict(asdict(level)) for level in result.levels],
+        "best": _describe_best(answers),
+        "out": str(folder.path),
+    }
+
+
+def _describe_best(answers: list[Evaluation]) -> dict[str, Any] | None:
+    """The highest validation accuracy, with its noise-free value: the best of many noisy ones is biased."""
+    if not answers:
+        return None
+    best = max(answers, key=lambda answer: answer.valid_accuracy)  # the first of equals
+    known = {
+        "cell": best.cell,
+        "valid_accuracy": best.valid_accuracy,
+        "expected_valid_accuracy": best.expected_valid_accuracy,
+        "test_accuracy": best.test_accuracy,
+        "parameters": best.parameters if best.parameters >= 0 else None,
+        "multiply_adds": best.multiply_adds if best.multiply_adds >= 0 else None,
+        "extrapolated": best.extrapolated,
+    }
+    return {name: strict(value) for name, value in known.items()}
+
+
+def show_result(result: Mapping[str, Any], as_json: bool) -> None:
+    """Writes a run's result to standard output, as JSON or for a person."""
+    if as_json:
+        write_json(result)
+        return
+    from pnas_sim.report.summary import print_run
+
+    print_run(result)

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+
+from pnas_sim.report.progress import Show, Standing
+
+TRAIN = (
+    *(
+        "run",
+        "--backend",
+        "gpu",
+        "--device",
+        "cpu",
+        "--dataset",
+        "digits",
+        "--blocks",
+        "1",
+        "--epochs",
+        "0.1",
+    ),
+    *("--filters", "2", "--cells-per-stage", "1", "--train-images", "40", "--valid-images", "20"),
+    *("--test-images", "10", "--batch-size", "20", "--budget", "12", "--predictor", "ridge", "-q"),
+)
+VARYING = ("seconds", "child_seconds", "out")
+
+
+def _search(table: Path, out: Path) -> tuple[object, ...]:
+    return ("run", "--table", table, "--blocks", 3, "--beam", 4, "--predictor", "ridge", "--out", out)
+
+
+def _lasting(result: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key not in VARYING}
+
+
+@contextmanager
+def _stop_after(models: int) -> Iterator[Any]:
+    """Stands in for the progress display and presses Ctrl-C once so many models are done."""
+
+    @contextmanager
+    def open_stopping(stream: TextIO, quiet: bool) -> Iterator[Show]:
+        def show(standing: Standing) -> None:
+            if standing.done >= models:
+                raise KeyboardInterrupt
+
+        yield show
+
+    yield open_stopping
+
+
+@pytest.mark.parametrize("models", [1, 136, 140])
+def test_an_interrupted_run_comes_to_the_same_end(
+    pnas: Any, small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: int
+) -> None:
+    whole = pnas(*_search(small_table, tmp_path / "whole"), "--json").json
+    with monkeypatch.context() as stopping, _stop_after(models) as show:
+        stopping.setattr("pnas_sim.report.progress.open_progress", show)
+        outcome = pnas(*_search(small_table, tmp_path / "cut"))
+    assert outcome.code == 130
+    assert f"pnas-sim resume {tmp_path / 'cut'}" in outcome.complaint
+    assert not (tmp_path / "cut" / "result.json").exists()
+    resumed = pnas("resume", tmp_path / "cut", "--json")
+    assert resumed.code == 0, resumed.err
+    assert _lasting(resumed.json) == _lasting(whole)
+
+
+def test_a_finished_run_is_shown_again(pnas: Any, small_table: Path, tmp_path: Path) -> None:
+    first = pnas(*_search(small_table, tmp_path / "r"), "--json").json
+    before = {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir()}
+    assert pnas("resume", tmp_path / "r", "--json").json == first
+    text = pnas("resume", tmp_path / "r")
+    assert text.code == 0
+    assert "best cell" in text.out
+    assert {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir()} == before
+
+
+def test_a_table_that_changed_is_refused(
+    pnas: Any, small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "table.h5"
+    shutil.copy(small_table, table)
+    with monkeypatch.context() as stopping, _stop_after(5) as show:
+        stopping.setattr("pnas_sim.report.progress.open_progress", show)
+        assert pnas(*_search(table, tmp_path / "r")).code == 130
+    assert pnas("table", "fit", table, "--seed", 8).code == 0
+    outcome = pnas("resume", tmp_path / "r")
+    assert outcome.code == 2
+    assert "checksum" in outcome.complaint
+
+
+def test_other_versions_are_said(
+    pnas: Any, small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as stopping, _stop_after(5) as show:
+        stopping.setattr("pnas_sim.report.progress.open_progress", show)
+        assert pnas(*_search(small_table, tmp_path / "r")).code == 130
+    record = tmp_path / "r" / "run.toml"
+    record.write_text(record.read_text().replace('pnas-sim = "0.1.0"', 'pnas-sim = "0.0.9"'))
+    outcome = pnas("resume", tmp_path / "r", "--json")
+    assert outcome.code == 0
+    assert "warning: the run began with pnas-sim 0.0.9, this is 0.1.0" in outcome.err
+    assert outcome.json["models_evaluated"] == 144
+
+
+@pytest.mark.parametrize("content", [None, "", "beam = ", 'kind = "run"\nschema = 99\n'])
+def test_folders_without_a_run_are_refused(pnas: Any, tmp_path: Path, content: str | None) -> None:
+    (tmp_path / "r").mkdir()
+    if content is not None:
+        (tmp_path / "r" / "run.toml").write_text(content)
+    outcome = pnas("resume", tmp_path / "r")
+    assert outcome.code == 2
+    assert "run" in outcome.complaint
+    assert pnas("resume", tmp_path / "absent").code == 2
+
+
+def _start(out: Path, folder: Path) -> subprocess.Popen[str]:
+    """Starts a run of 12 trained children in another process."""
+    words = [sys.executable, "-c", "from pnas_sim.cli import main; main()", *TRAIN, "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(words, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def _wait_for_answers(log: Path, count: int) -> None:
+    """Waits until the log of another process holds some answers."""
+    for _ in range(600):
+        if log.exists() and _count_answers(log) >= count:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the run answered nothing within a minute")
+
+
+def _count_answers(log: Path) -> int:
+    with closing(sqlite3.connect(f"file:{log}?mode=ro", uri=True)) as database:
+        try:
+            return int(database.execute("SELECT count(*) FROM evaluations").fetchone()[0])
+        except sqlite3.Error:
+            return 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_run_comes_to_the_same_end(pnas: Any, tmp_path: Path, how: signal.Signals) -> None:
+    whole = pnas(*TRAIN, "--out", tmp_path / "whole", "--json").json
+    process = _start(tmp_path / "cut", tmp_path)
+    try:
+        _wait_for_answers(tmp_path / "cut" / "evaluations.sqlite", 3)
+    finally:
+        process.send_signal(how)
+        error = process.communicate(timeout=60)[1]
+    if how == signal.SIGTERM:
+        assert process.returncode == 130
+        assert error.splitlines() == [
+            f"pnas-sim: error: interrupted; go on with: pnas-sim resume {tmp_path / 'cut'}"
+        ]
+    assert not (tmp_path / "cut" / "result.json").exists()
+    outcome = pnas("resume", tmp_path / "cut", "-q", "--json")
+    assert outcome.code == 0, outcome.err
+    assert _lasting(outcome.json) == _lasting(whole)
+    assert json.loads((tmp_path / "cut" / "result.json").read_text()) == outcome.json

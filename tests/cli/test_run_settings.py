@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from pnas_sim.cli.backend_options import TABLE_NAMES, TRAINING_NAMES, choose_given, parse_pairs
+from pnas_sim.cli.run import OWN_NAMES, run
+from pnas_sim.cli.settings import (
+    RunSettings,
+    join_settings,
+    make_settings,
+    parse_budget,
+    read_config,
+    sort_settings,
+)
+from pnas_sim.cli.toml import format_toml
+from pnas_sim.errors import SettingError
+
+
+def test_defaults_are_the_papers_search() -> None:
+    settings = make_settings({})
+    assert (settings.search, settings.predictor, settings.blocks, settings.beam) == (
+        "pnas",
+        "mlp-ensemble",
+        5,
+        256,
+    )
+
+
+def test_every_setting_is_an_option_of_run() -> None:
+    options = {str(p.name) for p in run.params if isinstance(p, click.Option)}
+    assert set(RunSettings.model_fields) - {"backend_options"} == set(OWN_NAMES)
+    assert {*OWN_NAMES, *TRAINING_NAMES, *TABLE_NAMES} <= options
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"beam": 0}, ["beam is 0", "at least 1"]),
+        ({"blocks": 0}, ["blocks is 0", "at least 1", "at most 10"]),
+        ({"blocks": 11}, ["blocks is 11", "at most 10"]),
+        ({"seed": -1}, ["seed is -1", "at least 0"]),
+        ({"evaluation_seed": 2**63}, ["evaluation_seed", "at most"]),
+        ({"epochs": 0}, ["epochs is 0", "above 0"]),
+        ({"epochs": float("nan")}, ["epochs is nan"]),
+        ({"threads": 0}, ["threads is 0", "at least 1"]),
+        ({"refit": "never"}, ["refit is 'never'", "scratch", "finetune"]),
+        ({"beam": "many"}, ["beam is 'many'"]),
+        ({"budget": "0"}, ["budget is '0'"]),
+        ({"bean": 4}, ["unknown setting 'bean'", "beam"]),
+    ],
+)
+def test_values_out_of_range_are_named_with_limits(values: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(SettingError) as error:
+        make_settings(values)
+    assert all(word in str(error.value) for word in words), str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "-5", "1.5", "1e9", "three", "3 weeks", "nan", "1e999h", "0h", "1..2h", "h"]
+)
+def test_budgets_that_are_none(text: str) -> None:
+    if text == "1e9":  # a billion models is a budget, if a large one
+        assert parse_budget(text).models == 10**9
+        return
+    with pytest.raises(SettingError, match="budget is"):
+        parse_budget(text)
+
+
+def test_budgets_in_models_examples_and_time() -> None:
+    assert parse_budget("6000").models == 6000
+    assert parse_budget("1e9ex").examples == 1e9
+    assert parse_budget("3h").seconds == 10_800
+    assert parse_budget("90min").seconds == 5_400
+    assert parse_budget(" 45 s ").seconds == 45
+
+
+def test_config_keys_may_have_hyphens_and_options_of_backends(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('beam = 8\nevaluation-seed = 2\ntable-mode = "measured"\n[backend_options]\nother = 1\n')
+    assert read_config(path) == {
+        "beam": 8,
+        "evaluation_seed": 2,
+        "backend_options": {"table_mode": "measured", "other": 1},
+    }
+
+
+def test_a_runs_own_record_is_a_config(tmp_path: Path) -> None:
+    settings = make_settings({"beam": 3, "backend_options": {"noise": "off"}})
+    record = {"kind": "run", "schema": 1, "settings": settings.model_dump(exclude_none=True)}
+    path = tmp_path / "run.toml"
+    path.write_text(format_toml(record))
+    assert make_settings(read_config(path)) == settings
+
+
+@pytest.mark.parametrize("content", ["beam = ", "beam 8", "\xff"])
+def test_configs_that_are_not_toml(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(SettingError, match="not TOML"):
+        read_config(path)
+    with pytest.raises(SettingError, match="No such file"):
+        read_config(tmp_path / "absent.toml")
+
+
+def test_the_command_line_wins() -> None:
+    config = {"beam": 8, "seed": 1, "backend_options": {"noise": "off", "table": "a"}}
+    joined = join_settings(config, {"beam": 9, "backend_options": {"table": "b"}})
+    assert joined == {"beam": 9, "seed": 1, "backend_options": {"noise": "off", "table": "b"}}
+
+
+def test_options_of_backends_must_be_a_table() -> None:
+    with pytest.raises(SettingError, match="backend_options"):
+        sort_settings({"backend_options": 3})
+
+
+def test_only_given_options_are_handed_on() -> None:
+    assert choose_given({"filters": 4, "data": None, "beam": 2}, TRAINING_NAMES) == {"filters": 4}
+
+
+def test_pairs_are_read_as_toml_or_text() -> None:
+    pairs = ("a=1", "b-c=0.5", "d=true", "e=text", "f=", 'g="1"', "h=x=y", "i=1\nj = 2")
+    assert parse_pairs(pairs) == {
+        "a": 1,
+        "b_c": 0.5,
+        "d": True,
+        "e": "text",
+        "f": "",
+        "g": "1",
+        "h": "x=y",
+        "i": "1\nj = 2",
+    }
+    with pytest.raises(click.UsageError, match="KEY=VALUE"):
+        parse_pairs(("novalue",))
+
+
+def test_the_training_backend_is_told_the_epochs() -> None:
+    assert make_settings({"backend": "gpu", "epochs": 2}).options_for_backend() == {"epochs": 2.0}
+    assert make_settings({"backend": "table", "epochs": 2}).options_for_backend() == {}
