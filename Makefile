@@ -1,0 +1,29 @@
+PY := .venv/bin/python
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help setup check test bench wheel table-more
+
+help:  ## what can be made
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
+
+setup:  ## a virtual environment in .venv with everything that development needs
+	python3 -m venv .venv
+	.venv/bin/pip install -q -c constraints.txt -e '.[dev]'
+
+check:  ## lint and types
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+test:  ## the tests
+	$(PY) -m pytest -q
+
+bench:  ## the speed targets
+	$(PY) -m pytest -q bench --benchmark-only
+
+wheel:  ## the wheel, built and looked over
+	rm -rf dist
+	$(PY) -m build -q --wheel --outdir dist .
+	.venv/bin/check-wheel-contents dist
+
+table-more:  ## go on training the shipped table's plan (DATA=folder of CIFAR-10, HOURS=2)
+	$(PY) -m pnas_tables.build --plan cifar10-16px --data $(DATA) --workers 1 --hours $(or $(HOURS),2)

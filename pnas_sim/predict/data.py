@@ -1,0 +1,79 @@
+"""Checks and orders what a predictor is fitted on, and reads rows as tokens."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnas_sim.errors import SettingError
+from pnas_sim.predict.base import Floats, Rows
+from pnas_sim.space import CellSpace
+
+Tokens: TypeAlias = NDArray[np.int64]
+
+TOKENS_PER_BLOCK = 4  # I1, I2, O1, O2: the paper's reading order
+
+
+def check_fit_data(space: CellSpace, cells: Rows, accuracies: Floats) -> tuple[Rows, Floats]:
+    """Returns the cells and accuracies to fit on, sorted, so that the order of telling does not matter.
+
+    Failed children and children without an accuracy are the caller's to leave out: a predictor cannot tell
+    what they would have meant.
+
+    Args:
+        space: the space the cells belong to.
+        cells: `uint8[n, width]`, n at least 1.
+        accuracies: `float[n]` in [0, 1].
+
+    Returns:
+        The rows (`uint8[n, width]`) and accuracies (`float64[n]`), in lexicographic order of rows, then of
+        accuracies.
+
+    Raises:
+        CellError: a row outside the space.
+        SettingError: lengths that differ, no cell at all, or an accuracy that is not finite or not in [0, 1].
+    """
+    space.validate(cells)
+    values = np.asarray(accuracies, np.float64)
+    if values.shape != (len(cells),):
+        raise SettingError(f"{len(cells)} cells, accuracies of shape {values.shape}: give one a cell")
+    if not len(cells):
+        raise SettingError("0 cells to fit on: give at least 1")
+    if not np.isfinite(values).all():
+        count = int((~np.isfinite(values)).sum())
+        raise SettingError(f"{count} of {len(values)} accuracies are not finite: leave failed children out")
+    if values.min() < 0 or values.max() > 1:
+        raise SettingError(f"accuracies from {values.min():g} to {values.max():g}: give fractions in [0, 1]")
+    order = np.lexsort((values, *cells.T[::-1]))
+    return cells[order], values[order]
+
+
+def shared_block_count(space: CellSpace, parents: Rows) -> int:
+    """Returns the number of blocks that all parents have.
+
+    Raises:
+        CellError: a row outside the space.
+        SettingError: parents of several sizes.
+    """
+    space.validate(parents)
+    sizes = np.unique(space.block_counts(parents))
+    if len(sizes) != 1:
+        raise SettingError(f"parents of {sizes.tolist()} blocks: score the expansions of one size at a time")
+    return int(sizes[0])
+
+
+def block_tokens(space: CellSpace, cells: Rows) -> tuple[Tokens, NDArray[np.bool_]]:
+    """Returns the tokens of every block (`int64[n, max_blocks, 4]`, padding as 0) and which blocks there are.
+
+    The second is `bool[n, max_blocks]`.
+    """
+    present = np.arange(space.max_blocks) < space.block_counts(cells)[:, None]
+    tokens = cells.reshape(len(cells), space.max_blocks, TOKENS_PER_BLOCK).astype(np.int64)
+    return np.where(present[:, :, None], tokens, 0), present
+
+
+def input_vocabulary(space: CellSpace) -> int:
+    """Returns how many inputs a block may read: the last block's max_blocks + 1 choices."""
+    return space.max_blocks + 1

@@ -1,0 +1,75 @@
+"""How the network predictors are made and fitted; the paper's figures where it gives any."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from pnas_sim.errors import SettingError
+
+Refit: TypeAlias = Literal["scratch", "finetune"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSettings:
+    """Settings of an MLP or RNN predictor, or of an ensemble of them (sections 4.2 and 5.1 of the paper).
+
+    The paper names neither epochs nor batch size; the defaults of each predictor stand in `catalogue` and
+    were chosen with `bench/predictor_epochs.py`.
+
+    Attributes:
+        members: networks in the ensemble, each fitted without one of as many folds; 1 is a single network
+            fitted on everything.
+        epochs: passes over the fitted cells.
+        batch_size: cells in a minibatch, at most; an epoch is cut into minibatches of equal size.
+        first_learning_rate: Adam's rate while all fitted cells have one block.
+        learning_rate: Adam's rate afterwards.
+        embedding: dimensions of the token embeddings, drawn from U[-0.1, 0.1].
+        hidden: units of each hidden layer, or of the LSTM.
+        bias: the last layer's first bias: "mean" is the logit of the mean fitted accuracy; the paper's own
+            is 1.8, the logit of .858, the mean accuracy of its one-block cells.
+        refit: "scratch" draws new weights at every fit (section 5.1), "finetune" goes on from the present
+            ones (Algorithm 1).
+        finetune_epochs: passes over the cells of every fit but the first, with `refit="finetune"`.
+    """
+
+    members: int = 5
+    epochs: int = 30
+    batch_size: int = 32
+    first_learning_rate: float = 0.01
+    learning_rate: float = 0.002
+    embedding: int = 100
+    hidden: int = 100
+    bias: float | Literal["mean"] = "mean"
+    refit: Refit = "scratch"
+    finetune_epochs: int = 10
+
+    def __post_init__(self) -> None:
+        """Refuses values out of range.
+
+        Raises:
+            SettingError: one line naming the setting, its value and its limit.
+        """
+        for name in ("members", "epochs", "batch_size", "embedding", "hidden", "finetune_epochs"):
+            _check_count(name, getattr(self, name))
+        for name in ("first_learning_rate", "learning_rate"):
+            _check_rate(name, getattr(self, name))
+        if self.bias != "mean" and not _is_finite_number(self.bias):
+            raise SettingError(f"bias is {self.bias!r}: give 'mean' or a finite number such as 1.8")
+        if self.refit not in get_args(Refit):
+            raise SettingError(f"refit is {self.refit!r}: give one of {', '.join(get_args(Refit))}")
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SettingError(f"{name} is {value!r}: give a whole number of at least 1")
+
+
+def _check_rate(name: str, value: object) -> None:
+    if not (_is_finite_number(value) and 0 < value <= 1):  # type: ignore[operator]
+        raise SettingError(f"{name} is {value!r}: give a number above 0 and at most 1")
+
+
+def _is_finite_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,176 @@
+"""The run store: every batch proposed and every answer, in SQLite, committed as it arrives.
+
+It is the only state of a run: a run is resumed by replaying it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from pnas_sim.errors import RunError, WorkError
+from pnas_sim.evaluate import Evaluation, Source, Status
+from pnas_sim.search.base import Proposals
+
+SCHEMA = 1
+_NUMBERS = ("valid_accuracy", "expected_valid_accuracy", "test_accuracy", "epochs", "examples", "seconds")
+_INTEGERS = ("parameters", "multiply_adds", "seed")
+_COLUMNS = (
+    *("cell", "asked_epochs", "status", "source"),
+    *(*_NUMBERS, *_INTEGERS),
+    *("extrapolated", "curve", "error"),
+)
+_CREATE = f"""
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS batches (
+    number INTEGER PRIMARY KEY, cells BLOB NOT NULL, width INTEGER NOT NULL, epochs REAL,
+    predicted BLOB, candidates INTEGER NOT NULL, unique_candidates INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS proposals (
+    batch INTEGER NOT NULL, place INTEGER NOT NULL, cell TEXT NOT NULL, PRIMARY KEY (batch, place)
+);
+CREATE TABLE IF NOT EXISTS evaluations (
+    cell TEXT NOT NULL, asked_epochs REAL NOT NULL, status INTEGER NOT NULL, source TEXT NOT NULL,
+    {", ".join(f"{name} REAL" for name in _NUMBERS)}, {", ".join(f"{name} INTEGER" for name in _INTEGERS)},
+    extrapolated INTEGER NOT NULL, curve TEXT NOT NULL, error TEXT NOT NULL,
+    PRIMARY KEY (cell, asked_epochs)
+);
+"""
+
+
+class RunLog:
+    """One run's batches and answers.
+
+    Args:
+        path: of the SQLite file; made if it is not there.
+
+    Raises:
+        RunError: the file is no run log of this schema, or damaged.
+        WorkError: the disk is full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._explained():
+            self._database = sqlite3.connect(path, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.executescript(_CREATE)
+            self._database.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
+            (schema,) = self._database.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+        if schema != str(SCHEMA):
+            raise RunError(f"{path}: its schema is {schema}, this version reads {SCHEMA}; start a new run")
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._database.close()
+
+    def add_batch(self, number: int, proposals: Proposals, cells: list[str]) -> None:
+        """Keeps a batch as proposed and as canonical texts, in one commit."""
+        rows = np.ascontiguousarray(proposals.cells, np.uint8)
+        predicted = None if proposals.predicted is None else proposals.predicted.astype("<f8").tobytes()
+        values = (number, rows.tobytes(), rows.shape[1], proposals.epochs, predicted)
+        with self._explained(), self._transaction():
+            self._database.execute(
+                "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*values, proposals.candidates, proposals.unique),
+            )
+            self._database.executemany(
+                "INSERT INTO proposals VALUES (?, ?, ?)", [(number, i, cell) for i, cell in enumerate(cells)]
+            )
+
+    def add(self, evaluations: list[Evaluation], asked_epochs: float) -> None:
+        """Keeps answers, in one commit."""
+        marks = ", ".join("?" * len(_COLUMNS))
+        with self._explained(), self._transaction():
+            self._database.executemany(
+                f"INSERT OR REPLACE INTO evaluations ({', '.join(_COLUMNS)}) VALUES ({marks})",
+                [_as_values(evaluation, asked_epochs) for evaluation in evaluations],
+            )
+
+    def read_batches(self) -> list[Proposals]:
+        """Every batch proposed, in order."""
+        with self._explained():
+            rows = self._database.execute("SELECT * FROM batches ORDER BY number").fetchall()
+        return [_as_proposals(row) for row in rows]
+
+    def read_evaluations(self) -> dict[tuple[str, float], Evaluation]:
+        """Every answer by canonical text and epochs asked for."""
+        query = f"SELECT {', '.join(_COLUMNS)} FROM evaluations ORDER BY rowid"
+        with self._explained():
+            rows = self._database.execute(query).fetchall()
+        found = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+        return {(row["cell"], row["asked_epochs"]): _as_evaluation(row) for row in found}
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Tells SQLite's errors as the project's."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise WorkError(f"{self._path}: {error}; make room or free the file, then resume") from error
+        except sqlite3.DatabaseError as error:
+            raise RunError(f"{self._path} is damaged: {error}; start a new run") from error
+
+
+def _as_values(evaluation: Evaluation, asked_epochs: float) -> tuple[Any, ...]:
+    numbers = [_or_none(getattr(evaluation, name)) for name in _NUMBERS]
+    curve = json.dumps([[at, _or_none(value)] for at, value in evaluation.curve])
+    head = (evaluation.cell, asked_epochs, int(evaluation.status), str(evaluation.source))
+    integers = [getattr(evaluation, name) for name in _INTEGERS]
+    return (*head, *numbers, *integers, int(evaluation.extrapolated), curve, evaluation.error)
+
+
+def _as_evaluation(row: dict[str, Any]) -> Evaluation:
+    fields: dict[str, Any] = {name: math.nan if row[name] is None else row[name] for name in _NUMBERS}
+    fields |= {name: row[name] for name in _INTEGERS}
+    return Evaluation(
+        cell=row["cell"],
+        status=Status(row["status"]),
+        source=Source(row["source"]),
+        curve=tuple((at, math.nan if value is None else value) for at, value in json.loads(row["curve"])),
+        extrapolated=bool(row["extrapolated"]),
+        error=row["error"],
+        **fields,
+    )
+
+
+def _as_proposals(row: tuple[Any, ...]) -> Proposals:
+    _, cells, width, epochs, predicted, candidates, unique = row
+    return Proposals(
+        cells=np.frombuffer(cells, np.uint8).reshape(-1, width).copy(),
+        epochs=epochs,
+        predicted=None if predicted is None else np.frombuffer(predicted, "<f8").copy(),
+        candidates=candidates,
+        unique=unique,
+    )
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
