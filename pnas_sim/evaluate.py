@@ -1,8 +1,8 @@
 """The seam between a search and whatever says how good a cell is.
 
-An evaluator is one method, `evaluate`, a `spec` and `close`. It gets canonical token rows and yields one `Evaluation`
-a row, each as soon as it is known, in any order. Evaluators that can answer thousands of rows at once offer
-`evaluate_bulk` beside it (`BulkEvaluator`), in the order of asking.
+An evaluator is one method, `evaluate`, a `spec` and `close`. It gets canonical token rows and yields one
+`Evaluation` a row, each as soon as it is known, in any order. Evaluators that can answer thousands of rows at
+once offer `evaluate_bulk` beside it (`BulkEvaluator`), in the order of asking.
 """
 
 from __future__ import annotations
@@ -170,7 +170,8 @@ class BackendRequest:
 
     Attributes:
         blocks: the largest number of blocks the search will ask for.
-        options: options the user gave, by their long name with underscores (`train_images`); only those given.
+        options: options the user gave, by their long name with underscores (`train_images`);
+            only those given.
             A factory refuses an option it does not know with `SettingError`.
     """
 

@@ -63,7 +63,7 @@ class StackedMlp:
         table = _first_layer_table(weights)
         of_parents = self.encode(parents) @ table * (size / (size + 1)) + weights["first_bias"]
         of_blocks = self._encode_blocks(blocks) @ table / (size + 1)
-        for chunk in of_parents.split(max(1, EXPANSION_ROWS // len(blocks)), dim=1):
+        for chunk in torch.split(of_parents, max(1, EXPANSION_ROWS // len(blocks)), dim=1):
             yield _upper_layers(weights, chunk[:, :, None] + of_blocks[:, None])
 
     def _encode_blocks(self, blocks: Rows) -> Tensor:

@@ -24,8 +24,9 @@ PREDICTED_ROWS = 8_192  # read at once
 class NetworkPredictor:
     """Networks with stacked weights, fitted on cells and their accuracies; implements `ExpansionPredictor`.
 
-    The mean of the members is the prediction; with more than one, their deviation (n - 1 in the denominator) is
-    its uncertainty. All randomness comes from the seed given to `fit`; the order of the cells does not matter.
+    The mean of the members is the prediction; with more than one, their deviation (n - 1 in the
+    denominator) is its uncertainty. All randomness comes from the seed given to `fit`; the order of the cells
+    does not matter.
     """
 
     def __init__(self, space: CellSpace, network: StackedNetwork, settings: NetworkSettings) -> None:
@@ -46,7 +47,8 @@ class NetworkPredictor:
 
         Raises:
             CellError: a row outside the space.
-            SettingError: no cell, lengths that differ, an accuracy not finite or outside [0, 1], a seed below 0.
+            SettingError: no cell, lengths that differ, an accuracy not finite or outside [0, 1],
+                a seed below 0.
         """
         if seed < 0:
             raise SettingError(f"the predictor's seed is {seed}: give a whole number of at least 0")

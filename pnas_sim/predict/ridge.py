@@ -94,7 +94,8 @@ class RidgePredictor:
         tokens, present = block_tokens(self._space, cells)
         kinds = np.arange(len(self._space.operations))
         used = (tokens[:, :, OPERATION_PLACES, None] == kinds) & present[:, :, None, None]
-        return used.sum(axis=(1, 2)) / (2 * present.sum(axis=1, keepdims=True))
+        shares: Floats = used.sum(axis=(1, 2)) / (2 * present.sum(axis=1, keepdims=True))
+        return shares
 
     def _bound(self, values: Floats) -> Prediction:
         return Prediction(mean=np.clip(values + self._intercept, 0.0, 1.0))

@@ -1,4 +1,4 @@
-"""The RNN predictor (section 4.2): an LSTM over the 4b tokens of a cell, I1, I2, O1, O2 of block after block."""
+"""The RNN predictor (section 4.2): an LSTM over the 4b tokens of a cell, block after block."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class StackedRnn:
         """
         table = self._read_table(weights)
         levels = _share_prefixes(self._join_vocabularies(blocks.astype(np.int64)))
-        for chunk in self.encode(parents).split(max(1, EXPANSION_ROWS // len(blocks))):
+        for chunk in torch.split(self.encode(parents), max(1, EXPANSION_ROWS // len(blocks))):
             hidden, memory = (state[:, :, None] for state in self._read(weights, chunk))
             for tokens, origins in levels:
                 gates = _multiply(hidden, weights["recurrent_weight"])[:, :, origins]

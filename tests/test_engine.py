@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pnas_sim import engine
+from pnas_sim.engine import Budget, run_search
+from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
+from pnas_sim.predict import make_predictor
+from pnas_sim.runlog import RunLog
+from pnas_sim.search import Pnas, RandomSearch
+from pnas_sim.space import CellSpace
+from pnas_tables.testing import MadeUpTrainer
+
+SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=3)
+MODELS = 61  # 21 one-block cells, then two beams of 20
+
+
+class StoppedError(Exception):
+    """Stands in for whatever ends a process."""
+
+
+class Flaky:
+    """Fails every cell that begins with `id(-1)`, and raises once `cut` children were answered."""
+
+    def __init__(self, cut: int = 10**9) -> None:
+        self.inner, self.cut, self.asked = MadeUpTrainer(SPACE), cut, []
+
+    @property
+    def spec(self) -> EvaluatorSpec:
+        return self.inner.spec
+
+    def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
+        for answer in self.inner.evaluate(cells, epochs, seed):
+            self.asked.append(answer.cell)
+            if answer.cell.startswith("id(-1)"):
+                failed = Status.FAILED
+                answer = Evaluation(cell=answer.cell, status=failed, error="x", epochs=epochs, examples=1000.0)
+            yield answer
+            if len(self.asked) >= self.cut:
+                raise StoppedError
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def small_pnas(batch: int, refit: str) -> Pnas:
+    predictor = make_predictor("mlp", SPACE, epochs=3, refit=refit)
+    return Pnas(SPACE, predictor, beam=20, batch=batch, seed=1)
+
+
+@pytest.mark.parametrize("refit", ["scratch", "finetune"])
+@pytest.mark.parametrize("cut", [1, 5, 15, 20, 30, 40, 54])
+@pytest.mark.parametrize("batch", [7, 256])
+def test_a_run_cut_anywhere_resumes_to_the_same_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refit: str, cut: int, batch: int
+) -> None:
+    monkeypatch.setattr(engine, "COMMIT_SECONDS", 0)  # each answer is committed as it arrives
+    budget = Budget(models=999)
+    whole = run_search(small_pnas(batch, refit), Flaky(), budget=budget)
+    assert whole.models_evaluated == MODELS
+    with RunLog(tmp_path / "log") as log, pytest.raises(StoppedError):
+        run_search(small_pnas(batch, refit), Flaky(cut), budget=budget, log=log)
+    second = Flaky()
+    with RunLog(tmp_path / "log") as log:
+        resumed = run_search(small_pnas(batch, refit), second, budget=budget, log=log)
+    assert repr(resumed.levels) == repr(whole.levels)  # repr: NaN equals NaN
+    assert repr(resumed.evaluations) == repr(whole.evaluations)
+    assert (resumed.stopped, resumed.repeats) == (whole.stopped, whole.repeats)
+    assert len(second.asked) <= MODELS - cut + 1
+
+
+@pytest.mark.parametrize("budget", [Budget(models=7), Budget(examples=7500), Budget(seconds=14)])
+def test_a_search_ends_at_its_budget(budget: Budget) -> None:
+    space = CellSpace(SPACE.operations, 1)
+    result = run_search(RandomSearch(space, seed=0), MadeUpTrainer(space), budget=budget, batch=3)
+    assert (result.models_evaluated, result.stopped) == (7, "budget")
+
+
+def test_a_search_that_finds_nothing_new_ends() -> None:
+    space = CellSpace(("id",), 1)
+    plenty, few = Budget(models=10**5), Budget(models=4)
+    stalled = run_search(RandomSearch(space, seed=0), MadeUpTrainer(space), budget=plenty, batch=2)
+    assert (stalled.stopped, stalled.models_evaluated) == ("stalled", 3)
+    proposals = run_search(RandomSearch(space, seed=0), MadeUpTrainer(space), budget=few, batch=2)
+    assert proposals.stopped == "proposals"
+
+
+def test_pnas_proposes_the_papers_counts_of_candidates() -> None:
+    space = CellSpace(max_blocks=2)
+    search = Pnas(space, make_predictor("ridge", space), beam=4, seed=0)
+    result = run_search(search, MadeUpTrainer(space), budget=Budget(models=999))
+    assert result.models_evaluated == 136 + 4
+    assert np.isfinite([evaluation.valid_accuracy for evaluation in result.evaluations]).all()
