@@ -38,7 +38,8 @@ class Flaky:
             self.asked.append(answer.cell)
             if answer.cell.startswith("id(-1)"):
                 failed = Status.FAILED
-                answer = Evaluation(cell=answer.cell, status=failed, error="x", epochs=epochs, examples=1000.0)
+                name = answer.cell
+                answer = Evaluation(cell=name, status=failed, error="x", epochs=epochs, examples=1000.0)
             yield answer
             if len(self.asked) >= self.cut:
                 raise StoppedError
