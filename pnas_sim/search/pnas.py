@@ -66,7 +66,17 @@ class Pnas:
         self._fitted = 0  # the level after which the predictor was fitted last
 
     def ask(self, n: int) -> Proposals:
-        """The next cells, at most n and at most `batch`; empty after the last level."""
+        """The next cells, at most n and at most `batch`; empty after the last level.
+
+        Raises:
+            SettingError: n is below 1, or the last batch was not told yet.
+        """
+        if n < 1:
+            raise SettingError(f"asked for {n} cells; ask for at least 1")
+        if self._asked:
+            raise SettingError(
+                f"ask without tell: the last batch of {len(self._asked)} cells has no answers yet"
+            )
         level = self._current()
         if len(self._told) >= len(level.cells) and self._blocks < self._space.max_blocks:
             self._advance()
@@ -82,9 +92,16 @@ class Pnas:
         return self._asked
 
     def tell(self, observations: Observations) -> None:
-        """Takes the answers to the last batch."""
+        """Takes the answers to the last batch.
+
+        Raises:
+            SettingError: there is no such batch, or it has another number of cells.
+        """
         if self._asked is None:
             raise SettingError("tell without ask: ask for cells first")
+        if len(observations) != len(self._asked):
+            answers, cells = len(observations), len(self._asked)
+            raise SettingError(f"told {answers} answers to a batch of {cells} cells; give one for each")
         self._take(self._asked, observations)
         self._asked = None
 
