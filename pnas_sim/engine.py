@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pnas_sim.errors import SettingError
+from pnas_sim.errors import BackendError, SettingError
 from pnas_sim.evaluate import Evaluation, Evaluator, Rows, Status
 from pnas_sim.runlog import RunLog
 from pnas_sim.search.base import Observations, Proposals, Strategy
 
 MOST_PROPOSALS = 10  # times the models of the budget
 STALE_BATCHES = 50
-COMMIT_SECONDS = 0.2  # answers that come faster than this share a commit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +120,7 @@ class _Ledger:
     counted: dict[tuple[str, float], int] = field(default_factory=dict)  # key to block count, in order
     batches: list[tuple[Proposals, list[tuple[str, float]], int]] = field(default_factory=list)
     proposals: int = 0
+    repeats: int = 0
     stale: int = 0
     examples: float = 0.0
     seconds: float = 0.0
@@ -161,7 +160,9 @@ def run_search(
         progress: told where the run stands.
     """
     begun = time.monotonic()
-    ledger = _Ledger(answers=log.read_evaluations() if log is not None else {})
+    known = log.read_evaluations() if log is not None else {}
+    chance = evaluator.spec.chance
+    ledger = _Ledger(answers={key: _as_told(answer, chance) for key, answer in known.items()})
     logged = log.read_batches() if log is not None else []
     run = _Run(strategy, evaluator, budget, log, evaluation_seed, epochs, progress, ledger)
     stopped, number = None, 0
@@ -199,6 +200,7 @@ class _Run:
         new = {key: place for place, key in reversed(list(enumerate(keys))) if key not in ledger.counted}
         wanted = sorted(new.values())
         ledger.proposals += len(keys)
+        ledger.repeats += len(keys) - len(wanted)
         ledger.batches.append((proposals, keys, blocks[0]))
         complete = self._answer(rows, keys, blocks, wanted, at)
         if not complete:
@@ -241,42 +243,49 @@ class _Run:
         unknown = [place for place in allowed if keys[place] not in self.ledger.answers]
         for place in known:
             self.ledger.count(keys[place], blocks[place])
-        size = {keys[place]: blocks[place] for place in unknown}
         if unknown:
-            for answers in self._evaluate(rows[unknown], at):
-                for answer in answers:
-                    key = (answer.cell, at)
-                    self.ledger.answers[key] = answer
-                    self.ledger.count(key, size[key])
-                self._tell_progress(blocks[0])
-                if self.budget.seconds is not None and self.ledger.seconds >= self.budget.seconds:
-                    break
+            self._take_answers(rows[unknown], {keys[place]: blocks[place] for place in unknown}, at)
         elif allowed:
             self._tell_progress(blocks[0])
         return all(key in self.ledger.counted for key in keys)
 
-    def _evaluate(self, rows: Rows, at: float) -> Iterator[list[Evaluation]]:
-        """Yields answers that are in the log already, one or a few at a time."""
-        with closing(self.evaluator.evaluate(rows, at, self.seed)) as answers:  # type: ignore[type-var]
-            waiting: list[Evaluation] = []
-            last = time.monotonic()
-            for answer in answers:
-                waiting.append(answer)
-                if time.monotonic() - last >= COMMIT_SECONDS or len(waiting) >= 256:
-                    yield self._keep(waiting, at)
-                    waiting, last = [], time.monotonic()
-            if waiting:
-                yield self._keep(waiting, at)
+    def _take_answers(self, rows: Rows, size: dict[tuple[str, float], int], at: float) -> None:
+        """Logs and counts each answer as it arrives, until all have or the seconds are spent.
 
-    def _keep(self, answers: list[Evaluation], at: float) -> list[Evaluation]:
-        if self.log is not None:
-            self.log.add(answers, at)
-        return answers
+        Args:
+            rows: `uint8[n, width]`, not answered yet.
+            size: their keys and block counts.
+            at: epochs.
+
+        Raises:
+            BackendError: the evaluator answers a cell that was not asked, or twice, or leaves one out.
+        """
+        waiting = dict(size)
+        name = self.evaluator.spec.name
+        answers = self.evaluator.evaluate(rows, at, self.seed)
+        try:
+            for answer in answers:
+                key = (answer.cell, at)
+                blocks = waiting.pop(key, None)
+                if blocks is None:
+                    raise BackendError(f"backend {name} answered {answer.cell} unasked; mend it")
+                if self.log is not None:
+                    self.log.add([answer], at)
+                self.ledger.answers[key] = _as_told(answer, self.evaluator.spec.chance)
+                self.ledger.count(key, blocks)
+                self._tell_progress(blocks)
+                if self.budget.seconds is not None and self.ledger.seconds >= self.budget.seconds:
+                    return
+        finally:
+            if isinstance(answers, Generator):  # ends what it has in flight
+                answers.close()
+        if waiting:
+            missing = next(iter(waiting))[0]
+            raise BackendError(f"backend {name} left {len(waiting)} cells unanswered ({missing}); mend it")
 
     def _observe(self, keys: list[tuple[str, float]]) -> Observations:
         answers = [self.ledger.answers[key] for key in keys]
-        told = {Status.DIVERGED: self.evaluator.spec.chance, Status.FAILED: math.nan}
-        values = [told.get(answer.status, answer.valid_accuracy) for answer in answers]
+        values = [answer.valid_accuracy for answer in answers]
         return Observations(np.array(values), np.array([int(answer.status) for answer in answers], np.uint8))
 
     def _tell_progress(self, blocks: int) -> None:
@@ -284,12 +293,20 @@ class _Run:
             self.progress(Progress(blocks, len(self.ledger.counted), self.ledger.best))
 
 
+def _as_told(answer: Evaluation, chance: float) -> Evaluation:
+    """The answer with the accuracy that everyone is told: chance if it diverged, NaN if it failed."""
+    told = {Status.DIVERGED: chance, Status.FAILED: math.nan}
+    if answer.status not in told:
+        return answer
+    return replace(answer, valid_accuracy=told[answer.status])
+
+
 def _sum_up(ledger: _Ledger, stopped: str, seconds: float) -> RunResult:
     answers = tuple(ledger.answers[key] for key in _in_order(ledger))
     return RunResult(
         models_evaluated=len(answers),
         proposals=ledger.proposals,
-        repeats=ledger.proposals - len(answers),
+        repeats=ledger.repeats,
         failed=sum(answer.status == Status.FAILED for answer in answers),
         examples=math.fsum(answer.examples for answer in answers),
         seconds=seconds,

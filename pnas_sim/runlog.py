@@ -53,13 +53,16 @@ class RunLog:
         path: of the SQLite file; made if it is not there.
 
     Raises:
-        RunError: the file is no run log of this schema, or damaged.
+        RunError: the file is no run log of this schema, damaged, or in use by another process.
         WorkError: the disk is full.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with self._explained():
+            # held while the log is open, so that one process at a time goes on with a run and others may read
+            self._lock = sqlite3.connect(path.with_name(f"{path.name}.lock"), timeout=1, isolation_level=None)
+            self._lock.execute("BEGIN EXCLUSIVE")
             self._database = sqlite3.connect(path, isolation_level=None)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
@@ -80,6 +83,7 @@ class RunLog:
     def close(self) -> None:
         """Closes the file."""
         self._database.close()
+        self._lock.close()
 
     def add_batch(self, number: int, proposals: Proposals, cells: list[str]) -> None:
         """Keeps a batch as proposed and as canonical texts, in one commit."""
@@ -123,10 +127,11 @@ class RunLog:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            if self._database.in_transaction:  # a full disk ends some transactions by itself
+                self._database.execute("ROLLBACK")
             raise
-        self._database.execute("COMMIT")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -134,6 +139,8 @@ class RunLog:
         try:
             yield
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise RunError(f"{self._path} is in use; let the other process end first") from error
             raise WorkError(f"{self._path}: {error}; make room or free the file, then resume") from error
         except sqlite3.DatabaseError as error:
             raise RunError(f"{self._path} is damaged: {error}; start a new run") from error

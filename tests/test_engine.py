@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pnas_sim import engine
 from pnas_sim.engine import Budget, run_search
 from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
 from pnas_sim.predict import make_predictor
@@ -57,9 +56,8 @@ def small_pnas(batch: int, refit: str) -> Pnas:
 @pytest.mark.parametrize("cut", [1, 5, 15, 20, 30, 40, 54])
 @pytest.mark.parametrize("batch", [7, 256])
 def test_a_run_cut_anywhere_resumes_to_the_same_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refit: str, cut: int, batch: int
+    tmp_path: Path, refit: str, cut: int, batch: int
 ) -> None:
-    monkeypatch.setattr(engine, "COMMIT_SECONDS", 0)  # each answer is committed as it arrives
     budget = Budget(models=999)
     whole = run_search(small_pnas(batch, refit), Flaky(), budget=budget)
     assert whole.models_evaluated == MODELS

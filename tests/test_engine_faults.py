@@ -1,0 +1,116 @@
+"""What the engine and its log do when an evaluator misbehaves, a disk is full or a process dies."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pnas_sim.engine import Budget, RunResult, run_search
+from pnas_sim.errors import BackendError, RunError, WorkError
+from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
+from pnas_sim.runlog import RunLog
+from pnas_sim.search import RandomSearch
+from pnas_sim.space import CellSpace
+
+SPACE = CellSpace(max_blocks=3)
+Change = Callable[[list[Evaluation]], Iterator[Evaluation]]
+
+
+class Scripted:
+    """Answers every cell well, then lets `change` do something to the answers."""
+
+    def __init__(self, change: Change = iter) -> None:
+        self.change = change
+        self.spec = EvaluatorSpec(name="scripted", space=SPACE, epochs=1.0, train_images=10)
+
+    def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
+        answers = [
+            Evaluation(cell=text, valid_accuracy=0.5, epochs=epochs, examples=10.0, seconds=1.0)
+            for text in SPACE.format_many(cells)
+        ]
+        return self.change(answers)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def search(change: Change = iter, log: RunLog | None = None, budget: Budget | None = None) -> RunResult:
+    budget = budget or Budget(models=100)
+    return run_search(RandomSearch(SPACE, seed=1), Scripted(change), budget=budget, log=log, batch=64)
+
+
+def test_cells_that_the_budget_leaves_out_are_no_repeats() -> None:
+    result = search()
+    assert (result.models_evaluated, result.proposals, result.repeats) == (100, 128, 0)
+
+
+def test_a_budget_of_seconds_stops_at_the_answer_that_reaches_it() -> None:
+    result = search(budget=Budget(seconds=10))
+    assert (result.models_evaluated, result.child_seconds, result.stopped) == (10, 10.0, "budget")
+
+
+def test_an_unanswered_cell_is_the_backends_fault_and_not_the_budgets_end() -> None:
+    with pytest.raises(BackendError, match="left 1 cells unanswered"):
+        search(lambda answers: iter(answers[1:]))
+
+
+def test_an_answer_that_was_not_asked_for_is_refused() -> None:
+    with pytest.raises(BackendError, match="unasked"):
+        search(lambda answers: iter([*answers, answers[0]]))
+
+
+def test_a_diverged_child_without_a_number_counts_as_chance() -> None:
+    def break_first(answers: list[Evaluation]) -> Iterator[Evaluation]:
+        name = answers[0].cell
+        yield Evaluation(
+            cell=name, status=Status.DIVERGED, valid_accuracy=math.nan, examples=10.0, seconds=1.0
+        )
+        yield from answers[1:]
+
+    result = search(break_first)
+    assert result.evaluations[0].valid_accuracy == 0.1
+    assert result.levels[-1].best_valid_accuracy == 0.5
+
+
+def test_answers_that_arrived_survive_what_ends_the_process(tmp_path: Path) -> None:
+    def die(answers: list[Evaluation]) -> Iterator[Evaluation]:
+        yield from answers[:5]
+        raise KeyboardInterrupt
+
+    with RunLog(tmp_path / "log") as log, pytest.raises(KeyboardInterrupt):
+        search(die, log)
+    with RunLog(tmp_path / "log") as log:
+        assert len(log.read_evaluations()) == 5
+
+
+def test_a_log_in_use_is_refused(tmp_path: Path) -> None:
+    with RunLog(tmp_path / "log"), pytest.raises(RunError, match="in use"):
+        RunLog(tmp_path / "log")
+
+
+def test_a_full_disk_is_said_and_the_log_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    with RunLog(tmp_path / "log") as log:
+        log._database.execute("PRAGMA max_page_count=12")
+        with pytest.raises(WorkError, match="disk is full"):
+            search(log=log)
+    with RunLog(tmp_path / "log") as log:
+        assert repr(search(log=log).evaluations) == repr(search().evaluations)
+
+
+def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"no database " * 100)
+    with pytest.raises(RunError, match="not a database"):
+        RunLog(tmp_path / "log")
+
+
+def test_a_log_of_another_schema_is_refused(tmp_path: Path) -> None:
+    RunLog(tmp_path / "log").close()
+    with sqlite3.connect(tmp_path / "log") as database:
+        database.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
+    database.close()
+    with pytest.raises(RunError, match="schema is 99"):
+        RunLog(tmp_path / "log")
