@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.errors import SettingError
+from pnas_sim.errors import CellError, SettingError
 from pnas_sim.predict.base import Floats, Rows
 from pnas_sim.space import CellSpace
 
@@ -50,18 +50,22 @@ def check_fit_data(space: CellSpace, cells: Rows, accuracies: Floats) -> tuple[R
     return cells[order], values[order]
 
 
-def shared_block_count(space: CellSpace, parents: Rows) -> int:
-    """Returns the number of blocks that all parents have.
+def list_new_blocks(space: CellSpace, parents: Rows) -> Rows:
+    """Returns the blocks that `space.expand` adds to these parents, in its order: `uint8[k, 4]`.
 
     Raises:
-        CellError: a row outside the space.
-        SettingError: parents of several sizes.
+        CellError: as `space.validate` and `space.expand`: a row outside the space, parents of several sizes,
+            or of the space's largest size.
     """
     space.validate(parents)
+    if not len(parents):
+        return np.empty((0, TOKENS_PER_BLOCK), np.uint8)
     sizes = np.unique(space.block_counts(parents))
-    if len(sizes) != 1:
-        raise SettingError(f"parents of {sizes.tolist()} blocks: score the expansions of one size at a time")
-    return int(sizes[0])
+    if len(sizes) > 1:
+        raise CellError(f"parents of {sizes[0]} to {sizes[-1]} blocks; expand those of one size at a time")
+    if sizes[0] == space.max_blocks:
+        raise CellError(f"parents of {sizes[0]} blocks cannot be expanded: this space ends there")
+    return space.expansion_blocks(int(sizes[0]))
 
 
 def block_tokens(space: CellSpace, cells: Rows) -> tuple[Tokens, NDArray[np.bool_]]:

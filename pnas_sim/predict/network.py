@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pnas_sim.errors import SettingError
 from pnas_sim.predict.base import Floats, Prediction, Rows
-from pnas_sim.predict.data import check_fit_data, shared_block_count
+from pnas_sim.predict.data import check_fit_data, list_new_blocks
 from pnas_sim.predict.mlp import StackedMlp
 from pnas_sim.predict.rnn import StackedRnn
 from pnas_sim.predict.settings import NetworkSettings
@@ -18,7 +18,7 @@ from pnas_sim.predict.stacked import StackedNetwork, Weights, choose_training_se
 from pnas_sim.space import CellSpace
 
 LARGEST_MEAN = 0.999  # of the accuracies, when their mean sets the last bias: logits of +-6.9
-PREDICTED_ROWS = 8_192  # read at once
+PREDICTED_ROWS = 1_024  # read at once: larger arrays leave the cache and take up to twice as long
 
 
 class NetworkPredictor:
@@ -89,12 +89,14 @@ class NetworkPredictor:
         """Predicts `space.expand(parents).cells`, row for row, without building them.
 
         Raises:
-            CellError: a row outside the space, or parents that cannot take another block.
-            SettingError: it was not fitted yet, or parents of several sizes.
+            CellError: a row outside the space, parents of several sizes, or too large to be expanded.
+            SettingError: it was not fitted yet.
         """
         weights = self._fitted_weights()
-        blocks = self._space.expansion_blocks(shared_block_count(self._space, parents))
+        blocks = list_new_blocks(self._space, parents)
         members = np.empty((self._settings.members, len(parents) * len(blocks)))
+        if not len(parents):
+            return _summarise(members)
         start = 0
         with torch.inference_mode():
             for logits in self._network.expansion_logits(weights, parents, blocks):

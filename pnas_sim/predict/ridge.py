@@ -9,7 +9,7 @@ import numpy as np
 
 from pnas_sim.errors import SettingError
 from pnas_sim.predict.base import Floats, Prediction, Rows
-from pnas_sim.predict.data import block_tokens, check_fit_data, shared_block_count
+from pnas_sim.predict.data import block_tokens, check_fit_data, list_new_blocks
 from pnas_sim.space import CellSpace
 
 OPERATION_PLACES = slice(2, 4)  # O1 and O2 among a block's tokens
@@ -79,12 +79,12 @@ class RidgePredictor:
         """Predicts `space.expand(parents).cells`, row for row, without building them.
 
         Raises:
-            CellError: a row outside the space, or parents that cannot take another block.
-            SettingError: it was not fitted yet, or parents of several sizes.
+            CellError: a row outside the space, parents of several sizes, or too large to be expanded.
+            SettingError: it was not fitted yet.
         """
         coefficients = self._fitted_coefficients()
-        size = shared_block_count(self._space, parents)
-        blocks = self._space.expansion_blocks(size)
+        blocks = list_new_blocks(self._space, parents)
+        size = self._space.block_counts(parents)[:, None]
         of_parents = self._count_operations(parents) @ coefficients
         of_blocks = coefficients[blocks[:, OPERATION_PLACES]].mean(axis=1)
         return self._bound(((size * of_parents[:, None] + of_blocks) / (size + 1)).ravel())

@@ -24,6 +24,8 @@ Shapes: TypeAlias = dict[str, tuple[tuple[int, ...], float]]  # one member's sha
 
 EMBEDDING_WIDTH = 0.1  # embeddings start in U[-0.1, 0.1] (section 5.1)
 
+_DRAW, _FOLDS, _ORDERS = 1, 2, 3  # random streams of a fit's seed
+
 
 class StackedNetwork(Protocol):
     """A network on cells; m members, n cells."""
@@ -66,7 +68,7 @@ def draw_weights(shapes: Shapes, bias: float, seed: int, members: int) -> Weight
     Returns:
         Tensors `float32[members, ...]`.
     """
-    streams = [np.random.default_rng([seed, member]) for member in range(members)]
+    streams = [np.random.default_rng([seed, _DRAW, member]) for member in range(members)]
     drawn = [_draw_member(shapes, stream) for stream in streams]
     weights = {name: torch.from_numpy(np.stack([one[name] for one in drawn])).float() for name in shapes}
     weights["bias"] = torch.full_like(weights["bias"], bias)
@@ -82,7 +84,7 @@ def choose_training_sets(cells: int, members: int, seed: int) -> list[NDArray[np
 
     One member is fitted on everything, and so is a member whose fold is empty or holds everything.
     """
-    fold = np.random.default_rng([seed, members]).permutation(cells) % members
+    fold = np.random.default_rng([seed, _FOLDS]).permutation(cells) % members
     kept = [np.flatnonzero(fold != member) for member in range(members)]
     return [chosen if members > 1 and len(chosen) else np.arange(cells) for chosen in kept]
 
@@ -117,7 +119,7 @@ def fit_weights(
     """
     fitted = {name: value.clone().requires_grad_() for name, value in weights.items()}
     optimiser = torch.optim.Adam(list(fitted.values()), lr=learning_rate, fused=True)
-    orders = np.random.default_rng([seed, len(training_sets), 1])
+    orders = np.random.default_rng([seed, _ORDERS])
     with torch.enable_grad():
         for _ in range(epochs):
             for batch in _cut_minibatches(training_sets, batch_size, orders):

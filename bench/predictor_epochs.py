@@ -1,0 +1,164 @@
+"""How epochs, batch size and first bias change a predictor's rank correlation: where its defaults come from.
+
+Run: `python bench/predictor_epochs.py --predictor mlp-ensemble` (or `rnn-ensemble`, ...); `--help` lists the
+grid. With `--table FILE...` (tables or their parts) the cells and accuracies are measured ones, else of a
+made-up landscape with operation effects, pairs that suit each other, depth, width and seed noise, drawn anew
+for each trial.
+
+A trial fits after each level b as a search does, on cells of 1 to b blocks, and correlates (Spearman)
+prediction and answer on other cells of b blocks and of b + 1. Printed: mean over trials, standard deviation
+of one trial.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from pnas_sim.predict import Predictor, make_predictor
+from pnas_sim.space import CellSpace
+
+Rows = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+FITTED = {1: 100, 2: 256, 3: 256, 4: 256}  # cells of each size, of the made-up landscape
+HELD_OUT = 500  # cells of each size; 36 of one block
+NOISE = 0.006  # deviation between training seeds
+TABLE_SHARE = 0.75  # of a table's cells of each size, fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Cells to fit on and to ask about, by block count."""
+
+    fitted: dict[int, tuple[Rows, Floats]]
+    held_out: dict[int, tuple[Rows, Floats]]
+
+
+def make_landscape_split(space: CellSpace, rng: np.random.Generator) -> Split:
+    """Draws a landscape and its cells."""
+    cells = [rng.permutation(space.initial())]
+    for size in range(2, space.max_blocks + 1):
+        drawn = space.sample(FITTED.get(size, 0) + HELD_OUT, rng, blocks=size)
+        cells.append(drawn[space.unique(drawn)[0]])
+    answers = invent_accuracies(space, np.concatenate(cells), rng)
+    split, start = Split({}, {}), 0
+    for size, rows in enumerate(cells, start=1):
+        got, cut = answers[start : start + len(rows)], FITTED.get(size, 0)
+        split.held_out[size] = (rows[cut:], got[cut:])
+        if cut:
+            split.fitted[size] = (rows[:cut], got[:cut])
+        start += len(rows)
+    return split
+
+
+def invent_accuracies(space: CellSpace, cells: Rows, rng: np.random.Generator) -> Floats:
+    """Returns made-up accuracies about .45, deviation about .03, one landscape a call: `float64[n]`."""
+    count = len(space.operations)
+    effect, pair = rng.normal(0, 1, count), np.triu(rng.normal(0, 0.5, (count, count)))
+    pair = pair + pair.T
+    previous, chained = rng.normal(0, 0.5, count), rng.normal(0, 0.5, count)
+    score, depth = np.zeros(len(cells)), np.zeros((len(cells), space.max_blocks + 2))
+    used = np.zeros((len(cells), space.max_blocks + 2))
+    sizes, every = space.block_counts(cells), np.arange(len(cells))
+    for block in range(space.max_blocks):
+        here = every[sizes > block]
+        first, second, one, other = cells[here, 4 * block : 4 * block + 4].astype(int).T
+        gain = effect[one] + effect[other] + pair[one, other]
+        for read, operation in ((first, one), (second, other)):
+            gain += np.where(read == 0, previous[operation], 0) + np.where(read > 1, chained[operation], 0)
+            used[here, read] += 1
+        score[here] += gain / sizes[here] ** 0.7
+        depth[here, block + 2] = 1 + np.maximum(depth[here, first], depth[here, second])
+    loose = (used[:, 2:] == 0)[:, : space.max_blocks] & (np.arange(space.max_blocks) < sizes[:, None])
+    score += rng.normal(0, 0.5) * depth.max(axis=1) + rng.normal(0.3, 0.3) * loose.sum(axis=1)
+    score += 0.5 * (used[:, 0] > 0) + 0.5 * (used[:, 1] > 0)
+    spread = (score - score.mean()) / score.std()
+    return np.clip(0.45 + 0.05 * np.tanh(0.7 * spread) + rng.normal(0, NOISE, len(cells)), 0, 1)
+
+
+def make_table_split(tables: list[str], rng: np.random.Generator) -> tuple[CellSpace, Split]:
+    """Splits the cells of tables at random; a cell of several seeds has their mean."""
+    from pnas_tables.format import read_table
+
+    read = [read_table(table) for table in tables]
+    space = read[0].space
+    rows = np.concatenate([table.cells[table.run_cells] for table in read])
+    answers = np.concatenate([table.valid_accuracy for table in read])
+    known = np.isfinite(answers)
+    first, inverse = space.unique(rows[known])
+    cells = rows[known][first]
+    means = np.bincount(inverse, answers[known]) / np.bincount(inverse)
+    order, sizes = rng.permutation(len(cells)), space.block_counts(cells)
+    split = Split({}, {})
+    for size in np.unique(sizes).tolist():
+        chosen = order[sizes[order] == size]
+        cut = round(TABLE_SHARE * len(chosen))
+        split.fitted[size] = (cells[chosen[:cut]], means[chosen[:cut]])
+        split.held_out[size] = (cells[chosen[cut:]], means[chosen[cut:]])
+    return space, split
+
+
+def run_trial(predictor: Predictor, split: Split, seed: int) -> Iterator[tuple[int, float, float, float]]:
+    """Yields (b, correlation at b, correlation at b + 1, seconds of the fit); NaN for want of cells."""
+    for size in sorted(split.fitted):
+        levels = [split.fitted[level] for level in sorted(split.fitted) if level <= size]
+        start = time.perf_counter()
+        predictor.fit(
+            np.concatenate([rows for rows, _ in levels]), np.concatenate([got for _, got in levels]), seed
+        )
+        seconds = time.perf_counter() - start
+        yield size, correlate(predictor, split, size), correlate(predictor, split, size + 1), seconds
+
+
+def correlate(predictor: Predictor, split: Split, size: int) -> float:
+    """Returns Spearman's correlation on the held-out cells of a size, NaN if there are fewer than 5."""
+    rows, answers = split.held_out.get(size, (np.empty((0, 0), np.uint8), np.empty(0)))
+    if len(rows) < 5:
+        return float("nan")
+    predicted = predictor.predict(rows).mean
+    return 0.0 if np.ptp(predicted) == 0 else float(spearmanr(predicted, answers).statistic)
+
+
+def main() -> None:
+    """Prints one line for each point of the grid and level."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--predictor", default="mlp-ensemble")
+    parser.add_argument("--epochs", type=int, nargs="+", default=[5, 10, 20, 40, 80])
+    parser.add_argument("--batch-size", type=int, nargs="+", default=[16, 32, 64])
+    parser.add_argument("--bias", nargs="+", default=["mean"])
+    parser.add_argument("--refit", nargs="+", default=["scratch"])
+    parser.add_argument("--trials", type=int, default=5)
+    parser.add_argument("--table", nargs="+", default=[])
+    options = parser.parse_args()
+    print("predictor epochs batch bias refit b  rho(b) sd  rho(b+1) sd  fit-seconds", flush=True)
+    for epochs, batch, bias, refit in product(
+        options.epochs, options.batch_size, options.bias, options.refit
+    ):
+        measured = []
+        for trial in range(options.trials):
+            rng = np.random.default_rng([20, trial])
+            space = CellSpace()
+            if options.table:
+                space, split = make_table_split(options.table, rng)
+            else:
+                split = make_landscape_split(space, rng)
+            given = "mean" if bias == "mean" else float(bias)
+            settings = {"epochs": epochs, "batch_size": batch, "bias": given, "refit": refit}
+            predictor = make_predictor(options.predictor, space, **settings)
+            measured.append(list(run_trial(predictor, split, trial)))
+        for level in np.array(measured).transpose(1, 0, 2):
+            (size, here, beyond, seconds), spread = level.mean(axis=0), level.std(axis=0, ddof=1)
+            setting = f"{options.predictor} {epochs} {batch} {bias} {refit} {size:.0f}"
+            figures = f"{here:.3f} {spread[1]:.3f}  {beyond:.3f} {spread[2]:.3f}  {seconds:.2f}"
+            print(f"{setting}  {figures}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
