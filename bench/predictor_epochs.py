@@ -1,9 +1,9 @@
-"""How epochs, batch size and first bias change a predictor's rank correlation: where its defaults come from.
+"""How a predictor's settings change its rank correlation: where the defaults of `catalogue` come from.
 
-Run: `python bench/predictor_epochs.py --predictor mlp-ensemble` (or `rnn-ensemble`, ...); `--help` lists the
-grid. With `--table FILE...` (tables or their parts) the cells and accuracies are measured ones, else of a
-made-up landscape with operation effects, pairs that suit each other, depth, width and seed noise, drawn anew
-for each trial.
+Run: `python bench/predictor_epochs.py mlp-ensemble epochs=5,10,20,40,80 batch_size=16,32,64`; every
+combination is measured. With `--table FILE...` (tables or their parts) the cells and accuracies are
+measured ones, else of a made-up landscape with operation effects, pairs that suit each other, depth, width
+and seed noise, drawn anew for each trial.
 
 A trial fits after each level b as a search does, on cells of 1 to b blocks, and correlates (Spearman)
 prediction and answer on other cells of b blocks and of b + 1. Printed: mean over trials, standard deviation
@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,38 +127,53 @@ def correlate(predictor: Predictor, split: Split, size: int) -> float:
     return 0.0 if np.ptp(predicted) == 0 else float(spearmanr(predicted, answers).statistic)
 
 
+def list_settings(options: list[str]) -> Iterator[dict[str, Any]]:
+    """Yields every combination of options given as `name=value,value`."""
+    names = [option.partition("=")[0] for option in options]
+    values = [option.partition("=")[2].split(",") for option in options]
+    for chosen in product(*values):
+        yield {name: read_value(value) for name, value in zip(names, chosen, strict=True)}
+
+
+def read_value(value: str) -> Any:
+    """Reads a whole number, a number, or a word."""
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
+
+
+def measure(options: argparse.Namespace, settings: dict[str, Any]) -> NDArray[np.float64]:
+    """Returns the figures of `run_trial`, `[trials, levels, 4]`."""
+    measured = []
+    for trial in range(options.trials):
+        rng = np.random.default_rng([20, trial])
+        if options.table:
+            space, split = make_table_split(options.table, rng)
+        else:
+            space = CellSpace()
+            split = make_landscape_split(space, rng)
+        predictor = make_predictor(options.predictor, space, **settings)
+        measured.append(list(run_trial(predictor, split, trial)))
+    return np.array(measured)
+
+
 def main() -> None:
-    """Prints one line for each point of the grid and level."""
+    """Prints a line for each combination and level."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--predictor", default="mlp-ensemble")
-    parser.add_argument("--epochs", type=int, nargs="+", default=[5, 10, 20, 40, 80])
-    parser.add_argument("--batch-size", type=int, nargs="+", default=[16, 32, 64])
-    parser.add_argument("--bias", nargs="+", default=["mean"])
-    parser.add_argument("--refit", nargs="+", default=["scratch"])
+    parser.add_argument("predictor", help="a name of pnas_sim.predict.list_predictors, or module:factory")
+    parser.add_argument("options", nargs="*", metavar="NAME=VALUE,VALUE", help="options of make_predictor")
     parser.add_argument("--trials", type=int, default=5)
     parser.add_argument("--table", nargs="+", default=[])
     options = parser.parse_args()
-    print("predictor epochs batch bias refit b  rho(b) sd  rho(b+1) sd  fit-seconds", flush=True)
-    for epochs, batch, bias, refit in product(
-        options.epochs, options.batch_size, options.bias, options.refit
-    ):
-        measured = []
-        for trial in range(options.trials):
-            rng = np.random.default_rng([20, trial])
-            space = CellSpace()
-            if options.table:
-                space, split = make_table_split(options.table, rng)
-            else:
-                split = make_landscape_split(space, rng)
-            given = "mean" if bias == "mean" else float(bias)
-            settings = {"epochs": epochs, "batch_size": batch, "bias": given, "refit": refit}
-            predictor = make_predictor(options.predictor, space, **settings)
-            measured.append(list(run_trial(predictor, split, trial)))
-        for level in np.array(measured).transpose(1, 0, 2):
+    print(f"{options.predictor}, {options.trials} trials: b, rho(b) sd, rho(b+1) sd, fit seconds; settings")
+    for settings in list_settings(options.options):
+        for level in measure(options, settings).transpose(1, 0, 2):
             (size, here, beyond, seconds), spread = level.mean(axis=0), level.std(axis=0, ddof=1)
-            setting = f"{options.predictor} {epochs} {batch} {bias} {refit} {size:.0f}"
             figures = f"{here:.3f} {spread[1]:.3f}  {beyond:.3f} {spread[2]:.3f}  {seconds:.2f}"
-            print(f"{setting}  {figures}", flush=True)
+            print(f"{size:.0f}  {figures}  {settings}", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ Refit: TypeAlias = Literal["scratch", "finetune"]
 class NetworkSettings:
     """Settings of an MLP or RNN predictor, or of an ensemble of them (sections 4.2 and 5.1 of the paper).
 
-    The paper names neither epochs nor batch size; the defaults of each predictor stand in `catalogue` and
-    were chosen with `bench/predictor_epochs.py`.
+    The paper names neither epochs nor batch size. The defaults here are the MLP's; `catalogue` has the
+    RNN's, and the measurements both rest on.
 
     Attributes:
         members: networks in the ensemble, each fitted without one of as many folds; 1 is a single network
@@ -35,7 +35,7 @@ class NetworkSettings:
     """
 
     members: int = 5
-    epochs: int = 30
+    epochs: int = 20
     batch_size: int = 32
     first_learning_rate: float = 0.01
     learning_rate: float = 0.002
