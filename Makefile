@@ -17,8 +17,10 @@ check:  ## lint and types
 test:  ## the tests
 	$(PY) -m pytest -q
 
-bench:  ## the speed targets
-	$(PY) -m pytest -q bench --benchmark-only
+bench:  ## measure every speed claim into bench/results.json; fails where a target is missed
+	mkdir -p build
+	$(PY) -m pytest -q bench/bench_*.py --benchmark-only --benchmark-json build/bench.json; status=$$?; \
+	$(PY) bench/results.py build/bench.json && exit $$status
 
 wheel:  ## the wheel, built and looked over
 	rm -rf dist
