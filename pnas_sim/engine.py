@@ -13,34 +13,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pnas_sim.errors import BackendError, SettingError
+from pnas_sim.budget import Budget
+from pnas_sim.errors import BackendError
 from pnas_sim.evaluate import Evaluation, Evaluator, Rows, Status
 from pnas_sim.runlog import RunLog
 from pnas_sim.search.base import Observations, Proposals, Strategy
 
+__all__ = ["Budget", "Level", "Progress", "RunResult", "run_search"]
+
 MOST_PROPOSALS = 10  # times the models of the budget
 STALE_BATCHES = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """When a run ends, whichever comes first; None: no limit.
-
-    Attributes:
-        models: at most so many are evaluated.
-        examples: no model is begun that would go past these.
-        seconds: of children; no answer is waited for after them.
-    """
-
-    models: int | None = None
-    examples: float | None = None
-    seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("models", "examples", "seconds"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise SettingError(f"budget of {name} is {value}; it must be above 0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pnas_sim.budget import Budget
 from pnas_sim.cli.folder import RunFolder
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.cli.searches import make_search
-from pnas_sim.cli.settings import RunSettings, make_settings, parse_budget, read_toml
+from pnas_sim.cli.settings import RunSettings, make_settings, read_toml
 from pnas_sim.errors import RunError, SettingError, WorkError
 from pnas_sim.evaluate import BackendRequest, Evaluator, Status
 from pnas_sim.search.base import Strategy
 from pnas_sim.space import CellSpace
 
 if TYPE_CHECKING:
-    from pnas_sim.engine import Budget, Progress, RunResult
+    from pnas_sim.engine import Progress, RunResult
     from pnas_sim.evaluate import Evaluation
     from pnas_sim.report.progress import Show
 
@@ -211,7 +212,7 @@ def _search(prepared: Prepared, folder: RunFolder, show: Show) -> RunResult:
     from pnas_sim.runlog import RunLog
 
     settings = prepared.settings
-    budget = parse_budget(settings.budget)
+    budget = Budget.parse(settings.budget)
     total = expect_models(prepared, budget)
 
     def tell(progress: Progress) -> None:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from pnas_sim.budget import Budget
 from pnas_sim.cli.backend_options import TABLE_NAMES, TRAINING_NAMES
 from pnas_sim.errors import SettingError
 
-if TYPE_CHECKING:
-    from pnas_sim.engine import Budget
-
 LARGEST_SEED = 2**63 - 1
-SECONDS = {"h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0}
-_BUDGET = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?)\s*(|ex|h|min|m|s)", re.IGNORECASE | re.ASCII)
 
 
 class RunSettings(BaseModel):
@@ -58,7 +53,7 @@ class RunSettings(BaseModel):
     @classmethod
     def _check_budget(cls, value: Any) -> str:
         text = str(value)
-        parse_budget(text)
+        Budget.parse(text)
         return text
 
     def options_for_backend(self) -> dict[str, Any]:
@@ -99,33 +94,6 @@ def _limits(metadata: list[Any]) -> list[tuple[str, Any]]:
     words = {"ge": "at least", "gt": "above", "le": "at most"}
     found = [(word, getattr(one, name, None)) for one in metadata for name, word in words.items()]
     return [(word, limit) for word, limit in found if limit is not None]
-
-
-def parse_budget(text: str) -> Budget:
-    """The budget that a text means: `6000` models, `1e9ex` examples, `3h`, `90min` or `45s` of children.
-
-    Raises:
-        SettingError: it is none of these, or not above 0 (for models: not a whole number of at least 1).
-    """
-    from pnas_sim.engine import Budget
-
-    match = _BUDGET.fullmatch(text.strip())
-    try:
-        number = float(match.group(1)) if match else 0.0
-    except ValueError:
-        number = 0.0
-    if match is None or not 0 < number < float("inf"):
-        raise SettingError(
-            f"budget is {text!r}; give models (6000), examples (1e9ex) or seconds (3h), above 0"
-        )
-    unit = match.group(2).lower()
-    if unit == "ex":
-        return Budget(examples=number)
-    if unit:
-        return Budget(seconds=number * SECONDS[unit])
-    if number < 1 or number != int(number):
-        raise SettingError(f"budget is {text!r}; a number of models must be whole and at least 1")
-    return Budget(models=int(number))
 
 
 def read_config(path: Path) -> dict[str, Any]:

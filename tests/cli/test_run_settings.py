@@ -12,7 +12,6 @@ from pnas_sim.cli.settings import (
     RunSettings,
     join_settings,
     make_settings,
-    parse_budget,
     read_config,
     sort_settings,
 )
@@ -58,25 +57,6 @@ def test_values_out_of_range_are_named_with_limits(values: dict[str, Any], words
         make_settings(values)
     assert all(word in str(error.value) for word in words), str(error.value)
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "0", "-5", "1.5", "1e9", "three", "3 weeks", "nan", "1e999h", "0h", "1..2h", "h"]
-)
-def test_budgets_that_are_none(text: str) -> None:
-    if text == "1e9":  # a billion models is a budget, if a large one
-        assert parse_budget(text).models == 10**9
-        return
-    with pytest.raises(SettingError, match="budget is"):
-        parse_budget(text)
-
-
-def test_budgets_in_models_examples_and_time() -> None:
-    assert parse_budget("6000").models == 6000
-    assert parse_budget("1e9ex").examples == 1e9
-    assert parse_budget("3h").seconds == 10_800
-    assert parse_budget("90min").seconds == 5_400
-    assert parse_budget(" 45 s ").seconds == 45
 
 
 def test_config_keys_may_have_hyphens_and_options_of_backends(tmp_path: Path) -> None:
