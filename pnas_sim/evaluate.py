@@ -125,6 +125,7 @@ class EvaluatorSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Evaluator(Protocol):
     """Says how good cells are."""
 

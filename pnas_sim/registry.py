@@ -1,14 +1,25 @@
-"""Backends by name: entry points of the group `pnas_sim.backends`. Listing loads none of them."""
+"""Backends by name: entry points of the group `pnas_sim.backends`, or any `package.module:factory`.
+
+Listing loads none of them, running loads the one that is named. A factory is any callable that takes a
+`BackendRequest` and returns an `Evaluator`. A package brings one by an entry point in its pyproject.toml:
+
+    [project.entry-points."pnas_sim.backends"]
+    mine = "my_package.backend:create"
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
-from pnas_sim.errors import BackendError, PnasError
-from pnas_sim.evaluate import BackendRequest, Evaluator
+from pnas_sim.errors import BackendError
+from pnas_sim.plugins import Family, list_plugins, make_plugin
+
+if TYPE_CHECKING:
+    from pnas_sim.evaluate import BackendRequest, Evaluator
 
 GROUP = "pnas_sim.backends"
+BACKENDS = Family("backend", BackendError, GROUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +39,26 @@ class BackendInfo:
 
 def list_backends() -> list[BackendInfo]:
     """Returns the installed backends, in order of names, without loading any."""
-    points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
-    return [BackendInfo(point.name, point.value, _name_package(point)) for point in points]
-
-
-def _name_package(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "an unknown package"
+    return [BackendInfo(plugin.name, plugin.path, plugin.package) for plugin in list_plugins(BACKENDS)]
 
 
 def make_backend(name: str, request: BackendRequest) -> Evaluator:
     """Loads the backend of this name, and no other, and makes it.
 
+    Args:
+        name: of an installed backend, or `package.module:factory` of any other.
+        request: given to its factory.
+
     Raises:
-        BackendError: there is none of this name, or it cannot be imported.
+        BackendError: there is none of this name, it cannot be imported, its factory raises something that is
+            no error of `pnas_sim.errors`, or what it returns is no evaluator.
         RequestError: as the backend's factory.
     """
-    found = [point for point in entry_points(group=GROUP) if point.name == name]
-    if not found:
-        known = ", ".join(info.name for info in list_backends()) or "none"
-        raise BackendError(f"unknown backend {name!r}; installed are: {known}")
-    try:
-        factory = found[0].load()
-    except PnasError:
-        raise
-    except Exception as error:
-        raise BackendError(f"backend {name!r} ({found[0].value}) cannot be loaded: {error}") from error
-    evaluator: Evaluator = factory(request)
+    from pnas_sim.evaluate import Evaluator, EvaluatorSpec
+
+    evaluator: Evaluator = make_plugin(BACKENDS, name, Evaluator, request)
+    if not isinstance(evaluator.spec, EvaluatorSpec):
+        raise BackendError(
+            f"backend {name!r}: its spec is {type(evaluator.spec).__name__}; it must be an EvaluatorSpec"
+        )
     return evaluator
