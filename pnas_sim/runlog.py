@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pnas_sim.errors import RunError, WorkError
-from pnas_sim.evaluate import Evaluation, Source, Status
+from pnas_sim.evaluate import Answers, Evaluation, Source, Status
 from pnas_sim.search.base import Proposals
 
 SCHEMA = 1
@@ -101,11 +102,30 @@ class RunLog:
 
     def add(self, evaluations: list[Evaluation], asked_epochs: float) -> None:
         """Keeps answers, in one commit."""
+        self._write(_as_values(evaluation, asked_epochs) for evaluation in evaluations)
+
+    def add_bulk(self, cells: list[str], answers: Answers, asked_epochs: float) -> None:
+        """Keeps the answers to these cells, in one commit. Arrays of answers hold no curves and no errors.
+
+        Args:
+            cells: canonical texts.
+            answers: one for each, in their order.
+            asked_epochs: at which they were asked for.
+        """
+        constant = {"asked_epochs": asked_epochs, "source": str(answers.source), "curve": "[]", "error": ""}
+        constant |= {"epochs": answers.epochs, "seed": answers.seed}
+        columns: list[Iterable[Any]] = [cells]
+        for name in _COLUMNS[1:]:  # SQLite keeps a NaN as NULL, as `add` does
+            values = repeat(constant[name]) if name in constant else getattr(answers, name).tolist()
+            columns.append(values)
+        self._write(zip(*columns, strict=False))
+
+    def _write(self, values: Iterable[tuple[Any, ...]]) -> None:
+        """Keeps rows of `evaluations`, in one commit."""
         marks = ", ".join("?" * len(_COLUMNS))
         with self._explained(), self._transaction():
             self._database.executemany(
-                f"INSERT OR REPLACE INTO evaluations ({', '.join(_COLUMNS)}) VALUES ({marks})",
-                [_as_values(evaluation, asked_epochs) for evaluation in evaluations],
+                f"INSERT OR REPLACE INTO evaluations ({', '.join(_COLUMNS)}) VALUES ({marks})", values
             )
 
     def read_batches(self) -> list[Proposals]:

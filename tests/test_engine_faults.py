@@ -98,7 +98,7 @@ def test_a_full_disk_is_said_and_the_log_goes_on_when_there_is_room(tmp_path: Pa
         with pytest.raises(WorkError, match="disk is full"):
             search(log=log)
     with RunLog(tmp_path / "log") as log:
-        assert repr(search(log=log).evaluations) == repr(search().evaluations)
+        assert repr(list(search(log=log).evaluations)) == repr(list(search().evaluations))
 
 
 def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:

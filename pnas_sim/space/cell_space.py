@@ -125,6 +125,10 @@ class CellSpace:
         """A stable hash of each row's tokens, `uint64[n]`: an index, never an identity."""
         return rows.hash_rows(self._rows(cells))
 
+    def list_keys(self, cells: Rows) -> list[bytes]:
+        """Each row as bytes: what tells canonical rows apart in sets and dictionaries."""
+        return rows.list_keys(self._rows(cells))
+
     def block_counts(self, cells: Rows) -> NDArray[np.int64]:
         """Blocks of each cell, `int64[n]`."""
         return rows.count_blocks(self._rows(cells))

@@ -124,6 +124,14 @@ def hash_rows(cells: Rows) -> NDArray[np.uint64]:
     return state
 
 
+def list_keys(cells: Rows) -> list[bytes]:
+    """Each row's tokens as bytes: an identity, for sets and dictionaries of rows of one width."""
+    if not cells.size:
+        return []
+    keys: list[bytes] = np.ascontiguousarray(cells).view(f"V{cells.shape[1]}").ravel().tolist()
+    return keys
+
+
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The finaliser of SplitMix64 (Steele, Lea and Flood 2014): a bijection of 64-bit words."""
     state = state + np.uint64(0x9E3779B97F4A7C15)

@@ -122,3 +122,10 @@ def test_distinct_rows_are_exact_whatever_the_hashes(cells: list[list[int]], has
     assert [expected[i] for i in inverse] == [tuple(cell) for cell in cells]
     assert all(np.diff(first) > 0)
     assert all(tuple(cells[i]) not in map(tuple, cells[:i]) for i in first)
+
+
+def test_keys_are_the_rows_own_bytes() -> None:
+    cells = SPACE.sample(50, np.random.default_rng(0))
+    assert SPACE.list_keys(cells) == [row.tobytes() for row in cells]
+    assert SPACE.list_keys(cells[::2]) == [row.tobytes() for row in cells[::2]]
+    assert SPACE.list_keys(cells[:0]) == []
