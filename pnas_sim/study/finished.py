@@ -1,0 +1,182 @@
+"""A finished run as a comparison keeps it: arrays in order of evaluation, one small file each.
+
+The file is written under another name and renamed, so it is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import zipfile
+import zlib
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnas_sim.errors import RunError, WorkError
+
+Rows: TypeAlias = NDArray[np.uint8]
+Floats: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.int64]
+
+SCHEMA = 1
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Which run of a comparison.
+
+    Attributes:
+        label: of the search, as the comparison names it.
+        world: of the surrogate.
+        seed: of the search and of the evaluations.
+    """
+
+    label: str
+    world: int
+    seed: int
+
+    @property
+    def file_name(self) -> str:
+        """Of the run's file; labels that differ have names that differ."""
+        plain = "".join(letter if letter.isalnum() or letter in "-_." else "~" for letter in self.label)
+        if plain != self.label:
+            plain += blake2b(self.label.encode(), digest_size=4).hexdigest()
+        return f"{plain}-w{self.world}-s{self.seed}.npz"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a run says of itself.
+
+    Attributes:
+        label: of its search in the comparison.
+        world: of the surrogate.
+        seed: of the search and of the evaluations.
+        fingerprint: of everything that decides its course; runs of one search share it.
+        data: checksum of what its answers come from.
+        proposals: cells proposed in all.
+        repeats: of them, those known already.
+        failed: models without an accuracy.
+        stopped: "finished", "budget", "proposals" or "stalled".
+        seconds: wall clock that it took here.
+        source: of its accuracies.
+    """
+
+    label: str
+    world: int
+    seed: int
+    fingerprint: str
+    data: str
+    proposals: int
+    repeats: int
+    failed: int
+    stopped: str
+    seconds: float
+    source: str
+
+    @property
+    def place(self) -> Place:
+        """Which run it is."""
+        return Place(self.label, self.world, self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FinishedRun:
+    """A run: n models in order of evaluation.
+
+    Attributes:
+        facts: about it.
+        cells: `uint8[n, width]`, canonical.
+        blocks: `int64[n]`.
+        values: `float64[n]`, validation accuracy as the search saw it; NaN where a child failed.
+        expected: `float64[n]`, free of seed noise; NaN where not known.
+        examples: `float64[n]`, trained on for each.
+        seconds: `float64[n]`, of each child.
+        proposals: `int64[n]`, cells proposed until each was proposed first, itself included.
+    """
+
+    facts: Facts
+    cells: Rows
+    blocks: Integers
+    values: Floats
+    expected: Floats
+    examples: Floats
+    seconds: Floats
+    proposals: Integers
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+_KINDS: dict[str, type] = {
+    "cells": np.uint8,
+    "blocks": np.int64,
+    "values": np.float64,
+    "expected": np.float64,
+    "examples": np.float64,
+    "seconds": np.float64,
+    "proposals": np.int64,
+}
+
+
+def write_run(path: Path, run: FinishedRun) -> None:
+    """Writes a run's file.
+
+    Raises:
+        WorkError: it cannot be written.
+    """
+    passing = path.with_name(f".{path.name}.{os.getpid()}")
+    arrays = {name: getattr(run, name) for name in _KINDS}
+    text = json.dumps({"schema": SCHEMA, **asdict(run.facts)})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with passing.open("wb") as file:
+            np.savez_compressed(file, facts=np.array(text), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        passing.replace(path)
+    except OSError as error:
+        _remove(passing)
+        what = "the disk is full; make room" if error.errno in FULL else f"{error.strerror}; mend it"
+        raise WorkError(f"{path}: {what}, then give the same command again") from None
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
+
+
+def read_run(path: Path) -> FinishedRun:
+    """Reads a run's file.
+
+    Raises:
+        RunError: it is missing, damaged, or of another schema.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            facts = json.loads(str(stored["facts"]))
+            arrays: dict[str, Any] = {name: np.asarray(stored[name], kind) for name, kind in _KINDS.items()}
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing; give the same command again to make it") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise RunError(f"{path} is damaged ({reason}); remove it and give the same command again") from None
+    if facts.pop("schema", None) != SCHEMA or set(facts) != {one.name for one in fields(Facts)}:
+        raise RunError(f"{path} is of another version of this program; remove it, or use another --out")
+    if len({len(array) for array in arrays.values()}) != 1:
+        raise RunError(f"{path} is damaged: its arrays differ in length; remove it and go on")
+    return FinishedRun(facts=Facts(**facts), **arrays)
+
+
+def find_fingerprint(settings: Any) -> str:
+    """A short name for settings (JSON values): the same for the same settings in any process."""
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,126 @@
+"""Runs one search and keeps what a comparison needs of it."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from pnas_sim.budget import Budget
+from pnas_sim.engine import run_search
+from pnas_sim.evaluate import Evaluator, Source
+from pnas_sim.search.base import Observations, Proposals, Rows, Strategy
+from pnas_sim.space import CellSpace
+from pnas_sim.space.rows import list_keys
+from pnas_sim.study.finished import Facts, FinishedRun, Integers, Place
+
+
+class Recording:
+    """A strategy that passes everything on and remembers what was proposed.
+
+    Args:
+        strategy: that is asked and told.
+
+    Attributes:
+        batches: everything proposed, in order.
+    """
+
+    def __init__(self, strategy: Strategy) -> None:
+        self.batches: list[Proposals] = []
+        self._strategy = strategy
+
+    def ask(self, n: int) -> Proposals:
+        """As the strategy."""
+        proposals = self._strategy.ask(n)
+        self.batches.append(proposals)
+        return proposals
+
+    def tell(self, observations: Observations) -> None:
+        """As the strategy."""
+        self._strategy.tell(observations)
+
+    def replay(self, proposals: Proposals, observations: Observations) -> None:
+        """As the strategy."""
+        self.batches.append(proposals)
+        self._strategy.replay(proposals, observations)
+
+
+def record_run(
+    strategy: Strategy,
+    evaluator: Evaluator,
+    place: Place,
+    *,
+    budget: Budget,
+    fingerprint: str,
+    epochs: float | None = None,
+    batch: int = 256,
+) -> FinishedRun:
+    """Runs a search to its end.
+
+    Args:
+        strategy: fresh.
+        evaluator: answers for cells.
+        place: which run it is; its seed is that of the evaluations.
+        budget: when to stop.
+        fingerprint: of everything that decides its course but world and seed.
+        epochs: of proposals that name none.
+        batch: cells asked for at a time.
+
+    Raises:
+        BackendError: as `run_search`.
+    """
+    recording = Recording(strategy)
+    result = run_search(
+        recording, evaluator, budget=budget, evaluation_seed=place.seed, epochs=epochs, batch=batch
+    )
+    models, spec = result.evaluations, evaluator.spec
+    figures = models.figures
+    facts = Facts(
+        label=place.label,
+        world=place.world,
+        seed=place.seed,
+        fingerprint=fingerprint,
+        data=spec.checksum,
+        proposals=result.proposals,
+        repeats=result.repeats,
+        failed=result.failed,
+        stopped=result.stopped,
+        seconds=result.seconds,
+        source=str(models[0].source if len(models) else Source.PREDICTED),
+    )
+    return FinishedRun(
+        facts=facts,
+        cells=models.cells,
+        blocks=figures["blocks"].astype(np.int64),
+        values=figures["valid_accuracy"].copy(),
+        expected=figures["expected_valid_accuracy"].copy(),
+        examples=figures["examples"].copy(),
+        seconds=figures["seconds"].copy(),
+        proposals=count_proposals(spec.space, recording.batches, epochs or spec.epochs)[: len(models)],
+    )
+
+
+def count_proposals(space: CellSpace, batches: list[Proposals], epochs: float) -> Integers:
+    """For each model in the order it was first proposed, the cells proposed until then, itself included.
+
+    Args:
+        space: of the evaluator.
+        batches: proposed.
+        epochs: of batches that name none.
+    """
+    filled = [batch for batch in batches if len(batch)]
+    if not filled:
+        return np.zeros(0, np.int64)
+    rows = space.canonical(np.concatenate([space.fit_width(batch.cells) for batch in filled]))
+    fidelities = np.repeat([batch.epochs or epochs for batch in filled], [len(batch) for batch in filled])
+    keys = list_keys(np.hstack([_as_bytes(fidelities), rows]))
+    first: dict[bytes, int] = {}
+    for number, key in enumerate(keys, start=1):
+        first.setdefault(key, number)
+    return np.fromiter(first.values(), np.int64, len(first))
+
+
+def _as_bytes(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Rows:
+    """The eight bytes of each number, `uint8[n, 8]`."""
+    packed = struct.pack(f"<{len(values)}d", *values.tolist())
+    return np.frombuffer(packed, np.uint8).reshape(len(values), 8)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pnas_sim.errors import RunError, WorkError
+from pnas_sim.study.finished import FinishedRun, Place, find_fingerprint, read_run, write_run
+
+MakeRun = Callable[..., FinishedRun]
+
+
+def test_what_is_written_is_read(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run([0.5, np.nan, 0.25], [0.4, 0.3, np.nan], [1, 1, 2], label="a b", world=3, seed=7)
+    path = tmp_path / "new" / run.facts.place.file_name
+    write_run(path, run)
+    again = read_run(path)
+    assert again.facts == run.facts
+    for name in ("cells", "blocks", "values", "expected", "examples", "seconds", "proposals"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(run, name))
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+@given(labels=st.lists(st.text(min_size=1, max_size=8), min_size=2, max_size=2, unique=True))
+def test_labels_that_differ_have_files_that_differ(labels: list[str]) -> None:
+    one, other = (Place(label, 0, 0).file_name for label in labels)
+    assert one != other
+    assert Path(one).name == one
+
+
+def test_half_a_file_is_damaged(make_run: MakeRun, tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    write_run(path, make_run([0.5] * 100))
+    whole = path.read_bytes()
+    for size in (0, 10, len(whole) // 2, len(whole) - 5):
+        path.write_bytes(whole[:size])
+        with pytest.raises(RunError, match=r"run\.npz is damaged"):
+            read_run(path)
+
+
+def test_missing_and_foreign_files_are_named(make_run: MakeRun, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is missing"):
+        read_run(tmp_path / "none.npz")
+    np.savez(tmp_path / "foreign.npz", facts=np.array('{"schema": 99}'), values=np.zeros(2))
+    with pytest.raises(RunError, match="damaged"):
+        read_run(tmp_path / "foreign.npz")
+    run = make_run([0.5, 0.6])
+    write_run(tmp_path / "uneven.npz", replace(run, seconds=np.zeros(1)))
+    with pytest.raises(RunError, match="differ in length"):
+        read_run(tmp_path / "uneven.npz")
+
+
+def test_pickled_arrays_are_never_loaded(make_run: MakeRun, tmp_path: Path) -> None:
+    np.savez(tmp_path / "evil.npz", facts=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(RunError, match="damaged"):
+        read_run(tmp_path / "evil.npz")
+
+
+def test_unwritable_folder_is_work_that_failed(make_run: MakeRun, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(WorkError, match="same command again"):
+        write_run(tmp_path / "file" / "run.npz", make_run([0.5]))
+
+
+def test_fingerprint_knows_values_not_their_order() -> None:
+    one = find_fingerprint({"beam": 8, "search": "pnas"})
+    assert one == find_fingerprint({"search": "pnas", "beam": 8})
+    assert one != find_fingerprint({"search": "pnas", "beam": 9})

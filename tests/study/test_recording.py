@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pnas_sim.engine import Budget
+from pnas_sim.predict import make_predictor
+from pnas_sim.search import Pnas, Proposals, RandomSearch
+from pnas_sim.space import CellSpace
+from pnas_sim.study.finished import Place
+from pnas_sim.study.recording import count_proposals, record_run
+
+SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=3)
+
+
+def test_run_is_kept_in_order_of_evaluation(made_up_bulk: Any) -> None:
+    evaluator = made_up_bulk(SPACE)
+    strategy = Pnas(SPACE, make_predictor("ridge", SPACE), beam=8, seed=3)
+    place = Place("mine", 2, 3)
+    run = record_run(strategy, evaluator, place, budget=Budget(models=500), fingerprint="f")
+    first = len(SPACE.initial())
+    assert run.facts.place == place
+    assert run.facts.stopped == "finished"
+    assert run.facts.data == "abc"
+    assert run.blocks.tolist() == [1] * first + [2] * 8 + [3] * 8
+    assert run.proposals.tolist() == list(range(1, first + 17))
+    answers = evaluator.evaluate_bulk(run.cells, 1.0, 3)
+    np.testing.assert_array_equal(run.values, answers.valid_accuracy)
+    np.testing.assert_array_equal(run.expected, answers.expected_valid_accuracy)
+    np.testing.assert_array_equal(run.seconds, answers.seconds)
+    assert set(run.examples) == {100.0}
+
+
+def test_same_place_same_run(made_up_bulk: Any) -> None:
+    runs = [
+        record_run(
+            RandomSearch(SPACE, seed=5),
+            made_up_bulk(SPACE),
+            Place("random", 0, 5),
+            budget=Budget(models=40),
+            fingerprint="f",
+            batch=7,
+        )
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(runs[0].cells, runs[1].cells)
+    np.testing.assert_array_equal(runs[0].values, runs[1].values)
+
+
+def test_repeats_cost_proposals_not_models(made_up_bulk: Any) -> None:
+    strategy = RandomSearch(SPACE, blocks=1, seed=0)  # 21 cells: repeats soon
+    run = record_run(
+        strategy, made_up_bulk(SPACE), Place("r", 0, 0), budget=Budget(models=15), fingerprint="f", batch=4
+    )
+    assert len(run) == 15
+    assert run.facts.repeats == run.facts.proposals - 15 or run.facts.stopped == "budget"
+    assert (np.diff(run.proposals) >= 1).all()
+    assert run.proposals[-1] > 15
+    assert run.proposals[-1] <= run.facts.proposals
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    sizes=st.lists(st.integers(0, 5), min_size=1, max_size=6),
+    epochs=st.lists(st.sampled_from([None, 0.5, 1.0]), min_size=6, max_size=6),
+    seed=st.integers(0, 99),
+)
+def test_count_proposals_equals_counting_by_hand(
+    sizes: list[int], epochs: list[float | None], seed: int
+) -> None:
+    space = CellSpace(operations=("sep3", "id"), max_blocks=1)
+    rng, batches = np.random.default_rng(seed), []
+    for size, at in zip(sizes, epochs, strict=False):
+        batches.append(Proposals(space.sample(size, rng, unique=False), epochs=at))
+    seen: dict[tuple[str, float], int] = {}
+    number = 0
+    for batch in batches:
+        for text in space.format_many(space.canonical(batch.cells)) if len(batch) else []:
+            number += 1
+            seen.setdefault((text, batch.epochs or 1.0), number)
+    assert count_proposals(space, batches, 1.0).tolist() == list(seen.values())
