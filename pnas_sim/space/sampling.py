@@ -81,9 +81,9 @@ def mutate_cells(cells: Rows, operations: int, rng: np.random.Generator) -> Rows
     drawn again where the cell stays the same. That ends: setting an input of the first block from -2 to -1 or
     back changes how often the cell reads -2, so every cell has a change that counts.
     """
-    before = find_canonical(cells, operations)
-    after = before.copy()
-    left = np.arange(len(cells))
+    both = np.concatenate([cells, _change_one_token(cells, operations, rng)])
+    before, after = np.split(find_canonical(both, operations), 2)  # few rows cost as much as many
+    left = np.flatnonzero((after == before).all(axis=1))
     while len(left):
         after[left] = find_canonical(_change_one_token(cells[left], operations, rng), operations)
         left = left[(after[left] == before[left]).all(axis=1)]
