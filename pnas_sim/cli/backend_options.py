@@ -80,8 +80,12 @@ def choose_given(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str,
     return {name: values[name] for name in names if values.get(name) is not None}
 
 
-def parse_pairs(pairs: tuple[str, ...]) -> dict[str, Any]:
+def parse_pairs(pairs: tuple[str, ...], option: str = "--backend-option") -> dict[str, Any]:
     """Options of KEY=VALUE pairs: numbers, true and false as in TOML, anything else as text.
+
+    Args:
+        pairs: as given.
+        option: by which they were given, for messages.
 
     Raises:
         click.UsageError: a pair has no key or no equals sign.
@@ -90,7 +94,7 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, Any]:
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not sign or not key.strip():
-            raise click.UsageError(f"--backend-option is {pair!r}; write KEY=VALUE")
+            raise click.UsageError(f"{option} is {pair!r}; write KEY=VALUE")
         options[key.strip().replace("-", "_")] = _read_value(value.strip())
     return options
 

@@ -17,11 +17,11 @@ from pnas_sim.budget import Budget
 from pnas_sim.cli.folder import RunFolder
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
-from pnas_sim.cli.searches import make_search
 from pnas_sim.cli.settings import RunSettings, make_settings, read_toml
 from pnas_sim.errors import RunError, SettingError, WorkError
 from pnas_sim.evaluate import BackendRequest, Evaluator, Status
-from pnas_sim.search.base import Strategy
+from pnas_sim.search.base import SearchRequest, Strategy
+from pnas_sim.search.catalogue import describe_search, make_search, resolve_options
 from pnas_sim.space import CellSpace
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Prepared:
     """A run that can begin.
 
     Attributes:
-        settings: with the number of threads and the evaluation seed filled in.
+        settings: with the number of threads, the evaluation seed and the search's own defaults filled in.
         evaluator: answers for cells.
         strategy: proposes them.
     """
@@ -79,6 +79,7 @@ def prepare(settings: RunSettings) -> Iterator[Prepared]:
             "evaluation_seed": settings.seed
             if settings.evaluation_seed is None
             else settings.evaluation_seed,
+            "search_options": resolve_options(settings.search, settings.search_options),
             "backend_options": make_absolute(settings.backend_options),
         }
     )
@@ -86,7 +87,13 @@ def prepare(settings: RunSettings) -> Iterator[Prepared]:
     with closing(make_backend(filled.backend, request)) as evaluator:
         _demand_epochs(filled, evaluator)
         space = CellSpace(operations=evaluator.spec.space.operations, max_blocks=filled.blocks)
-        yield Prepared(filled, evaluator, make_search(filled, space))
+        wanted = SearchRequest(
+            space=space,
+            seed=filled.seed,
+            fidelities=evaluator.spec.fidelities,
+            options=filled.search_options,
+        )
+        yield Prepared(filled, evaluator, make_search(filled.search, wanted))
 
 
 def _demand_epochs(settings: RunSettings, evaluator: Evaluator) -> None:
@@ -233,10 +240,10 @@ def _search(prepared: Prepared, folder: RunFolder, show: Show) -> RunResult:
 def expect_models(prepared: Prepared, budget: Budget) -> int | None:
     """Models the run will evaluate, as far as its settings tell."""
     settings, space = prepared.settings, prepared.evaluator.spec.space
-    if settings.search != "pnas":
+    if not describe_search(settings.search).progressive:
         return budget.models
-    first = len(space.initial())
-    whole = first + sum(min(settings.beam, space.count_unique(b)) for b in range(2, settings.blocks + 1))
+    beam, first = int(settings.search_options["beam"]), len(space.initial())
+    whole = first + sum(min(beam, space.count_unique(b)) for b in range(2, settings.blocks + 1))
     return whole if budget.models is None else min(whole, budget.models)
 
 
@@ -245,13 +252,13 @@ def describe(prepared: Prepared, result: RunResult, folder: RunFolder) -> dict[s
     settings, spec = prepared.settings, prepared.evaluator.spec
     last = max((level.blocks for level in result.levels), default=0)
     answers = [answer for answer in result.evaluations if answer.status != Status.FAILED]
-    if settings.search == "pnas":
+    if describe_search(settings.search).progressive:
         answers = [answer for answer in answers if answer.cell.count("|") + 1 == last]
     return {
         "kind": "run",
         "schema": SCHEMA,
         "search": settings.search,
-        "predictor": settings.predictor if settings.search == "pnas" else None,
+        "predictor": settings.search_options.get("predictor"),
         "backend": settings.backend,
         "source": str(result.evaluations[0].source) if result.evaluations else None,
         "seed": settings.seed,

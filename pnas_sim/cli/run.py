@@ -27,20 +27,9 @@ from pnas_sim.cli.options import (
     quiet_option,
     verbose_option,
 )
+from pnas_sim.cli.searches import SEARCH_NAMES, search_options
 
-OWN_NAMES = (
-    "search",
-    "backend",
-    "predictor",
-    "refit",
-    "blocks",
-    "beam",
-    "budget",
-    "epochs",
-    "seed",
-    "evaluation_seed",
-    "threads",
-)
+OWN_NAMES = ("search", "backend", "blocks", "budget", "epochs", "seed", "evaluation_seed", "threads")
 
 
 class RunCommand(GroupedCommand):
@@ -49,6 +38,7 @@ class RunCommand(GroupedCommand):
     headings: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         {
             "Search": OWN_NAMES,
+            "Of some searches": (*SEARCH_NAMES, "search_option"),
             "Run folder": ("out", "config"),
             "Training backend (--backend gpu)": TRAINING_NAMES,
             "Table backend (--backend table)": TABLE_NAMES,
@@ -66,12 +56,9 @@ class RunCommand(GroupedCommand):
         "pnas-sim run --backend gpu --device cpu --dataset digits --blocks 2 --beam 4 --epochs 1",
     ),
 )
-@click.option("--search", help="pnas or random.  [default: pnas]")
+@click.option("--search", help="pnas, random, random-raw, ...; an unknown name lists all.  [default: pnas]")
 @click.option("--backend", help="table, gpu or another that is installed.  [default: table]")
-@click.option("--predictor", help="mlp-ensemble, rnn-ensemble, mlp, rnn, ridge.  [default: mlp-ensemble]")
-@click.option("--refit", help="The predictor: from scratch, or finetune.  [default: scratch]")
 @click.option("--blocks", type=int, metavar="B", help="Blocks of the largest cells, 1 to 10.  [default: 5]")
-@click.option("--beam", type=int, metavar="K", help="Cells kept on each level.  [default: 256]")
 @click.option("--budget", help="6000 models, 1e9ex examples, or 3h of children.  [default: 6000]")
 @click.option("--epochs", type=float, metavar="E", help="Of each child.  [default: the table's, or 20]")
 @click.option("--seed", type=int, metavar="N", help="Of the search.  [default: 0]")
@@ -81,6 +68,8 @@ class RunCommand(GroupedCommand):
 @click.option(
     "--config", type=FILE, metavar="FILE", help="TOML file with any of these; the command line wins."
 )
+@search_options
+@click.option("--search-option", multiple=True, metavar="KEY=VALUE", help="Any option of any search.")
 @training_options
 @table_options
 @click.option("--backend-option", multiple=True, metavar="KEY=VALUE", help="Any option of any backend.")
@@ -90,6 +79,7 @@ class RunCommand(GroupedCommand):
 def run(
     out: Path | None,
     config: Path | None,
+    search_option: tuple[str, ...],
     backend_option: tuple[str, ...],
     as_json: bool,
     quiet: bool,
@@ -103,8 +93,11 @@ def run(
     from pnas_sim.cli.folder import choose_folder
     from pnas_sim.cli.settings import join_settings, make_settings, read_config
 
-    options = choose_given(given, (*TRAINING_NAMES, *TABLE_NAMES)) | parse_pairs(backend_option)
-    asked = {**choose_given(given, OWN_NAMES), "backend_options": options}
+    asked = {
+        **choose_given(given, OWN_NAMES),
+        "search_options": choose_given(given, SEARCH_NAMES) | parse_pairs(search_option, "--search-option"),
+        "backend_options": choose_given(given, (*TRAINING_NAMES, *TABLE_NAMES)) | parse_pairs(backend_option),
+    }
     settings = make_settings(join_settings(read_config(config) if config else {}, asked))
     folder = choose_folder(out, settings.search, settings.seed, datetime.now())
     folder.demand_free()

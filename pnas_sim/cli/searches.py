@@ -1,52 +1,27 @@
-"""Searches by the names that `--search` takes."""
+"""Options that go to a search: declared once, handed on only where the user gave them.
+
+Which search takes which, and their defaults, stands in `pnas_sim.search.catalogue`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from pnas_sim.errors import SettingError
+import click
 
-if TYPE_CHECKING:
-    from pnas_sim.cli.settings import RunSettings
-    from pnas_sim.search import Strategy
-    from pnas_sim.space import CellSpace
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
-
-def make_search(settings: RunSettings, space: CellSpace) -> Strategy:
-    """The strategy that the settings name.
-
-    Raises:
-        SettingError: its name, or its predictor's, is unknown.
-    """
-    if settings.search not in SEARCHES:
-        known = ", ".join(SEARCHES)
-        raise SettingError(f"unknown search {settings.search!r}; known are: {known}")
-    return SEARCHES[settings.search](settings, space)
-
-
-def _make_pnas(settings: RunSettings, space: CellSpace) -> Strategy:
-    from pnas_sim.predict import make_predictor
-    from pnas_sim.search import Pnas
-
-    options = {} if settings.refit == "scratch" else {"refit": settings.refit}
-    predictor = make_predictor(settings.predictor, space, **options)
-    return Pnas(space, predictor, beam=settings.beam, seed=settings.seed)
-
-
-def _make_random(settings: RunSettings, space: CellSpace) -> Strategy:
-    from pnas_sim.search import RandomSearch
-
-    return RandomSearch(space, unique=True, seed=settings.seed)
-
-
-def _make_raw_random(settings: RunSettings, space: CellSpace) -> Strategy:
-    from pnas_sim.search import RandomSearch
-
-    return RandomSearch(space, unique=False, seed=settings.seed)
-
-
-SEARCHES: Mapping[str, Callable[[RunSettings, CellSpace], Strategy]] = MappingProxyType(
-    {"pnas": _make_pnas, "random": _make_random, "random-raw": _make_raw_random}
+SEARCH_DECLARATIONS = (
+    click.option("--predictor", help="mlp-ensemble, rnn-ensemble, mlp, rnn, ridge.  [default: mlp-ensemble]"),
+    click.option("--refit", help="The predictor: from scratch, or finetune.  [default: scratch]"),
+    click.option("--beam", type=int, metavar="K", help="Cells kept on each level.  [default: 256]"),
 )
+SEARCH_NAMES = ("predictor", "refit", "beam")
+
+
+def search_options(function: _Function) -> _Function:
+    """Adds the options of searches."""
+    for declare in reversed(SEARCH_DECLARATIONS):
+        function = declare(function)
+    return function

@@ -5,15 +5,20 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pnas_sim.budget import Budget
 from pnas_sim.cli.backend_options import TABLE_NAMES, TRAINING_NAMES
+from pnas_sim.cli.searches import SEARCH_NAMES
 from pnas_sim.errors import SettingError
 
 LARGEST_SEED = 2**63 - 1
+_HOLDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"search_options": SEARCH_NAMES, "backend_options": (*TRAINING_NAMES, *TABLE_NAMES)}
+)
 
 
 class RunSettings(BaseModel):
@@ -22,15 +27,13 @@ class RunSettings(BaseModel):
     Attributes:
         search: its name.
         backend: its name.
-        predictor: its name; of searches that predict.
-        refit: of the predictor: "scratch" or "finetune".
         blocks: B, the largest cells searched.
-        beam: K, the cells kept on each level.
         budget: models (`6000`), examples (`1e9ex`) or seconds of children (`3h`).
         epochs: passes over the training images; None: the backend's own.
         seed: of the search.
         evaluation_seed: of training or noise; None: the seed.
         threads: of torch in the search's own process; None: chosen at the start and recorded.
+        search_options: those given, by their names with underscores; at the start the defaults are filled in.
         backend_options: those given, by their long names with underscores.
     """
 
@@ -38,15 +41,13 @@ class RunSettings(BaseModel):
 
     search: str = "pnas"
     backend: str = "table"
-    predictor: str = "mlp-ensemble"
-    refit: Literal["scratch", "finetune"] = "scratch"
     blocks: int = Field(default=5, ge=1, le=10)
-    beam: int = Field(default=256, ge=1, le=1_000_000)
     budget: str = "6000"
     epochs: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     evaluation_seed: int | None = Field(default=None, ge=0, le=LARGEST_SEED)
     threads: int | None = Field(default=None, ge=1, le=1024)
+    search_options: dict[str, Any] = Field(default_factory=dict)
     backend_options: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("budget", mode="before")
@@ -78,7 +79,7 @@ def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = ", ".join((*RunSettings.model_fields, *TRAINING_NAMES, *TABLE_NAMES))
+        known = ", ".join((*RunSettings.model_fields, *SEARCH_NAMES, *TRAINING_NAMES, *TABLE_NAMES))
         return f"unknown setting {name!r}; known are: {known}"
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
@@ -99,8 +100,9 @@ def _limits(metadata: list[Any]) -> list[tuple[str, Any]]:
 def read_config(path: Path) -> dict[str, Any]:
     """The settings in a TOML file: one of a user's own, or a run folder's `run.toml`.
 
-    Keys are the long options, with hyphens or underscores; options of backends may stand beside the others
-    or, for backends of third parties, in a table `backend_options`.
+    Keys are the long options, with hyphens or underscores; options of searches and backends may stand beside
+    the others or, for those that are no options of the command line, in a table `search_options` or
+    `backend_options`.
 
     Raises:
         SettingError: the file is missing or is not TOML.
@@ -126,17 +128,27 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
 
 
 def sort_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with the options of backends moved into `backend_options`."""
-    names = {*TRAINING_NAMES, *TABLE_NAMES}
-    own = {name: value for name, value in values.items() if name not in names}
-    nested = own.get("backend_options", {})
-    if not isinstance(nested, Mapping):
-        raise SettingError(f"backend_options is {nested!r}; write a table of options")
-    given = {name: value for name, value in values.items() if name in names}
-    return {**own, "backend_options": {**nested, **given}}
+    """Settings with the options of searches and backends moved to their own tables."""
+    moved = {name: holder for holder, names in _HOLDERS.items() for name in names}
+    sorted_values = {name: value for name, value in values.items() if name not in moved}
+    for holder, names in _HOLDERS.items():
+        nested = values.get(holder, {})
+        if not isinstance(nested, Mapping):
+            raise SettingError(f"{holder} is {nested!r}; write a table of options")
+        given = {name: value for name, value in values.items() if name in names}
+        sorted_values[holder] = {**nested, **given}
+    return sorted_values
 
 
 def join_settings(config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a file with those of the command line over them."""
-    options = {**config.get("backend_options", {}), **given.get("backend_options", {})}
-    return {**config, **given, "backend_options": options}
+    """Settings of a file with those of the command line over them.
+
+    Where the file names a search and the command line another, the file's options of a search are left out:
+    they belong to the one it names.
+    """
+    joined = {**config, **given}
+    other = "search" in given and "search" in config and given["search"] != config["search"]
+    for holder in _HOLDERS:
+        before = {} if other and holder == "search_options" else config.get(holder, {})
+        joined[holder] = {**before, **given.get(holder, {})}
+    return joined

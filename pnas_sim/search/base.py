@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pnas_sim.space import CellSpace
 
 Rows: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
@@ -56,6 +59,7 @@ class Observations:
         return Observations(values, np.zeros(len(values), np.uint8))
 
 
+@runtime_checkable
 class Strategy(Protocol):
     """A search by ask and tell. Batch k draws only from `SeedSequence([seed, k])`, so it can be replayed."""
 
@@ -70,3 +74,22 @@ class Strategy(Protocol):
     def replay(self, proposals: Proposals, observations: Observations) -> None:
         """Takes one logged batch and its answers as if it had asked and been told, without scoring again."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """What a search's factory is called with.
+
+    Attributes:
+        space: what is searched.
+        seed: of everything the search draws.
+        fidelities: epochs that the evaluator can answer for, ascending; empty if any positive number will do.
+        options: by name. A search that ships is given all of its own, in range by type only; one of another
+            package only those that the user gave, and refuses any that it does not know with `SettingError`
+            (`pnas_sim.search.catalogue.fill_options` does).
+    """
+
+    space: CellSpace
+    seed: int = 0
+    fidelities: tuple[float, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
 from pnas_sim.predict.base import ExpansionPredictor, Predictor
-from pnas_sim.search.base import Floats, Observations, Proposals, Rows
+from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
 from pnas_sim.space import CellSpace
 
 
@@ -142,6 +142,28 @@ class Pnas:
         if len(parents) == 0:
             return _Level(parents, np.zeros(0), 0, 0)
         return _choose(self._space, self._predictor, parents, self._beam)
+
+
+def create(request: SearchRequest) -> Pnas:
+    """The search that a request asks for.
+
+    Options: `predictor` (its name), `refit` (of the predictor between levels: "scratch" or "finetune"),
+    `beam` and `batch` as for `Pnas`.
+
+    Raises:
+        SettingError: an option is out of its range, or there is no such predictor.
+    """
+    from pnas_sim.predict import make_predictor
+
+    options = request.options
+    refit = options["refit"]
+    if refit not in ("scratch", "finetune"):
+        raise SettingError(f"refit is {refit!r}; it must be scratch or finetune")
+    fitting = (
+        {} if refit == "scratch" else {"refit": refit}
+    )  # the default; not every predictor has the choice
+    predictor = make_predictor(options["predictor"], request.space, **fitting)
+    return Pnas(request.space, predictor, beam=options["beam"], batch=options["batch"], seed=request.seed)
 
 
 def _choose(space: CellSpace, predictor: Predictor, parents: Rows, beam: int) -> _Level:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pnas_sim.search.base import Observations, Proposals
+from pnas_sim.search.base import Observations, Proposals, SearchRequest
 from pnas_sim.space import CellSpace
 
 
@@ -38,3 +38,13 @@ class RandomSearch:
     def replay(self, proposals: Proposals, observations: Observations) -> None:
         """As `tell`."""
         self._batch += 1
+
+
+def create(request: SearchRequest) -> RandomSearch:
+    """Unique cells of the space's largest size."""
+    return RandomSearch(request.space, unique=True, seed=request.seed)
+
+
+def create_raw(request: SearchRequest) -> RandomSearch:
+    """Raw draws of the space's largest size."""
+    return RandomSearch(request.space, unique=False, seed=request.seed)

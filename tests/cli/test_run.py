@@ -120,6 +120,21 @@ def test_random_search_ends_at_its_budget(pnas: Any, small_table: Path, tmp_path
         assert (result["search"], result["models_evaluated"], result["stopped"]) == (search, 50, "budget")
 
 
+def test_options_of_a_search_are_recorded_with_their_defaults(
+    pnas: Any, small_table: Path, tmp_path: Path
+) -> None:
+    words = _search(small_table, "--blocks", 2, "--out", tmp_path / "r", "--json")
+    result = pnas(*words, "--search-option", "batch=50").json
+    record = tomllib.loads((tmp_path / "r" / "run.toml").read_text())
+    expected = {"predictor": "ridge", "refit": "scratch", "beam": 4, "batch": 50}
+    assert record["settings"]["search_options"] == expected
+    assert result["predictor"] == "ridge"
+    again = pnas("run", "--config", tmp_path / "r" / "run.toml", "--out", tmp_path / "s", "--json").json
+    assert _lasting(again) == _lasting(result)
+    other = ("--search", "random", "--budget", 5, "--out", tmp_path / "t", "--json")
+    assert pnas("run", "--config", tmp_path / "r" / "run.toml", *other).json["predictor"] is None
+
+
 def test_folders_are_made_under_runs(pnas: Any, small_table: Path, tmp_path: Path) -> None:
     result = pnas("run", "--table", small_table, "--blocks", 1, "--predictor", "ridge", "--json").json
     folder = tmp_path / result["out"]
@@ -143,6 +158,13 @@ def test_children_are_really_trained(pnas: Any, tmp_path: Path) -> None:
     ("words", "named"),
     [
         (["--search", "magic"], "unknown search 'magic'"),
+        (["--search", "randm"], "did you mean 'random'?"),
+        (["--search", "random"], "search random has no option 'predictor'"),
+        (["--search", "no.such:create"], "no module"),
+        (["--search-option", "magic=1"], "search pnas has no option 'magic'; it has: predictor"),
+        (["--search-option", "batch=many"], "batch is 'many'; it must be a whole number"),
+        (["--search-option", "batch=0"], "batch is 0"),
+        (["--search-option", "magic"], "--search-option is 'magic'; write KEY=VALUE"),
         (["--backend", "magic"], "magic"),
         (["--predictor", "magic"], "unknown predictor 'magic'"),
         (["--refit", "never"], "refit is 'never'"),

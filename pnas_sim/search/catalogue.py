@@ -1,0 +1,193 @@
+"""Searches by name: those that ship, those of other packages, and any `package.module:factory`.
+
+Listing imports none of them; making one imports its own module alone. To add one that ships:
+
+1. Write `pnas_sim/search/<module>.py` with the strategy and `create(request: SearchRequest) -> Strategy`.
+2. Add its row to `_ROWS` below: where it is, what it does, the paper it is from, its options' defaults.
+3. Run the contract suite of `pnas_sim.testing` on it in its own test.
+
+A package of its own brings one by an entry point in its pyproject.toml instead:
+
+    [project.entry-points."pnas_sim.searches"]
+    mine = "my_package.search:create"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from pnas_sim.errors import SettingError
+from pnas_sim.plugins import Family, Plugin, find_plugin, list_plugins, make_plugin
+from pnas_sim.search.base import SearchRequest, Strategy
+
+GROUP = "pnas_sim.searches"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A search that ships.
+
+    Attributes:
+        path: `module:create`.
+        description: one line.
+        source: the paper it is from.
+        options: all it takes, with their defaults; an option's type is its default's.
+        progressive: it goes from level to level, `beam` cells each, and its best is of the last one.
+    """
+
+    path: str
+    description: str
+    source: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    progressive: bool = False
+
+
+_PROGRESSIVE = {"predictor": "mlp-ensemble", "refit": "scratch", "beam": 256, "batch": 256}
+_LIU = "Liu et al. 2018, arXiv 1712.00559"
+
+_ROWS: Mapping[str, _Row] = MappingProxyType(
+    {
+        "pnas": _Row(
+            "pnas_sim.search.pnas:create",
+            "progressive: the best-predicted expansions of the cells kept, level by level",
+            f"{_LIU}, algorithm 1",
+            _PROGRESSIVE,
+            progressive=True,
+        ),
+        "random": _Row(
+            "pnas_sim.search.random_search:create",
+            "unique cells of the largest size, none twice",
+            f"{_LIU}, section 5.3, without its repeats",
+        ),
+        "random-raw": _Row(
+            "pnas_sim.search.random_search:create_raw",
+            "independent draws of every token, the paper's baseline",
+            f"{_LIU}, section 5.3",
+        ),
+        # a new search's row goes here
+    }
+)
+
+SEARCHES = Family("search", SettingError, GROUP, {name: row.path for name, row in _ROWS.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchInfo:
+    """A search that can be made, not loaded.
+
+    Attributes:
+        name: as `--search` takes it.
+        description: one line; empty for one of another package.
+        source: the paper it is from; empty for one of another package.
+        options: its options with their defaults; empty where only its factory knows them.
+        progressive: it goes from level to level, and its best is of the last one.
+        package: name and version of the distribution that brings it; empty for a path that a user gave.
+    """
+
+    name: str
+    description: str = ""
+    source: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    progressive: bool = False
+    package: str = ""
+
+
+def list_searches() -> list[SearchInfo]:
+    """Returns every search that has a name, those that ship first; imports none of them."""
+    return [_describe(plugin) for plugin in list_plugins(SEARCHES)]
+
+
+def describe_search(name: str) -> SearchInfo:
+    """What is known of a search without loading it.
+
+    Raises:
+        SettingError: there is none of this name.
+    """
+    return _describe(find_plugin(SEARCHES, name))
+
+
+def make_search(name: str, request: SearchRequest) -> Strategy:
+    """Loads the search of this name, and no other, and makes it.
+
+    Args:
+        name: one of `list_searches`, or `package.module:factory` of any other.
+        request: given to its factory, with defaults for the options that were not given.
+
+    Raises:
+        SettingError: the name or an option is unknown, a value is out of its range, or what is named cannot
+            be imported or makes no `Strategy`.
+    """
+    options = resolve_options(name, request.options)
+    filled = SearchRequest(
+        space=request.space, seed=request.seed, fidelities=request.fidelities, options=options
+    )
+    strategy: Strategy = make_plugin(SEARCHES, name, Strategy, filled)
+    return strategy
+
+
+def resolve_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a search will be made with; imports nothing.
+
+    Args:
+        name: as for `make_search`.
+        given: by name.
+
+    Returns:
+        Those given and the defaults of the others; of a search that does not ship, those given.
+
+    Raises:
+        SettingError: the name is unknown, the search has no such option, or a value is of another type.
+    """
+    plugin = find_plugin(SEARCHES, name)
+    row = _find_row(plugin)
+    return dict(given) if row is None else fill_options(name, given, row.options)
+
+
+def fill_options(name: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The options given, checked, with defaults for the others; for factories of other packages, too.
+
+    Args:
+        name: of the search, for messages.
+        given: by name.
+        defaults: every option that the search takes. A value must be of its default's type; a whole number
+            will do for a fraction.
+
+    Raises:
+        SettingError: an option is unknown, or of another type.
+    """
+    for option, value in given.items():
+        if option not in defaults:
+            known = ", ".join(defaults)
+            has = f"it has: {known}" if known else "it has none"
+            raise SettingError(f"search {name} has no option {option!r}; {has}")
+        _demand_type(option, value, type(defaults[option]))
+    return {**defaults, **given}
+
+
+def _demand_type(option: str, value: Any, wanted: type[Any]) -> None:
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    taken = (int, float) if wanted is float else wanted
+    if not isinstance(value, taken) or (isinstance(value, bool) and wanted is not bool):
+        raise SettingError(f"{option} is {value!r}; it must be {words.get(wanted, wanted.__name__)}")
+
+
+def _find_row(plugin: Plugin) -> _Row | None:
+    """The row of a search that ships, also where it was named by its path."""
+    return next((row for row in _ROWS.values() if row.path == plugin.path), None)
+
+
+def _describe(plugin: Plugin) -> SearchInfo:
+    row = _find_row(plugin)
+    if row is None:
+        return SearchInfo(name=plugin.name, package=plugin.package)
+    return SearchInfo(
+        name=plugin.name,
+        description=row.description,
+        source=row.source,
+        options=row.options,
+        progressive=row.progressive,
+        package=plugin.package,
+    )
