@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import TableError
+from pnas_sim.noise import Keys, cell_keys, standard_noise
 from pnas_sim.space import CellSpace
 from pnas_tables.costs import CostRule, describe_cells, find_cost_rule
 from pnas_tables.features import FEATURE_VERSION, feature_names
 from pnas_tables.fit import FINAL, KIND, SECONDS, FitSettings, fit_model
 from pnas_tables.forest import Forests
-from pnas_tables.noise import Keys, cell_keys, standard_noise
 from pnas_tables.record import StoredSurrogate, Table
 from pnas_tables.scale import NormalScores
 

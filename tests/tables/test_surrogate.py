@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pnas_sim.errors import SettingError, TableError
+from pnas_sim.noise import cell_keys, standard_noise
 from pnas_sim.space import CellSpace
 from pnas_tables.forest import Forests, fit_forest, join_forests
 from pnas_tables.format import read_table, write_table
-from pnas_tables.noise import cell_keys, standard_noise
 from pnas_tables.quality import measure_quality
 from pnas_tables.record import StoredSurrogate, Table
 from pnas_tables.scale import NormalScores
