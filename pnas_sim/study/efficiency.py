@@ -1,0 +1,155 @@
+"""Models-evaluated efficiency: how many more models, and examples, a search needs to be as good as another.
+
+Section 5.3 of the paper: the mean over the top M at the end of PNAS, the models that the other search trains
+until its own mean is as high, and the ratio of the two. As in the paper, means over runs are compared.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnas_sim.study.accounts import Account, Reranking, Spent, speed_up_in_examples
+from pnas_sim.study.curves import find_crossing, find_crossings
+from pnas_sim.study.grid import Course
+from pnas_sim.study.resampling import (
+    Censored,
+    Estimate,
+    Resamples,
+    censor,
+    censor_median,
+    estimate,
+    estimate_mean,
+    resample_crossings,
+    resample_means,
+)
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Efficiency:
+    """One search measured against another; a row of the paper's table with what it leaves out.
+
+    Attributes:
+        accuracy: mean over the top M at the end of the own search.
+        own_models: evaluated by it in all, mean over runs.
+        own_first: models after which its mean curve first was as high as in the end.
+        needed: models after which the mean curve of the other search first was as high.
+        needed_in_runs: median over runs, each against the own run in the same world with the same seed.
+        reached_in_runs: share of those runs that reached it.
+        speed_up_models: `needed` over `own_models`.
+        speed_up_examples: by who pays for reranking.
+        difference: of accuracies at the own number of models; above 0: the own search is better.
+        difference_at_end: of accuracies where each search ended.
+    """
+
+    accuracy: Estimate
+    own_models: float
+    own_first: Estimate
+    needed: Censored
+    needed_in_runs: Censored
+    reached_in_runs: float
+    speed_up_models: Censored
+    speed_up_examples: Mapping[Account, Censored]
+    difference: Estimate
+    difference_at_end: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What examples are counted by.
+
+    Attributes:
+        full: E1, the examples of one model at full fidelity.
+        reranking: the second stage.
+    """
+
+    full: float
+    reranking: Reranking
+
+
+def measure_efficiency(own: Course, other: Course, resamples: Resamples, costs: Costs) -> Efficiency:
+    """Measures a search against another one in the same worlds with the same seeds.
+
+    Args:
+        own: the search that is measured, PNAS; by one counting and kind.
+        other: the one it is measured against, by the same.
+        resamples: of the runs.
+        costs: what examples are counted by.
+    """
+    crossing = _cross(own, other, resamples)
+    bound = float(other.lengths.max())
+    each = find_crossings(other.values, own.finals)
+    confidence = resamples.confidence
+    return Efficiency(
+        accuracy=estimate_mean(own.finals, resamples),
+        own_models=float(own.lengths.mean()),
+        own_first=_cross_own(own, resamples),
+        needed=censor(crossing.models, crossing.resampled, confidence, bound),
+        needed_in_runs=censor_median(each, resamples, bound),
+        reached_in_runs=float(np.isfinite(each).mean()),
+        speed_up_models=_speed_up_models(own, crossing, resamples, bound),
+        speed_up_examples={
+            account: _speed_up_examples(own, other, crossing, resamples, costs, account)
+            for account in Account
+        },
+        difference=estimate_mean(own.finals - other.read_at(own.lengths), resamples),
+        difference_at_end=estimate_mean(own.finals - other.finals, resamples),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Crossing:
+    """Models until the other search is as good: of the runs as they are, and of each resample."""
+
+    models: float
+    resampled: Floats
+
+
+def _cross(own: Course, other: Course, resamples: Resamples) -> _Crossing:
+    target = float(own.finals.mean())
+    targets = resample_means(own.finals, resamples)
+    resampled = resample_crossings(other.values, targets, resamples)
+    return _Crossing(find_crossing(other.values.mean(axis=0), target), resampled)
+
+
+def _cross_own(own: Course, resamples: Resamples) -> Estimate:
+    crossing = _cross(own, own, resamples)
+    return estimate(crossing.models, crossing.resampled, resamples.confidence)
+
+
+def _speed_up_models(own: Course, crossing: _Crossing, resamples: Resamples, bound: float) -> Censored:
+    models = float(own.lengths.mean())
+    resampled = crossing.resampled / resample_means(own.lengths, resamples)
+    return censor(crossing.models / models, resampled, resamples.confidence, bound / models)
+
+
+def _speed_up_examples(
+    own: Course, other: Course, crossing: _Crossing, resamples: Resamples, costs: Costs, account: Account
+) -> Censored:
+    """As `_speed_up_models`, in M1 E1 + M2 E2; what was spent is the mean over runs, too."""
+    plain = np.full((1, len(own.lengths)), 1 / len(own.lengths))
+    value = _compare_examples(own, other, np.array([crossing.models]), plain, costs, account)
+    bound = _compare_examples(own, other, np.array([other.lengths.max()]), plain, costs, account)
+    resampled = np.zeros(0)
+    if len(resamples):
+        resampled = _compare_examples(own, other, crossing.resampled, resamples.weights, costs, account)
+    return censor(float(value[0]), resampled, resamples.confidence, float(bound[0]))
+
+
+def _compare_examples(
+    own: Course, other: Course, models: Floats, weights: Floats, costs: Costs, account: Account
+) -> Floats:
+    """Speed-up in examples (`float64[n]`) by models needed (`float64[n]`) and runs' weights (`[n, runs]`)."""
+    reached = np.isfinite(models)
+    places = np.where(reached, models, 1).astype(np.int64) - 1
+    trained = (weights * other.examples[:, places].T).sum(axis=1)
+    needed = Spent(models, np.where(reached, trained, math.inf))
+    spent = Spent(weights @ own.lengths, weights @ own.examples[:, -1])
+    return speed_up_in_examples(spent, needed, costs.full, account, costs.reranking)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows
+from pnas_sim.space import CellSpace
+from pnas_sim.study.landmarks import Landmarks, ask_values, find_landmarks
+
+SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=2)
+
+
+class OneByOne:
+    """The same answers as another evaluator, in reversed order and not in arrays."""
+
+    def __init__(self, inner: Any, knows_expected: bool) -> None:
+        self._inner, self._knows = inner, knows_expected
+
+    @property
+    def spec(self) -> EvaluatorSpec:
+        spec: EvaluatorSpec = self._inner.spec
+        return spec
+
+    def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
+        for one in reversed(list(self._inner.evaluate(cells, epochs, seed))):
+            values = {name: getattr(one, name) for name in ("cell", "valid_accuracy")}
+            if self._knows:
+                values["expected_valid_accuracy"] = one.expected_valid_accuracy
+            yield Evaluation(**values)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def all_expected(evaluator: Any, blocks: int) -> np.ndarray:
+    cells = SPACE.expand(SPACE.initial()).cells if blocks == 2 else SPACE.initial()
+    return np.asarray(ask_values(evaluator, SPACE.canonical(cells), 1.0, 0)[1])
+
+
+def test_local_search_finds_the_best_of_a_small_space(made_up_bulk: Any) -> None:
+    evaluator = made_up_bulk(SPACE)
+    found = find_landmarks(evaluator, 0, blocks=2, sample=50, local=5000)
+    assert found.local_best == pytest.approx(all_expected(evaluator, 2).max())
+    assert 0 < found.local_evaluations <= 5000
+    row = SPACE.parse(found.local_cell)
+    assert ask_values(evaluator, SPACE.canonical(row[None]), 1.0, 0)[1][0] == found.local_best
+
+
+def test_targets_are_quantiles_of_random_cells(made_up_bulk: Any) -> None:
+    evaluator = made_up_bulk(SPACE, noise=0.0)
+    found = find_landmarks(evaluator, 0, blocks=1, sample=4000, local=0)
+    assert found.observed == found.expected
+    assert found.expected["top 0.1%"] >= found.expected["top 1%"]
+    assert found.expected["top 0.1%"] == all_expected(evaluator, 1).max()
+    assert found.local_evaluations == 0
+
+
+def test_noise_raises_observed_targets_not_expected_ones(made_up_bulk: Any) -> None:
+    noisy = find_landmarks(made_up_bulk(SPACE, noise=0.05), 0, blocks=2, sample=2000, local=0)
+    plain = find_landmarks(made_up_bulk(SPACE, noise=0.0), 0, blocks=2, sample=2000, local=0)
+    assert noisy.expected == plain.expected
+    assert noisy.observed["top 1%"] > plain.observed["top 1%"]
+
+
+def test_same_world_same_landmarks_and_json_keeps_them(made_up_bulk: Any) -> None:
+    found = [find_landmarks(made_up_bulk(SPACE), 3, blocks=2, sample=100, local=1000) for _ in range(2)]
+    assert found[0] == found[1]
+    assert Landmarks(**json.loads(json.dumps(found[0].as_json()))) == found[0]
+
+
+@pytest.mark.parametrize("knows_expected", [True, False])
+def test_evaluators_without_arrays_are_asked_too(made_up_bulk: Any, knows_expected: bool) -> None:
+    bulk = made_up_bulk(SPACE)
+    cells = SPACE.canonical(SPACE.sample(30, np.random.default_rng(0), unique=False))
+    values, expected = ask_values(OneByOne(bulk, knows_expected), cells, 1.0, 4)
+    answers = bulk.evaluate_bulk(cells, 1.0, 4)
+    np.testing.assert_array_equal(values, answers.valid_accuracy)
+    wanted = answers.expected_valid_accuracy if knows_expected else answers.valid_accuracy
+    np.testing.assert_array_equal(expected, wanted)
