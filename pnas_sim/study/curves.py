@@ -37,6 +37,21 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """One way of counting.
+
+    Attributes:
+        top: M.
+        counting: of which cells.
+        kind: of which values.
+    """
+
+    top: int
+    counting: Counting
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
 class TopCurve:
     """Means over the top M after each model; NaN until there are M.
 

@@ -92,7 +92,8 @@ class Censored:
 
     Attributes:
         value: infinite where the runs as they are did not get there.
-        low: lower end of the interval, `bound` at most: what is known even if it was never reached.
+        low: lower end of the interval, `bound` at most: what is known even if it was never reached; NaN where
+            there is neither an interval nor a bound that was passed.
         high: upper end; infinite where it is not bounded from above; NaN where there is no interval.
         reached: share of the resamples that got there; NaN where there are none.
         bound: nothing above it could have been observed.
@@ -114,7 +115,9 @@ def estimate(value: float, resampled: Floats, confidence: float) -> Estimate:
 def censor(value: float, resampled: Floats, confidence: float, bound: float) -> Censored:
     """A right-censored figure with its percentile interval; resamples that did not get there are infinite."""
     low, high = find_interval(resampled, confidence)
-    low = min(bound if math.isinf(value) else value, bound) if math.isnan(low) else min(low, bound)
+    if len(resampled) == 0 and math.isinf(value):
+        low = bound  # one run alone has no interval, but what it did not reach is known
+    low = low if math.isnan(low) else min(low, bound)
     known = resampled[~np.isnan(resampled)]
     reached = float(np.isfinite(known).mean()) if len(known) else math.nan
     return Censored(value, low, high, reached, bound)

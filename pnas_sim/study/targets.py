@@ -1,0 +1,132 @@
+"""Models to fixed targets, and regret: what a search reached, measured by its world instead of by PNAS."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnas_sim.study.curves import Counting, Kind, find_crossings
+from pnas_sim.study.grid import Course, RunGrid
+from pnas_sim.study.landmarks import TARGETS, Landmarks
+from pnas_sim.study.resampling import Censored, Estimate, Resamples, censor_median, estimate_mean
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetReach:
+    """Models until the best cell of all visited is as good as a share of random cells.
+
+    Attributes:
+        search: its label.
+        target: "top 1%" or "top 0.1%" of random cells of the largest size, in the run's own world.
+        kind: of both the cell and the target.
+        threshold: the target's accuracy, mean over runs.
+        models: median over runs.
+        reached: share of runs that got there.
+    """
+
+    search: str
+    target: str
+    kind: Kind
+    threshold: float
+    models: Censored
+    reached: float
+
+
+@dataclass(frozen=True, slots=True)
+class Regret:
+    """What the cell that a search would hand over lacks of the best noise-free value known in its world.
+
+    The best known is the highest that any search of the comparison or the long local search visited; better
+    cells may exist.
+
+    Attributes:
+        search: its label.
+        kind: of the cell's value: "expected" is the regret, "observed" what it looks like (or below 0).
+        at: "equal" (after the first reference's number of models) or "end".
+        regret: mean over runs.
+    """
+
+    search: str
+    kind: Kind
+    at: str
+    regret: Estimate
+
+
+def reach_targets(
+    grid: RunGrid, landmarks: Sequence[Landmarks], kinds: Sequence[Kind], resamples: Resamples
+) -> list[TargetReach]:
+    """Every search, target and kind.
+
+    Args:
+        grid: all runs.
+        landmarks: of each run's world.
+        kinds: that are known.
+        resamples: of the runs.
+    """
+    rows = []
+    for label in grid.labels:
+        for kind in kinds:
+            course = follow_best(grid, label, kind)
+            bound = float(course.lengths.max())
+            for target in TARGETS:
+                thresholds = np.array([_read(one, kind, target) for one in landmarks])
+                models = find_crossings(course.values, thresholds)
+                reached = float(np.isfinite(models).mean())
+                found = censor_median(models, resamples, bound)
+                rows.append(TargetReach(label, target, kind, float(thresholds.mean()), found, reached))
+    return rows
+
+
+def follow_best(grid: RunGrid, label: str, kind: Kind) -> Course:
+    """The best cell of all visited."""
+    return grid.join(label, grid.follow(label, 1, Counting.SYMMETRICAL), kind)
+
+
+def _read(landmarks: Landmarks, kind: Kind, target: str) -> float:
+    known = landmarks.expected if kind is Kind.EXPECTED else landmarks.observed
+    return float(known[target])
+
+
+def find_best_known(grid: RunGrid, landmarks: Sequence[Landmarks]) -> Floats:
+    """The best noise-free value known in each run's world, `float64[runs]`."""
+    searched = dict.fromkeys(grid.worlds, -math.inf)
+    for runs in grid.runs.values():
+        for run in runs:
+            values = np.where(np.isnan(run.expected), run.values, run.expected)
+            best = float(np.nanmax(values)) if not np.isnan(values).all() else -math.inf
+            searched[run.facts.world] = max(searched[run.facts.world], best)
+    return np.array([max(searched[one.world], one.local_best) for one in landmarks])
+
+
+def measure_regrets(
+    grid: RunGrid,
+    landmarks: Sequence[Landmarks],
+    kinds: Sequence[Kind],
+    resamples: Resamples,
+    reference: str,
+) -> list[Regret]:
+    """Every search, kind and time.
+
+    Args:
+        grid: all runs.
+        landmarks: of each run's world.
+        kinds: that are known.
+        resamples: of the runs.
+        reference: label of the search whose number of models is "equal".
+    """
+    best = find_best_known(grid, landmarks)
+    equal = np.array([len(run) for run in grid.runs[reference]], np.float64)
+    rows = []
+    for label in grid.labels:
+        for kind in kinds:
+            course = follow_best(grid, label, kind)
+            for at, values in (("equal", course.read_at(equal)), ("end", course.finals)):
+                rows.append(Regret(label, kind, at, estimate_mean(best - values, resamples)))
+    return rows

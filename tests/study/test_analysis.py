@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pnas_sim.errors import SettingError
+from pnas_sim.study.accounts import Reranking
+from pnas_sim.study.analysis import Analysis, Wishes, analyse
+from pnas_sim.study.curves import Counting, Kind, View
+from pnas_sim.study.efficiency import Costs
+from pnas_sim.study.finished import FinishedRun
+from pnas_sim.study.grid import RunGrid, arrange_runs
+from pnas_sim.study.landmarks import Landmarks
+from pnas_sim.study.lines import Axis
+
+MakeRun = Callable[..., FinishedRun]
+WISHES = Wishes(references=["pnas"], tops=[1, 3], costs=Costs(10.0, Reranking()), resamples=60)
+WORLDS, SEEDS = (0, 1, 2), (0, 1)
+
+
+@pytest.fixture
+def grid(make_run: MakeRun) -> RunGrid:
+    """PNAS, which climbs by levels, a random search that is worse, and a twin of the random one."""
+    runs = []
+    for world in WORLDS:
+        for seed in SEEDS:
+            rng = np.random.default_rng([world, seed])
+            truth = np.repeat([0.4, 0.5, 0.6], 20) + 0.01 * world + rng.normal(0, 0.01, 60)
+            seen, blocks = truth + rng.normal(0, 0.01, 60), np.repeat([1, 2, 3], 20)
+            runs.append(make_run(seen, truth, blocks, "pnas", world, seed))
+            flat = 0.5 + 0.01 * world + rng.normal(0, 0.03, 150)
+            noisy = flat + rng.normal(0, 0.01, 150)
+            runs += [make_run(noisy, flat, None, label, world, seed) for label in ("random", "twin")]
+    return arrange_runs(runs, ["pnas", "random", "twin"], WORLDS, SEEDS)
+
+
+@pytest.fixture
+def landmarks() -> dict[int, Landmarks]:
+    return {
+        world: Landmarks(
+            world=world,
+            data="abc",
+            sample=100,
+            observed={"top 1%": 0.55, "top 0.1%": 2.0},
+            expected={"top 1%": 0.55, "top 0.1%": 2.0},
+            local_evaluations=10,
+            local_best=0.9,
+            local_cell="",
+        )
+        for world in WORLDS
+    }
+
+
+@pytest.fixture
+def analysis(grid: RunGrid, landmarks: dict[int, Landmarks]) -> Analysis:
+    return analyse(grid, landmarks, WISHES)
+
+
+def test_every_question_has_a_row_for_every_way_of_counting(analysis: Analysis) -> None:
+    views = {(top, counting, kind) for top in (1, 3) for counting in Counting for kind in Kind}
+    for rows in (analysis.finals, analysis.duels, analysis.lines):
+        assert {(row.view.top, row.view.counting, row.view.kind) for row in rows} == views
+    assert {(row.reference, row.search) for row in analysis.duels} == {("pnas", "random"), ("pnas", "twin")}
+    assert len(analysis.duels) == 2 * len(views)
+    assert len(analysis.finals) == 3 * len(views)
+    assert len(analysis.lines) == 3 * 3 * len(views)
+    assert len(analysis.scores) == 2 * len(views) / 2
+    assert {row.search for row in analysis.reaches} == {"pnas", "random", "twin"}
+    assert len(analysis.regrets) == 3 * 2 * 2
+
+
+def test_winner_is_found_and_the_twin_is_not_another(analysis: Analysis) -> None:
+    view = View(1, Counting.PAPER, Kind.EXPECTED)
+    row = next(row for row in analysis.duels if row.view == view and row.search == "random")
+    assert row.efficiency.difference.low > 0
+    score = next(row for row in analysis.scores if row.search == "random")
+    assert score.models == 60
+    assert math.isfinite(score.score)
+    twins = [row for row in analysis.rankings if (row.test.first, row.test.second) == ("random", "twin")]
+    assert twins
+    assert all(row.test.p_value == 1 and row.test.holm == 1 for row in twins)
+    assert {(row.at, row.unit, row.test.pairs) for row in twins} == {
+        ("equal", "run", 6),
+        ("end", "run", 6),
+        ("equal", "world", 3),
+        ("end", "world", 3),
+    }
+
+
+def test_holm_is_over_the_pairs_of_one_family(analysis: Analysis) -> None:
+    view = View(1, Counting.SYMMETRICAL, Kind.EXPECTED)
+    family = [r.test for r in analysis.rankings if r.view == view and r.at == "equal" and r.unit == "run"]
+    assert len(family) == 3
+    assert min(one.holm for one in family) == pytest.approx(3 * min(one.p_value for one in family))
+
+
+def test_equal_is_the_references_number_of_models(analysis: Analysis, grid: RunGrid) -> None:
+    view = View(1, Counting.SYMMETRICAL, Kind.OBSERVED)
+    row = next(row for row in analysis.finals if row.view == view and row.search == "random")
+    best = [run.values[:60].max() for run in grid.runs["random"]]
+    assert row.equal.value == pytest.approx(np.mean(best))
+    assert row.end.value == pytest.approx(np.mean([run.values.max() for run in grid.runs["random"]]))
+    assert row.in_runs == tuple(run.values.max() for run in grid.runs["random"])
+
+
+def test_regret_is_from_the_best_known(analysis: Analysis, grid: RunGrid) -> None:
+    row = next(r for r in analysis.regrets if (r.search, r.kind, r.at) == ("pnas", Kind.EXPECTED, "end"))
+    chosen = [run.expected[np.argmax(run.values)] for run in grid.runs["pnas"]]
+    assert row.regret.value == pytest.approx(0.9 - np.mean(chosen))
+
+
+def test_best_known_may_be_a_searchs_own(grid: RunGrid, landmarks: dict[int, Landmarks]) -> None:
+    low = {world: replace(one, local_best=0.0) for world, one in landmarks.items()}
+    rows = analyse(grid, low, WISHES).regrets
+    assert min(row.regret.value for row in rows if row.kind is Kind.EXPECTED) >= 0
+
+
+def test_target_out_of_reach_is_censored(analysis: Analysis) -> None:
+    rows = [row for row in analysis.reaches if row.target == "top 0.1%"]
+    assert all(row.models.value == math.inf and row.reached == 0 for row in rows)
+    easy = next(
+        r for r in analysis.reaches if (r.search, r.target, r.kind) == ("pnas", "top 1%", Kind.EXPECTED)
+    )
+    assert easy.models.value <= 60
+    assert easy.reached == 1
+
+
+def test_lines_rise_along_their_axis_inside_their_band(analysis: Analysis) -> None:
+    for line in analysis.lines:
+        assert (np.diff(line.at) > 0).all()
+        assert len(line.at) <= 200
+        assert (line.low <= line.mean + 1e-12).all() or line.view.kind is Kind.EXPECTED
+        assert (line.low <= line.high).all()
+    ends = {line.axis: line.at[-1] for line in analysis.lines if line.search == "pnas"}
+    assert ends == {Axis.MODELS: 60, Axis.PROPOSALS: 120, Axis.SECONDS: 180}
+
+
+def test_without_landmarks_there_are_no_targets(grid: RunGrid) -> None:
+    found = analyse(grid, {}, WISHES)
+    assert found.reaches == found.regrets == []
+    assert found.duels
+
+
+def test_unknown_expected_values_leave_observed_ones_only(make_run: MakeRun) -> None:
+    runs = [make_run([0.1, 0.2, 0.3], [math.nan] * 3, label=label) for label in ("pnas", "random")]
+    found = analyse(arrange_runs(runs, ["pnas", "random"], [0], [0]), {}, WISHES)
+    assert found.kinds == (Kind.OBSERVED,)
+    assert {row.view.kind for row in found.duels} == {Kind.OBSERVED}
+
+
+def test_one_run_has_no_intervals_and_says_so_if_they_are_demanded(make_run: MakeRun) -> None:
+    runs = [make_run([0.1, 0.2, 0.3], label=label) for label in ("pnas", "random")]
+    single = arrange_runs(runs, ["pnas", "random"], [0], [0])
+    found = analyse(single, {}, WISHES)
+    assert found.resamples == 0
+    assert found.rankings == []
+    assert math.isnan(found.duels[0].efficiency.difference.low)
+    with pytest.raises(SettingError, match="at least 2 runs"):
+        analyse(single, {}, replace(WISHES, demand_intervals=True))
+
+
+def test_unknown_reference_is_named(grid: RunGrid) -> None:
+    with pytest.raises(SettingError, match=r"'rl' is not compared; the searches are: pnas, random, twin"):
+        analyse(grid, {}, replace(WISHES, references=["rl"]))
