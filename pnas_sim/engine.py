@@ -79,7 +79,8 @@ def run_search(
     known = log.read_evaluations() if log is not None else {}
     ledger = Ledger(evaluator.spec.space, evaluator.spec.chance, known)
     logged = log.read_batches() if log is not None else []
-    run = _Run(strategy, evaluator, budget, log, evaluation_seed, epochs, progress, ledger)
+    bulk = evaluator if isinstance(evaluator, BulkEvaluator) else None
+    run = _Run(strategy, evaluator, bulk, budget, log, evaluation_seed, epochs, progress, ledger)
     stopped, number = None, 0
     while stopped is None:
         replayed = number < len(logged)
@@ -93,6 +94,7 @@ def run_search(
 class _Run:
     strategy: Strategy
     evaluator: Evaluator
+    bulk: BulkEvaluator | None  # the same, if it answers whole arrays
     budget: Budget
     log: RunLog | None
     seed: int
@@ -146,8 +148,8 @@ class _Run:
         allowed = entry.new if room >= len(entry.new) else entry.new[: int(room)]
         unknown = self.ledger.recall(entry, allowed)
         if len(unknown) and not self._seconds_are_spent():
-            if isinstance(self.evaluator, BulkEvaluator):
-                self._take_bulk(self.evaluator, entry, unknown)
+            if self.bulk is not None:
+                self._take_bulk(self.bulk, entry, unknown)
             else:
                 self._take_one_by_one(entry, unknown)
         elif len(allowed):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pnas_sim.space.rows import TOKENS_PER_BLOCK, Rows, count_blocks
-from pnas_sim.space.text import format_cell, input_number
+from pnas_sim.space.text import format_cells, input_number
 
 if TYPE_CHECKING:
     from pnas_sim.space.cell_space import CellSpace
@@ -60,7 +60,7 @@ class Cell:
     @property
     def text(self) -> str:
         """Its text, as it is written."""
-        return format_cell(self.row, self.space.operations)
+        return format_cells(self.row[None], self.space.operations)[0]
 
     @property
     def blocks(self) -> tuple[Block, ...]:

@@ -169,11 +169,11 @@ class CellSpace:
 
     def format(self, row: Rows) -> str:
         """The text of one row (`uint8[width]`), as it is written."""
-        return text.format_cell(self._rows(row[None])[0], self.operations)
+        return text.format_cells(self._rows(row[None]), self.operations)[0]
 
     def format_many(self, cells: Rows) -> list[str]:
         """The text of each row."""
-        return [text.format_cell(row, self.operations) for row in self._rows(cells)]
+        return text.format_cells(self._rows(cells), self.operations)
 
     def canonical_text(self, cell: str) -> str:
         """The canonical text of a cell's text; raises as `parse`."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
 from pnas_sim.errors import CellError
-from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, Rows, count_blocks
+from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, Rows
 
 _HALF = re.compile(r"\s*([^\s()+|]+)\s*\(\s*([^\s()+|]+)\s*\)\s*", re.ASCII)
 _SHAPE = "operation(input)+operation(input)"
@@ -37,14 +38,22 @@ def parse_cell(text: str, operations: Sequence[str], width: int) -> Rows:
     return row
 
 
-def format_cell(row: Rows, operations: Sequence[str]) -> str:
-    """The text of one valid row (`uint8[width]`), as the row is written."""
-    blocks = int(count_blocks(row[None])[0])
-    tokens = row[: TOKENS_PER_BLOCK * blocks].reshape(blocks, TOKENS_PER_BLOCK).tolist()
-    return " | ".join(
-        f"{operations[op1]}({input_number(input1)})+{operations[op2]}({input_number(input2)})"
-        for input1, input2, op1, op2 in tokens
-    )
+def format_cells(cells: Rows, operations: tuple[str, ...]) -> list[str]:
+    """The text of each valid row (`uint8[n, width]`), as the row is written."""
+    blocks = cells.shape[1] // TOKENS_PER_BLOCK
+    halves = _list_halves(operations, blocks + 1)
+    starts = range(0, cells.shape[1], TOKENS_PER_BLOCK)
+    texts = []
+    for row in cells.tolist():
+        filled = (row[start : start + TOKENS_PER_BLOCK] for start in starts if row[start] != PAD)
+        texts.append(" | ".join([f"{halves[o1][i1]}+{halves[o2][i2]}" for i1, i2, o1, o2 in filled]))
+    return texts
+
+
+@cache
+def _list_halves(operations: tuple[str, ...], inputs: int) -> list[list[str]]:
+    """The text of each half, by operation and then by input."""
+    return [[f"{operation}({input_number(token)})" for token in range(inputs)] for operation in operations]
 
 
 def input_number(token: int) -> int:
