@@ -113,6 +113,7 @@ def _find_band(values: Floats, resamples: Resamples) -> tuple[Floats, Floats]:
     """The percentile interval of the mean at each point."""
     if len(resamples) == 0 or values.shape[1] == 0:
         return np.full(values.shape[1], np.nan), np.full(values.shape[1], np.nan)
-    means = np.sort(resamples.weights @ values, axis=0)
-    tail = int(len(means) * (1 - resamples.confidence) / 2)
-    return means[tail], means[len(means) - 1 - tail]
+    tail = int(len(resamples) * (1 - resamples.confidence) / 2)
+    ends = (tail, len(resamples) - 1 - tail)
+    means = np.partition(resamples.weights @ values, ends, axis=0)
+    return means[ends[0]], means[ends[1]]

@@ -166,16 +166,25 @@ def resample_crossings(curves: Floats, targets: Floats, resamples: Resamples, ch
         curves: `float64[runs, n]`.
         targets: `float64[resamples]`.
         resamples: of the same runs.
-        chunk: columns looked at together, which bounds the memory.
+        chunk: columns looked at together: it bounds the memory, and most resamples are there early.
     """
     found = np.full(len(resamples), math.inf)
     waiting, weights = np.arange(len(resamples)), resamples.weights
-    for begin in range(0, curves.shape[1], chunk):
+    places = _find_changes(curves)
+    for begin in range(0, len(places), chunk):
         if len(waiting) == 0:
             break
-        part = weights[waiting] @ np.nan_to_num(curves[:, begin : begin + chunk], nan=-1e9)
+        here = places[begin : begin + chunk]
+        part = weights[waiting] @ np.nan_to_num(curves[:, here], nan=-1e9)
         reached = part >= targets[waiting, None] - ROUNDING
         there = reached.any(axis=1)
-        found[waiting[there]] = begin + reached[there].argmax(axis=1) + 1.0
+        found[waiting[there]] = here[reached[there].argmax(axis=1)] + 1.0
         waiting = waiting[~there]
     return found
+
+
+def _find_changes(curves: Floats) -> Integers:
+    """Columns in which any row (`float64[runs, n]`) differs from the one before: few, as records are rare."""
+    filled = np.nan_to_num(curves, nan=-1e9)
+    changed = (filled[:, 1:] != filled[:, :-1]).any(axis=0)
+    return np.concatenate([[0], np.flatnonzero(changed) + 1])
