@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pnas_sim.engine import Budget, RunResult, run_search
-from pnas_sim.errors import BackendError, RunError, WorkError
+from pnas_sim.errors import BackendError, WorkError
 from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
 from pnas_sim.runlog import RunLog
 from pnas_sim.search import RandomSearch
@@ -87,11 +86,6 @@ def test_answers_that_arrived_survive_what_ends_the_process(tmp_path: Path) -> N
         assert len(log.read_evaluations()) == 5
 
 
-def test_a_log_in_use_is_refused(tmp_path: Path) -> None:
-    with RunLog(tmp_path / "log"), pytest.raises(RunError, match="in use"):
-        RunLog(tmp_path / "log")
-
-
 def test_a_full_disk_is_said_and_the_log_goes_on_when_there_is_room(tmp_path: Path) -> None:
     with RunLog(tmp_path / "log") as log:
         log._database.execute("PRAGMA max_page_count=12")
@@ -99,18 +93,3 @@ def test_a_full_disk_is_said_and_the_log_goes_on_when_there_is_room(tmp_path: Pa
             search(log=log)
     with RunLog(tmp_path / "log") as log:
         assert repr(list(search(log=log).evaluations)) == repr(list(search().evaluations))
-
-
-def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "log").write_bytes(b"no database " * 100)
-    with pytest.raises(RunError, match="not a database"):
-        RunLog(tmp_path / "log")
-
-
-def test_a_log_of_another_schema_is_refused(tmp_path: Path) -> None:
-    RunLog(tmp_path / "log").close()
-    with sqlite3.connect(tmp_path / "log") as database:
-        database.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
-    database.close()
-    with pytest.raises(RunError, match="schema is 99"):
-        RunLog(tmp_path / "log")
