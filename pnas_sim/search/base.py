@@ -76,6 +76,15 @@ class Strategy(Protocol):
         ...
 
 
+@runtime_checkable
+class Diagnosed(Protocol):
+    """A strategy that can say what it did: the policy's entropy, the share of repeats, and the like."""
+
+    def diagnostics(self) -> Mapping[str, Floats]:
+        """Figures by name, each `float64[batches]`: one for each batch told so far."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
     """What a search's factory is called with.

@@ -46,7 +46,16 @@ class _Row:
 
 
 _PROGRESSIVE = {"predictor": "mlp-ensemble", "refit": "scratch", "beam": 256, "batch": 256}
+_POLICY = {
+    "hidden": 100,
+    "learning_rate": 0.00035,
+    "entropy": 0.00001,
+    "baseline": 0.95,
+    "batch": 20,
+    "chance": 0.1,
+}
 _LIU = "Liu et al. 2018, arXiv 1712.00559"
+_ZOPH = "Zoph et al. 2018, arXiv 1707.07012, A.2"
 
 _ROWS: Mapping[str, _Row] = MappingProxyType(
     {
@@ -66,6 +75,30 @@ _ROWS: Mapping[str, _Row] = MappingProxyType(
             "pnas_sim.search.random_search:create_raw",
             "independent draws of every token, the paper's baseline",
             f"{_LIU}, section 5.3",
+        ),
+        "evolution": _Row(
+            "pnas_sim.search.evolution:create",
+            "regularised evolution: the best of a sample is mutated, the oldest dies",
+            "Real et al. 2019, arXiv 1802.01548, algorithm 1",
+            {"population": 100, "sample": 25, "batch": 20, "chance": 0.1},
+        ),
+        "local": _Row(
+            "pnas_sim.search.local:create",
+            "local search: climbs by one change at a time, starts anew at each local optimum",
+            "White et al. 2021, arXiv 2005.02960",
+            {"starts": 10, "batch": 1},
+        ),
+        "reinforce": _Row(
+            "pnas_sim.search.reinforce:create",
+            "an LSTM controller that writes cells, taught by REINFORCE",
+            f"Williams 1992; {_ZOPH}",
+            _POLICY,
+        ),
+        "ppo": _Row(
+            "pnas_sim.search.ppo:create",
+            "an LSTM controller that writes cells, taught by proximal policy optimisation",
+            f"Schulman et al. 2017, arXiv 1707.06347; {_ZOPH}",
+            {**_POLICY, "epochs": 3, "clip": 0.2},
         ),
         # a new search's row goes here
     }

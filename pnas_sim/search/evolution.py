@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pnas_sim.search.base import Floats, Observations, Proposals, Rows
+from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
 from pnas_sim.search.turns import CHANCE, Turns, demand_at_least, demand_share, fill_failed
 from pnas_sim.space import CellSpace
 
@@ -93,3 +93,8 @@ class Evolution:
         self._cells[places] = proposals.cells[kept]
         self._values[places] = fill_failed(observations, self._chance)[kept]
         self._told += len(proposals)
+
+
+def create(request: SearchRequest) -> Evolution:
+    """Regularised evolution; options as for `Evolution`."""
+    return Evolution(request.space, **request.options, seed=request.seed)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -106,3 +108,14 @@ def demand_turns():
 @pytest.fixture
 def demand_replay():
     return check_replay
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Lets torch use one thread: for networks this small, several only get in each other's way."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

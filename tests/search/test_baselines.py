@@ -1,0 +1,44 @@
+"""Every baseline keeps the contract, says its defaults and is made by its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pnas_sim.errors import SettingError
+from pnas_sim.search import SearchRequest, list_searches, make_search
+from pnas_sim.space import CellSpace
+from pnas_sim.testing.strategies import check_strategy
+
+SPACE = CellSpace(("sep3", "id", "max3"), 3)
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+# name: options that bring a short drive past the search's undirected beginning
+QUICK: dict[str, dict[str, Any]] = {
+    "evolution": {"population": 12, "sample": 4},
+    "local": {"starts": 5, "batch": 4},
+    "reinforce": {"hidden": 8, "learning_rate": 0.05},
+    "ppo": {"hidden": 8, "learning_rate": 0.05},
+}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_keeps_the_contract(name: str) -> None:
+    check_strategy(name, SPACE, n=8, batches=6, **QUICK[name])
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_is_made_by_name_with_its_published_defaults(name: str) -> None:
+    info = {info.name: info for info in list_searches()}[name]
+    search = make_search(name, SearchRequest(space=CellSpace(), options={}))
+    assert 1 <= len(search.ask(256)) <= 136
+    assert info.options
+    with pytest.raises(SettingError, match=f"search {name} has no option 'temperature'"):
+        make_search(name, SearchRequest(space=SPACE, options={"temperature": 1}))
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_refuses_settings_out_of_range(name: str) -> None:
+    with pytest.raises(SettingError, match="batch is 0"):
+        make_search(name, SearchRequest(space=SPACE, options={"batch": 0}))
