@@ -1,0 +1,218 @@
+"""A comparison from its settings to its figures: everything is checked first, then run, then measured.
+
+settings = make_compare_settings({"searches": {"pnas": {"search": "pnas"}, "random": {"search": "random"}}})
+comparison = compare(prepare(settings), Path("runs/mine"), workers=2)
+comparison.analysis.duels
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pnas_sim.budget import Budget
+from pnas_sim.errors import SettingError
+from pnas_sim.evaluate import BackendRequest, EvaluatorSpec
+from pnas_sim.registry import make_backend
+from pnas_sim.search.base import SearchRequest
+from pnas_sim.search.catalogue import make_search, resolve_options
+from pnas_sim.space import CellSpace
+from pnas_sim.study.accounts import Reranking
+from pnas_sim.study.analysis import Analysis, Wishes, analyse
+from pnas_sim.study.efficiency import Costs
+from pnas_sim.study.finished import Place, read_run
+from pnas_sim.study.grid import RunGrid, arrange_runs
+from pnas_sim.study.landmarks import Landmarks
+from pnas_sim.study.pool import do_jobs
+from pnas_sim.study.settings import CompareSettings
+from pnas_sim.study.work import Job, read_landmarks
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a comparison has come.
+
+    Attributes:
+        done: jobs done, those of earlier sittings included.
+        total: jobs in all.
+        last: name of the one done last; empty at the start.
+    """
+
+    done: int
+    total: int
+    last: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A comparison that can begin.
+
+    Attributes:
+        settings: of it.
+        spec: of the evaluator, of the first world.
+        options: of each search by label, with defaults filled in.
+    """
+
+    settings: CompareSettings
+    spec: EvaluatorSpec
+    options: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def costs(self) -> Costs:
+        """What examples are counted by: E1 is the table's full fidelity, or the epochs asked for."""
+        epochs = self.settings.epochs or self.spec.epochs
+        return Costs(full=epochs * self.spec.train_images, reranking=Reranking())
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A finished comparison.
+
+    Attributes:
+        prepared: what it was made from.
+        grid: all runs.
+        landmarks: by world.
+        analysis: the figures.
+    """
+
+    prepared: Prepared
+    grid: RunGrid
+    landmarks: Mapping[int, Landmarks]
+    analysis: Analysis
+
+
+def prepare(settings: CompareSettings) -> Prepared:
+    """Makes the evaluator and every search once, to see that they can be had, and nothing on the disk.
+
+    Raises:
+        RequestError: something that was asked for cannot be had.
+    """
+    request = BackendRequest(blocks=settings.blocks, options=settings.options_for_backend(settings.worlds[0]))
+    with closing(make_backend(settings.backend, request)) as evaluator:
+        spec = evaluator.spec
+    _demand_epochs(settings, spec)
+    space = CellSpace(operations=spec.space.operations, max_blocks=settings.blocks)
+    options = {}
+    for label, choice in settings.searches.items():
+        options[label] = resolve_options(choice.search, choice.options)
+        wanted = SearchRequest(space=space, fidelities=spec.fidelities, options=options[label])
+        make_search(choice.search, wanted)
+    for label, chosen in options.items():
+        _demand_budget(settings, label, chosen)
+    _demand_runs(settings)
+    return Prepared(settings, spec, options)
+
+
+def _demand_epochs(settings: CompareSettings, spec: EvaluatorSpec) -> None:
+    if settings.epochs is not None and spec.fidelities and settings.epochs not in spec.fidelities:
+        listed = ", ".join(f"{at:g}" for at in spec.fidelities)
+        raise SettingError(f"epochs is {settings.epochs:g}; backend {settings.backend} has {listed}")
+
+
+def _demand_budget(settings: CompareSettings, label: str, options: Mapping[str, Any]) -> None:
+    """Checks that a run gets as far as one batch, and as the largest top M."""
+    models = Budget.parse(settings.budget).models
+    if models is None:
+        return
+    batch = options.get("batch", 1)
+    if isinstance(options.get("beam"), int):  # no level is larger, so no batch is
+        batch = min(batch, options["beam"])
+    if isinstance(batch, int) and models < batch:
+        raise SettingError(
+            f"budget is {models} models; a batch of {label} has {batch}: raise --budget, or lower "
+            f"--set {label}.batch"
+        )
+    if models < max(settings.tops):
+        raise SettingError(
+            f"budget is {models} models; the mean over the top {max(settings.tops)} needs as many: raise "
+            "--budget, or lower --top"
+        )
+
+
+def _demand_runs(settings: CompareSettings) -> None:
+    if settings.demand_intervals and len(settings.seeds) * len(settings.worlds) == 1:
+        raise SettingError(
+            "intervals are demanded of one seed in one world; they need at least 2 runs: raise --seeds"
+        )
+
+
+def list_jobs(prepared: Prepared, folder: Path) -> list[Job]:
+    """Every job, one world after the other, so that a worker reads few tables."""
+    settings = prepared.settings
+    jobs = []
+    for world in settings.worlds:
+        place = Place("", world, 0)
+        mark = settings.landmark_fingerprint()
+        jobs.append(Job(settings=settings, place=place, fingerprint=mark, folder=folder))
+        for seed in settings.seeds:
+            jobs.extend(_list_runs(prepared, folder, world, seed))
+    return jobs
+
+
+def _list_runs(prepared: Prepared, folder: Path, world: int, seed: int) -> Iterator[Job]:
+    for label, options in prepared.options.items():
+        yield Job(
+            settings=prepared.settings,
+            place=Place(label, world, seed),
+            fingerprint=prepared.settings.fingerprint(label, options),
+            options=options,
+            folder=folder,
+        )
+
+
+def compare(
+    prepared: Prepared,
+    folder: Path,
+    *,
+    workers: int = 1,
+    tell: Callable[[Standing], None] = lambda standing: None,
+) -> Comparison:
+    """Does what is not done yet in a folder, and measures all of it.
+
+    Args:
+        prepared: by `prepare`.
+        folder: of the comparison; finished runs in it are kept, if they are of the same settings and data.
+        workers: processes.
+        tell: told at the start and after each job.
+
+    Raises:
+        RunError: the folder holds runs of other settings or another table, or damaged ones.
+        PnasError: as the first run that fails; those finished are kept.
+    """
+    jobs = list_jobs(prepared, folder)
+    left = [job for job in jobs if not job.is_done(prepared.spec.checksum)]
+    done = len(jobs) - len(left)
+    tell(Standing(done, len(jobs)))
+
+    def count(job: Job) -> None:
+        nonlocal done
+        done += 1
+        tell(Standing(done, len(jobs), job.name))
+
+    do_jobs(left, workers, count)
+    return measure(prepared, jobs)
+
+
+def measure(prepared: Prepared, jobs: Sequence[Job]) -> Comparison:
+    """Measures finished jobs.
+
+    Raises:
+        RunError: one is missing, damaged or may not be compared with the others.
+        SettingError: a run has fewer cells than the largest top M.
+    """
+    settings = prepared.settings
+    runs = [read_run(job.path) for job in jobs if job.place.label]
+    grid = arrange_runs(runs, list(settings.searches), settings.worlds, settings.seeds)
+    marks = {job.place.world: read_landmarks(job.path)[0] for job in jobs if not job.place.label}
+    wishes = Wishes(
+        references=settings.choose_references(),
+        tops=settings.tops,
+        costs=prepared.costs,
+        confidence=settings.confidence,
+        resamples=settings.resamples,
+        demand_intervals=settings.demand_intervals,
+    )
+    return Comparison(prepared, grid, marks, analyse(grid, marks, wishes))

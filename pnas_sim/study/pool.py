@@ -1,0 +1,89 @@
+"""Jobs over processes: a killed worker costs its job in flight, and neither the pool nor finished jobs."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+
+from pnas_sim.errors import WorkError
+from pnas_sim.study.work import Job, Worker, do_in_pool, prepare_process, prepare_worker
+
+MOST_DEATHS = 3  # of workers, until it is no accident
+
+Tell = Callable[[Job], None]
+
+
+def do_jobs(jobs: Sequence[Job], workers: int, tell: Tell, do: Callable[[Job], None] = do_in_pool) -> None:
+    """Does all jobs.
+
+    Args:
+        jobs: to be done; each leaves its own file.
+        workers: processes; with 1 they are done in this one.
+        tell: called after each job that is done.
+        do: what a worker process does with a job; a function of a module, for processes import it.
+
+    Raises:
+        PnasError: as the first job that fails; the others in flight are ended.
+        WorkError: workers are killed again and again.
+    """
+    if workers == 1:
+        _do_here(jobs, tell)
+        return
+    left, deaths = list(jobs), 0
+    while left:
+        done: list[Job] = []
+        try:
+            with _open_pool(min(workers, len(left))) as pool:
+                for job in _follow(pool, left, do):
+                    done.append(job)
+                    tell(job)
+        except BrokenProcessPool:
+            deaths += 1
+            if deaths >= MOST_DEATHS:
+                raise WorkError(
+                    f"workers were killed {deaths} times, perhaps for want of memory; "
+                    f"give the same command again with fewer than --workers {workers}"
+                ) from None
+        finished = set(map(id, done))
+        left = [job for job in left if id(job) not in finished]
+
+
+def _do_here(jobs: Sequence[Job], tell: Tell) -> None:
+    prepare_process()
+    with closing(Worker()) as worker:
+        for job in jobs:
+            worker.do(job)
+            tell(job)
+
+
+def _follow(pool: ProcessPoolExecutor, jobs: Sequence[Job], do: Callable[[Job], None]) -> Iterator[Job]:
+    """Yields jobs as they are done; their order is that of beginning."""
+    waiting: dict[Future[None], Job] = {pool.submit(do, job): job for job in jobs}
+    while waiting:
+        ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
+        broken = [future for future in ended if future.exception() is not None]
+        for future in ended - set(broken):
+            yield waiting.pop(future)
+        for future in broken:
+            future.result()
+
+
+@contextmanager
+def _open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool whose processes are ended if what is inside fails or is interrupted."""
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=prepare_worker
+    )
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - before:
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,166 @@
+"""What a comparison is asked for: searches, worlds, seeds, budget, and what is measured of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pnas_sim.budget import Budget
+from pnas_sim.errors import SettingError
+from pnas_sim.study.finished import find_fingerprint
+from pnas_sim.study.paper import TOPS
+
+LARGEST_SEED = 2**63 - 1
+
+
+class SearchChoice(BaseModel):
+    """A search of a comparison.
+
+    Attributes:
+        search: its name in the catalogue, or `package.module:factory` of one of the user's own.
+        options: those given, by their names with underscores.
+        tuning: trials that its settings were chosen by; 0: published or own defaults, untuned.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    search: str = Field(min_length=1)
+    options: dict[str, Any] = Field(default_factory=dict)
+    tuning: int = Field(default=0, ge=0)
+
+
+class CompareSettings(BaseModel):
+    """Everything a user decides about a comparison.
+
+    Attributes:
+        searches: by label.
+        seeds: of the searches and of the evaluations: all searches of one repetition share its noise.
+        worlds: of the surrogate; (0,): its only or first one.
+        budget: of each run: models (`6000`), examples (`1e9ex`) or seconds of children (`3h`).
+        blocks: B, the largest cells searched.
+        epochs: passes over the training images; None: the backend's own.
+        backend: that answers; its name.
+        backend_options: those given, by their long names with underscores.
+        tops: M, of the means over the best cells.
+        references: labels of the searches that others are measured against; empty: every `pnas`, or else the
+            first search.
+        confidence: of intervals.
+        resamples: of the bootstrap.
+        demand_intervals: refuse a comparison that can have none.
+        sample: random cells that targets are taken from, in each world.
+        local: cells that the long local search of each world may ask for, noise-free; 0: none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    searches: dict[str, SearchChoice]
+    seeds: tuple[int, ...] = tuple(range(10))
+    worlds: tuple[int, ...] = (0,)
+    budget: str = "6000"
+    blocks: int = Field(default=5, ge=1, le=10)
+    epochs: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    backend: str = "table"
+    backend_options: dict[str, Any] = Field(default_factory=dict)
+    tops: tuple[int, ...] = TOPS
+    references: tuple[str, ...] = ()
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    resamples: int = Field(default=1000, ge=1, le=100_000)
+    demand_intervals: bool = False
+    sample: int = Field(default=10_000, ge=1, le=10_000_000)
+    local: int = Field(default=20_000, ge=0, le=10_000_000)
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _check_budget(cls, value: Any) -> str:
+        text = str(value)
+        Budget.parse(text)
+        return text
+
+    @field_validator("seeds", "worlds", "tops")
+    @classmethod
+    def _check_numbers(cls, value: tuple[int, ...], info: Any) -> tuple[int, ...]:
+        least = 1 if info.field_name == "tops" else 0
+        for number in value:
+            if not least <= number <= LARGEST_SEED:
+                raise ValueError(f"{info.field_name} has {number}; each must be at least {least}")
+        if not value or len(set(value)) < len(value):
+            listed = ", ".join(map(str, value)) or "empty"
+            raise ValueError(f"{info.field_name} is {listed}; give at least one number, and none twice")
+        return tuple(sorted(value))
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> CompareSettings:
+        if len(self.searches) < 2:
+            raise ValueError(
+                f"searches has {len(self.searches)}; a comparison needs at least 2, such as pnas,random"
+            )
+        for label in self.references:
+            if label not in self.searches:
+                raise ValueError(
+                    f"reference {label!r} is not compared; the searches are: {', '.join(self.searches)}"
+                )
+        return self
+
+    def choose_references(self) -> tuple[str, ...]:
+        """Labels of the searches that others are measured against."""
+        if self.references:
+            return self.references
+        found = tuple(label for label, choice in self.searches.items() if choice.search == "pnas")
+        return found or (next(iter(self.searches)),)
+
+    def options_for_backend(self, world: int) -> dict[str, Any]:
+        """What the backend is given for a world; a backend of one world need not know what worlds are."""
+        if self.worlds == (0,):
+            return dict(self.backend_options)
+        return {**self.backend_options, "world": world}
+
+    def fingerprint(self, label: str, options: Mapping[str, Any]) -> str:
+        """Of all that decides a run's course but world, seed and the data, which has a checksum of its own.
+
+        Args:
+            label: of the search.
+            options: of the search, with defaults filled in.
+        """
+        where = {name: value for name, value in self.backend_options.items() if name != "table"}
+        values = {
+            "search": self.searches[label].search,
+            "options": dict(options),
+            "budget": self.budget,
+            "blocks": self.blocks,
+            "epochs": self.epochs,
+            "backend": self.backend,
+            "backend_options": where,
+        }
+        return find_fingerprint(values)
+
+    def landmark_fingerprint(self) -> str:
+        """Of all that decides a world's landmarks but the world and the data."""
+        where = {name: value for name, value in self.backend_options.items() if name != "table"}
+        values = [self.sample, self.local, self.blocks, self.epochs, self.backend, where]
+        return find_fingerprint(values)
+
+
+def make_compare_settings(values: Mapping[str, Any]) -> CompareSettings:
+    """Settings of values by name.
+
+    Raises:
+        SettingError: one is unknown or out of its range; the message names it, its value and its limit.
+    """
+    try:
+        return CompareSettings.model_validate(dict(values))
+    except ValidationError as error:
+        raise SettingError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(CompareSettings.model_fields)
+        return f"unknown setting {name!r} of a comparison; known are: {known}"
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    message = first["msg"].replace("Input should be", "it must be")
+    return f"{name} is {first['input']!r}; {message}"

@@ -1,0 +1,219 @@
+"""The jobs of a comparison and the process that does them. Each finished job leaves one file.
+
+A worker makes the evaluator of a world once and keeps it for its next jobs there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pnas_sim.budget import Budget
+from pnas_sim.errors import PnasError, RunError, WorkError
+from pnas_sim.evaluate import BackendRequest, Evaluator
+from pnas_sim.registry import make_backend
+from pnas_sim.search.base import SearchRequest
+from pnas_sim.search.catalogue import make_search
+from pnas_sim.space import CellSpace
+from pnas_sim.study.finished import Place, read_run, write_run
+from pnas_sim.study.landmarks import Landmarks, find_landmarks
+from pnas_sim.study.recording import record_run
+from pnas_sim.study.settings import CompareSettings
+
+RUNS, LANDMARKS = "runs", "landmarks"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A run, or the landmarks of a world.
+
+    Attributes:
+        settings: of the comparison.
+        place: which run; for landmarks its label is empty.
+        fingerprint: of the settings that decide its outcome.
+        options: of the search, with defaults filled in.
+        folder: of the comparison.
+    """
+
+    settings: CompareSettings
+    place: Place
+    fingerprint: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """Of the file that it leaves."""
+        if not self.place.label:
+            return self.folder / LANDMARKS / f"w{self.place.world}.json"
+        return self.folder / RUNS / self.place.file_name
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        if not self.place.label:
+            return f"landmarks of world {self.place.world}"
+        return f"{self.place.label}, world {self.place.world}, seed {self.place.seed}"
+
+    def is_done(self, data: str) -> bool:
+        """Whether its file is there.
+
+        Args:
+            data: checksum of what answers come from now.
+
+        Raises:
+            RunError: it is there, but damaged, or from other data or other settings.
+        """
+        if not self.path.exists():
+            return False
+        found, fingerprint = self._read_stamps()
+        if found != data:
+            raise RunError(
+                f"{self.path} is of data with checksum {found[:12] or 'none'}, the table's is "
+                f"{data[:12] or 'none'}; bring the old table back or give another --out"
+            )
+        if fingerprint != self.fingerprint:
+            raise RunError(
+                f"{self.path} was made with other settings of {self.place.label or 'landmarks'}; "
+                "give the old ones, or another --out"
+            )
+        return True
+
+    def _read_stamps(self) -> tuple[str, str]:
+        if self.place.label:
+            facts = read_run(self.path).facts
+            return facts.data, facts.fingerprint
+        landmarks, fingerprint = read_landmarks(self.path)
+        return landmarks.data, fingerprint
+
+
+def prepare_process(threads: int = 1) -> None:
+    """Fixes the threads of this process, so that the same seed gives the same search whatever the workers."""
+    for name in THREAD_VARIABLES:
+        os.environ[name] = str(threads)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
+
+
+def prepare_worker() -> None:
+    """As `prepare_process`, for a worker: Ctrl-C is the parent's business, which ends its workers itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prepare_process()
+
+
+class Worker:
+    """Does jobs one after the other.
+
+    Keeps the evaluator of the last world, so that a table is read once for the many jobs in it.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple[Any, ...] = ()
+        self._evaluator: Evaluator | None = None
+
+    def do(self, job: Job) -> None:
+        """Does a job and leaves its file.
+
+        Raises:
+            PnasError: as what it is made of.
+            WorkError: a search or backend raised something that is no error of this project.
+        """
+        try:
+            self._do(job)
+        except PnasError:
+            raise
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise WorkError(
+                f"{job.name} failed: {reason}; mend it and give the same command again"
+            ) from error
+
+    def close(self) -> None:
+        """Lets go of the evaluator."""
+        if self._evaluator is not None:
+            self._evaluator.close()
+        self._key, self._evaluator = (), None
+
+    def _do(self, job: Job) -> None:
+        evaluator, settings = self._open(job), job.settings
+        if not job.place.label:
+            found = find_landmarks(
+                evaluator,
+                job.place.world,
+                blocks=settings.blocks,
+                sample=settings.sample,
+                local=settings.local,
+                epochs=settings.epochs,
+            )
+            write_landmarks(job.path, found, job.fingerprint)
+            return
+        space = CellSpace(operations=evaluator.spec.space.operations, max_blocks=settings.blocks)
+        request = SearchRequest(
+            space=space,
+            seed=job.place.seed,
+            fidelities=evaluator.spec.fidelities,
+            options=job.options,
+        )
+        run = record_run(
+            make_search(settings.searches[job.place.label].search, request),
+            evaluator,
+            job.place,
+            budget=Budget.parse(settings.budget),
+            fingerprint=job.fingerprint,
+            epochs=settings.epochs,
+        )
+        write_run(job.path, run)
+
+    def _open(self, job: Job) -> Evaluator:
+        options = job.settings.options_for_backend(job.place.world)
+        key = (job.settings.backend, job.settings.blocks, sorted(options.items(), key=str))
+        if self._evaluator is None or key != self._key:
+            self.close()
+            request = BackendRequest(blocks=job.settings.blocks, options=options)
+            self._evaluator, self._key = make_backend(job.settings.backend, request), key
+        return self._evaluator
+
+
+_WORKER = Worker()  # of this process, if it is one of a pool
+
+
+def do_in_pool(job: Job) -> None:
+    """Does a job in a worker process."""
+    _WORKER.do(job)
+
+
+def write_landmarks(path: Path, landmarks: Landmarks, fingerprint: str) -> None:
+    """Writes a world's landmarks, whole or not at all.
+
+    Raises:
+        WorkError: they cannot be written.
+    """
+    passing = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps({"fingerprint": fingerprint, "landmarks": landmarks.as_json()}, indent=2)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        passing.write_text(text + "\n", encoding="utf-8")
+        passing.replace(path)
+    except OSError as error:
+        raise WorkError(f"{path}: {error.strerror}; mend it, then give the same command again") from None
+
+
+def read_landmarks(path: Path) -> tuple[Landmarks, str]:
+    """A world's landmarks and the fingerprint of what they were made with.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return Landmarks(**value["landmarks"]), str(value["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RunError(f"{path} is damaged; remove it and give the same command again") from None

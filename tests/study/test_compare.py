@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pnas_sim.errors import RequestError, RunError, SettingError, WorkError
+from pnas_sim.evaluate import BackendRequest
+from pnas_sim.search.base import Observations, Proposals, SearchRequest
+from pnas_sim.space import CellSpace
+from pnas_sim.study.compare import Standing, compare, list_jobs, prepare
+from pnas_sim.study.finished import read_run
+from pnas_sim.study.settings import CompareSettings, make_compare_settings
+
+SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=2)
+
+
+@pytest.fixture(autouse=True)
+def backends(monkeypatch: pytest.MonkeyPatch, made_up_bulk: Any) -> dict[str, Any]:
+    """Backends made here stand in for installed ones."""
+    made: dict[str, Any] = {"checksum": "abc", "opened": 0}
+
+    def make(name: str, request: BackendRequest) -> Any:
+        assert name == "made-up"
+        made["opened"] += 1
+        evaluator = made_up_bulk(SPACE, world=request.options.get("world", 0))
+        evaluator.spec = _stamp(evaluator.spec, made["checksum"])
+        return evaluator
+
+    monkeypatch.setattr("pnas_sim.study.compare.make_backend", make)
+    monkeypatch.setattr("pnas_sim.study.work.make_backend", make)
+    return made
+
+
+def _stamp(spec: Any, checksum: str) -> Any:
+    return replace(spec, checksum=checksum, fidelities=(0.5, 1.0))
+
+
+def test_epochs_that_the_table_has_not_are_refused() -> None:
+    assert prepare(make_settings(epochs=0.5)).costs.full == 50
+    with pytest.raises(SettingError, match=r"epochs is 0.3; backend made-up has 0.5, 1"):
+        prepare(make_settings(epochs=0.3))
+
+
+def make_settings(**changes: Any) -> CompareSettings:
+    values: dict[str, Any] = {
+        "searches": {
+            "pnas": {"search": "pnas", "options": {"predictor": "ridge", "beam": 12}},
+            "random": {"search": "random"},
+        },
+        "backend": "made-up",
+        "blocks": 2,
+        "budget": "40",
+        "seeds": (0, 1),
+        "tops": (1, 5),
+        "resamples": 50,
+        "sample": 100,
+        "local": 500,
+    }
+    return make_compare_settings({**values, **changes})
+
+
+def test_comparison_runs_every_search_world_and_seed(tmp_path: Path) -> None:
+    settings, told = make_settings(worlds=(0, 3)), list[Standing]()
+    found = compare(prepare(settings), tmp_path, tell=told.append)
+    assert [one.done for one in told] == list(range(11))
+    assert told[-1].total == 10
+    assert {run.facts.seed for run in found.grid.runs["pnas"]} == {0, 1}
+    assert set(found.landmarks) == {0, 3}
+    assert len(list(tmp_path.glob("runs/*.npz"))) == 8
+    assert {len(run) for run in found.grid.runs["pnas"]} == {21 + 12}
+    assert {row.reference for row in found.analysis.duels} == {"pnas"}
+    assert found.prepared.costs.full == 100
+
+
+def test_worlds_differ_and_searches_of_a_repetition_share_their_noise(tmp_path: Path) -> None:
+    found = compare(prepare(make_settings(worlds=(0, 3))), tmp_path)
+    by_cell: dict[tuple[int, int, bytes], set[float]] = {}
+    for runs in found.grid.runs.values():
+        for run in runs:
+            for row, value in zip(run.cells, run.values, strict=True):
+                key = (run.facts.world, run.facts.seed, row.tobytes())
+                by_cell.setdefault(key, set()).add(float(value))
+    assert all(len(values) == 1 for values in by_cell.values())
+    assert len(by_cell) < sum(len(run) for runs in found.grid.runs.values() for run in runs)
+
+
+def test_stopped_comparison_goes_on_with_what_is_left(tmp_path: Path, backends: dict[str, Any]) -> None:
+    prepared = prepare(make_settings())
+    whole = compare(prepared, tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    jobs = list_jobs(prepared, tmp_path / "cut")
+    for job in jobs[2:4]:
+        job.path.unlink()
+    kept = {job.path: job.path.stat().st_mtime_ns for job in jobs if job.path.exists()}
+    told: list[Standing] = []
+    again = compare(prepared, tmp_path / "cut", tell=told.append)
+    assert [one.done for one in told] == [3, 4, 5]
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    for label in whole.grid.labels:
+        for one, other in zip(whole.grid.runs[label], again.grid.runs[label], strict=True):
+            np.testing.assert_array_equal(one.values, other.values)
+            np.testing.assert_array_equal(one.cells, other.cells)
+
+
+def test_nothing_is_done_twice(tmp_path: Path, backends: dict[str, Any]) -> None:
+    prepared = prepare(make_settings())
+    compare(prepared, tmp_path)
+    opened = backends["opened"]
+    compare(prepared, tmp_path)
+    assert backends["opened"] == opened
+
+
+def test_more_seeds_and_searches_join_what_is_there(tmp_path: Path) -> None:
+    compare(prepare(make_settings()), tmp_path)
+    searches = make_settings().model_dump()["searches"] | {"raw": {"search": "random-raw"}}
+    told: list[Standing] = []
+    compare(prepare(make_settings(searches=searches, seeds=(0, 1, 2))), tmp_path, tell=told.append)
+    assert (told[0].done, told[0].total) == (5, 10)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"budget": "41"},
+        {"blocks": 1},
+        {"searches": {"pnas": {"search": "pnas", "options": {"beam": 9}}, "random": {"search": "random"}}},
+    ],
+    ids=["budget", "blocks", "options"],
+)
+def test_other_settings_in_one_folder_are_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    compare(prepare(make_settings()), tmp_path)
+    with pytest.raises(RunError, match="made with other settings"):
+        compare(prepare(make_settings(**changes)), tmp_path)
+
+
+def test_another_table_in_one_folder_is_refused(tmp_path: Path, backends: dict[str, Any]) -> None:
+    compare(prepare(make_settings()), tmp_path)
+    backends["checksum"] = "xyz"
+    with pytest.raises(RunError, match="checksum abc, the table's is xyz"):
+        compare(prepare(make_settings()), tmp_path)
+
+
+def test_damaged_run_is_named(tmp_path: Path) -> None:
+    prepared = prepare(make_settings())
+    compare(prepared, tmp_path)
+    path = tmp_path / "runs" / "random-w0-s1.npz"
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(RunError, match=r"random-w0-s1\.npz is damaged"):
+        compare(prepared, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"budget": "8"}, r"budget is 8 models; a batch of pnas has 12: raise --budget"),
+        ({"tops": (50,)}, r"budget is 40 models; the mean over the top 50"),
+        ({"seeds": (0,), "demand_intervals": True}, "at least 2 runs: raise --seeds"),
+        (
+            {"searches": {"pnas": {"search": "pnas"}, "x": {"search": "nonsense"}}},
+            "unknown search 'nonsense'",
+        ),
+        (
+            {"searches": {"a": {"search": "random", "options": {"rate": 1}}, "b": {"search": "random"}}},
+            "'rate'",
+        ),
+        ({"searches": {"a": {"search": "random"}}}, "at least 2"),
+        ({"seeds": ()}, "seeds is empty"),
+        ({"seeds": (1, 1)}, "none twice"),
+        ({"worlds": (-1,)}, "worlds has -1"),
+        ({"tops": (0,)}, "tops has 0; each must be at least 1"),
+        ({"references": ("rl",)}, "'rl' is not compared; the searches are: pnas, random"),
+        ({"budget": "much"}, "budget is 'much'"),
+        ({"confidence": 1.5}, "confidence is 1.5; it must be less than 1"),
+        ({"colour": "red"}, "unknown setting 'colour'"),
+    ],
+)
+def test_bad_requests_are_told_before_anything_runs(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(RequestError, match=complaint):
+        prepare(make_settings(**changes))
+
+
+class Broken:
+    """A user's own search with a bug."""
+
+    def ask(self, n: int) -> Proposals:
+        return Proposals(SPACE.initial()[:3])
+
+    def tell(self, observations: Observations) -> None:
+        raise ZeroDivisionError("of the user's")
+
+    def replay(self, proposals: Proposals, observations: Observations) -> None:
+        self.tell(observations)
+
+
+def make_broken(request: SearchRequest) -> Broken:
+    """A factory as users write them."""
+    return Broken()
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The import path of a search that fails."""
+    import sys
+    from types import ModuleType
+
+    module = ModuleType("users_own_module")
+    vars(module)["create"] = make_broken
+    monkeypatch.setitem(sys.modules, "users_own_module", module)
+    return "users_own_module:create"
+
+
+def test_users_own_search_that_fails_is_named_and_others_are_kept(tmp_path: Path, broken: str) -> None:
+    searches = {"random": {"search": "random"}, "mine": {"search": broken}}
+    prepared = prepare(make_settings(searches=searches))
+    assert prepared.settings.choose_references() == ("random",)
+    with pytest.raises(WorkError, match="mine, world 0, seed 0 failed: ZeroDivisionError: of the user's"):
+        compare(prepared, tmp_path)
+    assert len(read_run(tmp_path / "runs" / "random-w0-s0.npz")) == 40
+
+
+def test_references_are_every_pnas_unless_named() -> None:
+    searches = {
+        "random": {"search": "random"},
+        "k8": {"search": "pnas", "options": {"beam": 8}},
+        "k4": {"search": "pnas", "options": {"beam": 4}},
+    }
+    assert make_settings(searches=searches).choose_references() == ("k8", "k4")
+    assert make_settings(searches=searches, references=("random",)).choose_references() == ("random",)
+
+
+def test_settings_survive_json() -> None:
+    settings = make_settings(worlds=(0, 1))
+    again = CompareSettings.model_validate_json(settings.model_dump_json())
+    assert again == settings
+    assert again.fingerprint("pnas", {}) == settings.fingerprint("pnas", {})
+    with pytest.raises(SettingError, match=r"searches\.pnas"):
+        make_compare_settings({"searches": {"pnas": {}, "random": {"search": "random"}}})
