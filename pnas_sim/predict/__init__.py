@@ -5,6 +5,14 @@ needs `fit` and `predict` as `Predictor` says, and passes `pnas_sim.testing.pred
 """
 
 from pnas_sim.predict.base import ExpansionPredictor, Prediction, Predictor
-from pnas_sim.predict.catalogue import list_predictors, make_predictor
+from pnas_sim.predict.catalogue import PredictorInfo, describe_predictor, list_predictors, make_predictor
 
-__all__ = ["ExpansionPredictor", "Prediction", "Predictor", "list_predictors", "make_predictor"]
+__all__ = [
+    "ExpansionPredictor",
+    "Prediction",
+    "Predictor",
+    "PredictorInfo",
+    "describe_predictor",
+    "list_predictors",
+    "make_predictor",
+]

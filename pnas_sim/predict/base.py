@@ -27,6 +27,7 @@ class Prediction:
     members: Floats | None = None
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """Guesses accuracy from token rows."""
 

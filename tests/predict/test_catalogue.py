@@ -2,14 +2,30 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 
 import pytest
 
+from pnas_sim import plugins
 from pnas_sim.errors import SettingError
-from pnas_sim.predict import list_predictors, make_predictor
+from pnas_sim.predict import Predictor, describe_predictor, list_predictors, make_predictor
 from pnas_sim.predict.network import NetworkPredictor
 
-HEAVY = "torch", "sklearn", "lightgbm"
+HEAVY = "torch", "sklearn", "lightgbm", "scipy"
+NAMES = [
+    "mlp-ensemble",
+    "rnn-ensemble",
+    "mlp",
+    "rnn",
+    "gbt",
+    "forest",
+    "gp",
+    "knn",
+    "ridge",
+    "log-parameters",
+    "multiply-adds",
+    "depth",
+]
 
 
 def modules_loaded_by(code: str) -> set[str]:
@@ -19,10 +35,22 @@ def modules_loaded_by(code: str) -> set[str]:
 
 
 def test_every_listed_name_can_be_made(paper_space) -> None:
-    assert list(list_predictors()) == ["mlp-ensemble", "rnn-ensemble", "mlp", "rnn", "ridge"]
-    for name, description in list_predictors().items():
-        assert description and "\n" not in description
-        assert make_predictor(name, paper_space) is not make_predictor(name, paper_space)
+    shipped = [info for info in list_predictors() if info.package == "pnas-sim"]
+    assert [info.name for info in shipped] == NAMES
+    for info in shipped:
+        assert info.description and "\n" not in info.description
+        made = make_predictor(info.name, paper_space)
+        assert isinstance(made, Predictor)
+        assert made is not make_predictor(info.name, paper_space)
+
+
+def test_what_shares_the_surrogates_family_is_circular() -> None:
+    assert [info.name for info in list_predictors() if info.circular] == ["gbt", "forest"]
+    assert {info.family for info in list_predictors()} >= {
+        "neural network",
+        "Gaussian process",
+        "one measure",
+    }
 
 
 def test_members_follow_the_name(paper_space) -> None:
@@ -40,20 +68,25 @@ def test_options_reach_the_settings(paper_space) -> None:
     assert (made.settings.epochs, made.settings.bias, made.settings.refit) == (7, 1.8, "finetune")
 
 
-def test_unknown_names_are_answered_with_the_known_ones(paper_space) -> None:
-    with pytest.raises(SettingError, match=r"unknown predictor 'forest': .*mlp-ensemble.*ridge"):
-        make_predictor("forest", paper_space)
+def test_unknown_names_are_answered_with_the_nearest_and_all_known(paper_space) -> None:
+    with pytest.raises(SettingError, match=r"unknown predictor 'forests'; did you mean 'forest'\? .*ridge.*"):
+        make_predictor("forests", paper_space)
+    with pytest.raises(SettingError, match=r"unknown predictor 'zzz'; known are: mlp-ensemble.*depth"):
+        describe_predictor("zzz")
 
 
-@pytest.mark.parametrize(("name", "option"), [("mlp", "alpha"), ("ridge", "epochs"), ("rnn", "layers")])
+@pytest.mark.parametrize(
+    ("name", "option"), [("mlp", "alpha"), ("ridge", "epochs"), ("rnn", "layers"), ("depth", "refit")]
+)
 def test_unknown_options_are_answered_with_the_known_ones(paper_space, name: str, option: str) -> None:
-    with pytest.raises(SettingError, match=rf"{name} has no option '{option}': it has"):
+    with pytest.raises(SettingError, match=rf"{name} has no option '{option}'; its options are: \w"):
         make_predictor(name, paper_space, **{option: 1})
 
 
 def test_a_predictor_of_ones_own_comes_by_import_path(paper_space) -> None:
     made = make_predictor("pnas_sim.predict.ridge:RidgePredictor", paper_space, settings=None)
     assert type(made).__name__ == "RidgePredictor"
+    assert "floor" not in describe_predictor("pnas_sim.predict.ridge:RidgePredictor").description
 
 
 @pytest.mark.parametrize("path", ["no_such_module:make", "math:no_such_name", ":make", "math:", "math:pi"])
@@ -62,7 +95,46 @@ def test_bad_import_paths_are_named(paper_space, path: str) -> None:
         make_predictor(path, paper_space)
 
 
+@pytest.fixture
+def foreign(monkeypatch, tmp_path):
+    """A package that brings the predictors `half` and `number` by entry point."""
+    source = (
+        "from pnas_sim.predict import Prediction\n"
+        "import numpy as np\n"
+        "class Half:\n"
+        "    '''Predicts one half.'''\n"
+        "    model_family = 'regression trees'\n"
+        "    def __init__(self, space): pass\n"
+        "    def fit(self, cells, accuracies, seed=0): pass\n"
+        "    def predict(self, cells): return Prediction(np.full(len(cells), 0.5))\n"
+        "def number(space): return 1\n"
+    )
+    (tmp_path / "foreign_predictor_fixture.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    points = [
+        EntryPoint(name, f"foreign_predictor_fixture:{factory}", "pnas_sim.predictors")
+        for name, factory in (("half", "Half"), ("number", "number"))
+    ]
+    monkeypatch.setattr(
+        plugins, "entry_points", lambda group: points if group == "pnas_sim.predictors" else []
+    )
+
+
+def test_other_packages_bring_predictors_by_entry_point(paper_space, foreign) -> None:
+    last = list_predictors()[-2:]
+    assert [(info.name, info.family) for info in last] == [("half", "unknown"), ("number", "unknown")]
+    assert "foreign_predictor_fixture" not in sys.modules  # listed, not loaded
+    made = make_predictor("half", paper_space)
+    assert made.predict(paper_space.initial()).mean.tolist() == [0.5] * 136
+    info = describe_predictor("half")
+    assert (info.description, info.family, info.circular) == ("Predicts one half.", "regression trees", True)
+    with pytest.raises(SettingError, match=r"number.*made int, which is no Predictor"):
+        make_predictor("number", paper_space)
+
+
 def test_what_is_not_asked_for_is_not_imported() -> None:
     listed = "import pnas_sim.predict as p; p.list_predictors(); from pnas_sim.space import CellSpace"
-    assert modules_loaded_by(f"{listed}; p.make_predictor('ridge', CellSpace())") == set()
+    for name in ("ridge", "knn", "log-parameters", "gbt"):
+        assert modules_loaded_by(f"{listed}; p.make_predictor('{name}', CellSpace())") == set()
     assert modules_loaded_by(f"{listed}; p.make_predictor('mlp', CellSpace())") == {"torch"}
+    assert modules_loaded_by(f"{listed}; p.make_predictor('gp', CellSpace())") == {"scipy"}
