@@ -79,11 +79,15 @@ def test_a_search_ends_at_its_budget(budget: Budget) -> None:
 
 def test_a_search_that_finds_nothing_new_ends() -> None:
     space = CellSpace(("id",), 1)
-    plenty, few = Budget(models=10**5), Budget(models=4)
-    stalled = run_search(RandomSearch(space, seed=0), MadeUpTrainer(space), budget=plenty, batch=2)
-    assert (stalled.stopped, stalled.models_evaluated) == ("stalled", 3)
-    proposals = run_search(RandomSearch(space, seed=0), MadeUpTrainer(space), budget=few, batch=2)
-    assert proposals.stopped == "proposals"
+
+    def run(models: int, unique: bool) -> tuple[str, int]:
+        search = RandomSearch(space, unique=unique, seed=0)
+        result = run_search(search, MadeUpTrainer(space), budget=Budget(models=models), batch=2)
+        return result.stopped, result.models_evaluated
+
+    assert run(10**5, unique=False) == ("stalled", 3)
+    assert run(4, unique=False) == ("proposals", 3)
+    assert run(4, unique=True) == ("finished", 3)
 
 
 def test_pnas_proposes_the_papers_counts_of_candidates() -> None:
