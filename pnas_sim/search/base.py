@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -96,9 +96,12 @@ class SearchRequest:
         options: by name. A search that ships is given all of its own, in range by type only; one of another
             package only those that the user gave, and refuses any that it does not know with `SettingError`
             (`pnas_sim.search.catalogue.fill_options` does).
+        oracle: the noise-free accuracies (`float64[n]`) of canonical rows (`uint8[n, width]`), given by
+            studies alone, for the ablation that asks what a perfect predictor would be worth.
     """
 
     space: CellSpace
     seed: int = 0
     fidelities: tuple[float, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    oracle: Callable[[Rows], Floats] | None = None

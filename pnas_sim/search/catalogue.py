@@ -15,7 +15,7 @@ A package of its own brings one by an entry point in its pyproject.toml instead:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -46,6 +46,7 @@ class _Row:
 
 
 _PROGRESSIVE = {"predictor": "mlp-ensemble", "refit": "scratch", "beam": 256, "batch": 256}
+_NO_GROWTH = {"predictor": "mlp-ensemble", "beam": 256, "candidates": 300_000, "batch": 256}
 _POLICY = {
     "hidden": 100,
     "learning_rate": 0.00035,
@@ -99,6 +100,32 @@ _ROWS: Mapping[str, _Row] = MappingProxyType(
             "an LSTM controller that writes cells, taught by proximal policy optimisation",
             f"Schulman et al. 2017, arXiv 1707.06347; {_ZOPH}",
             {**_POLICY, "epochs": 3, "clip": 0.2},
+        ),
+        "pnas-no-growth": _Row(
+            "pnas_sim.search.no_growth:create",
+            "ablation: PNAS's predictor, rounds and K on uniform draws of the largest size",
+            f"against {_LIU}, algorithm 1",
+            _NO_GROWTH,
+        ),
+        "pnas-mutations": _Row(
+            "pnas_sim.search.no_growth:create_mutating",
+            "ablation: as pnas-no-growth, on mutations of the best cells",
+            f"against {_LIU}, algorithm 1",
+            _NO_GROWTH,
+        ),
+        "pnas-random-beam": _Row(
+            "pnas_sim.search.ablations:create_random_beam",
+            "ablation: growth without a predictor, K random expansions on each level",
+            f"against {_LIU}, algorithm 1",
+            {"beam": 256, "batch": 256},
+            progressive=True,
+        ),
+        "pnas-oracle": _Row(
+            "pnas_sim.search.ablations:create_oracle",
+            "ablation: PNAS with a perfect predictor, in comparisons only",
+            f"against {_LIU}, algorithm 1",
+            {"beam": 256, "batch": 256},
+            progressive=True,
         ),
         # a new search's row goes here
     }
@@ -154,10 +181,7 @@ def make_search(name: str, request: SearchRequest) -> Strategy:
             be imported or makes no `Strategy`.
     """
     options = resolve_options(name, request.options)
-    filled = SearchRequest(
-        space=request.space, seed=request.seed, fidelities=request.fidelities, options=options
-    )
-    strategy: Strategy = make_plugin(SEARCHES, name, Strategy, filled)
+    strategy: Strategy = make_plugin(SEARCHES, name, Strategy, replace(request, options=options))
     return strategy
 
 

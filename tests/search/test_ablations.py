@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import kstest, spearmanr
+
+from pnas_sim.errors import SettingError
+from pnas_sim.search import Pnas, SearchRequest, make_search
+from pnas_sim.search.ablations import OracleScores, RandomScores, read_oracle
+from pnas_sim.space import CellSpace
+from pnas_tables.testing import MadeUpTrainer
+
+SPACE = CellSpace(("sep3", "id", "max3"), 3)
+
+
+def test_random_scores_are_uniform_and_belong_to_the_cell() -> None:
+    scores = RandomScores(SPACE)
+    rows = SPACE.sample(4000, np.random.default_rng(0), unique=False)
+    scores.fit(rows[:5], np.zeros(5), seed=3)
+    mean = scores.predict(rows).mean
+    assert (scores.predict(SPACE.canonical(rows)).mean == mean).all()
+    distinct = mean[SPACE.unique(SPACE.canonical(rows))[0]]
+    assert kstest(distinct, "uniform").pvalue > 0.001
+    assert len(set(distinct.tolist())) == len(distinct)
+    scores.fit(rows[:5], np.zeros(5), seed=4)
+    other = scores.predict(rows).mean
+    assert abs(spearmanr(mean, other).statistic) < 0.06
+    scores.fit(rows[:5], np.zeros(5), seed=3)
+    assert (scores.predict(rows).mean == mean).all()
+
+
+def test_a_random_beam_is_a_uniform_choice_among_unique_cells(answer, drive) -> None:
+    """How often each two-block cell is kept, over many seeds: as often as any other."""
+    space = CellSpace(("sep3", "id"), 2)
+    kept: dict[bytes, int] = {}
+    for seed in range(150):
+        search = Pnas(space, RandomScores(space), beam=20, seed=seed)
+        cells = drive(search, answer, 10)[-1][0].cells
+        for key in space.list_keys(cells):
+            kept[key] = kept.get(key, 0) + 1
+    counts = np.array(list(kept.values()))
+    assert len(counts) == space.count_unique(2) == 165
+    expected = 150 * 20 / 165
+    assert 0.6 < ((counts - expected) ** 2).mean() / (expected * (1 - 20 / 165)) < 1.5
+
+
+def test_an_oracle_keeps_the_truly_best_expansions(answer, drive) -> None:
+    search = Pnas(SPACE, OracleScores(SPACE, answer), beam=7)
+    trace = drive(search, answer, 10)
+    parents = SPACE.initial()
+    for proposals, observations in trace[1:]:
+        children = SPACE.canonical(SPACE.expand(parents).cells)
+        children = children[SPACE.unique(children)[0]]
+        assert sorted(observations.valid_accuracy) == sorted(np.sort(answer(children))[-7:])
+        assert (proposals.predicted == observations.valid_accuracy).all()
+        parents = proposals.cells
+
+
+class Alone:
+    """Answers one by one, with the noise-free accuracy or without."""
+
+    def __init__(self, knows: bool) -> None:
+        self.inner, self.knows = MadeUpTrainer(SPACE), knows
+        self.spec = self.inner.spec
+
+    def evaluate(self, cells, epochs, seed):
+        from dataclasses import replace
+
+        for answer in list(self.inner.evaluate(cells, epochs, seed))[::-1]:
+            known = answer.valid_accuracy if self.knows else float("nan")
+            yield replace(answer, expected_valid_accuracy=known)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def test_an_evaluator_is_read_as_an_oracle() -> None:
+    evaluator = Alone(knows=True)
+    cells = SPACE.sample(30, np.random.default_rng(1))
+    texts = SPACE.format_many(cells)
+    answers = {
+        one.cell: one.valid_accuracy for one in evaluator.inner.evaluate(cells, evaluator.spec.epochs, 0)
+    }
+    assert read_oracle(evaluator)(cells).tolist() == [answers[text] for text in texts]
+    narrow = CellSpace(SPACE.operations, 2).sample(3, np.random.default_rng(1))
+    assert len(read_oracle(evaluator)(narrow)) == 3
+    with pytest.raises(SettingError, match="no noise-free accuracy"):
+        read_oracle(Alone(knows=False))(cells)
+
+
+def test_the_oracle_comes_with_the_request(answer) -> None:
+    request = SearchRequest(space=SPACE, options={"beam": 5}, oracle=answer)
+    assert isinstance(make_search("pnas-oracle", request), Pnas)
+    with pytest.raises(SettingError, match="only a comparison gives it"):
+        make_search("pnas-oracle", SearchRequest(space=SPACE))
