@@ -78,7 +78,9 @@ def test_comparison_runs_every_search_world_and_seed(tmp_path: Path) -> None:
 
 
 def test_worlds_differ_and_searches_of_a_repetition_share_their_noise(tmp_path: Path) -> None:
-    found = compare(prepare(make_settings(worlds=(0, 3))), tmp_path)
+    options = {"predictor": "ridge", "beam": 4}
+    twins = {label: {"search": "pnas", "options": options} for label in ("a", "b")}
+    found = compare(prepare(make_settings(searches=twins, worlds=(0, 3))), tmp_path)
     by_cell: dict[tuple[int, int, bytes], set[float]] = {}
     for runs in found.grid.runs.values():
         for run in runs:
@@ -86,7 +88,7 @@ def test_worlds_differ_and_searches_of_a_repetition_share_their_noise(tmp_path: 
                 key = (run.facts.world, run.facts.seed, row.tobytes())
                 by_cell.setdefault(key, set()).add(float(value))
     assert all(len(values) == 1 for values in by_cell.values())
-    assert len(by_cell) < sum(len(run) for runs in found.grid.runs.values() for run in runs)
+    assert len(by_cell) == sum(len(run) for run in found.grid.runs["a"])
 
 
 def test_stopped_comparison_goes_on_with_what_is_left(tmp_path: Path, backends: dict[str, Any]) -> None:

@@ -1,0 +1,132 @@
+"""Processes that are really spawned: a few seconds, most of them Python's own start."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pnas_sim.errors import SettingError, WorkError
+from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Rows, Source
+from pnas_sim.space import CellSpace
+from pnas_sim.study.compare import compare, list_jobs, prepare
+from pnas_sim.study.pool import MOST_DEATHS, do_jobs
+from pnas_sim.study.settings import CompareSettings, make_compare_settings
+from pnas_sim.study.work import Job, do_in_pool
+
+DOOMED = 1  # the seed whose first worker is killed
+SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=2)
+
+
+class Hashing:
+    """Answers from rows' hashes; worker processes import it from this file."""
+
+    spec = EvaluatorSpec(name="hashing", space=SPACE, epochs=1.0, train_images=10, checksum="abc")
+
+    def evaluate_bulk(self, cells: Rows, epochs: float, seed: int) -> Answers:
+        """Noise-free values are shares of the hashes; the seed shifts them a little."""
+        truth, count = (SPACE.hash_rows(cells) % 1000) / 1000, len(cells)
+        return Answers(
+            source=Source.PREDICTED,
+            epochs=epochs,
+            seed=seed,
+            status=np.zeros(count, np.uint8),
+            valid_accuracy=truth * (1 - 0.01 * seed),
+            expected_valid_accuracy=truth,
+            test_accuracy=truth,
+            examples=np.full(count, 10.0),
+            seconds=np.ones(count),
+            parameters=np.ones(count, np.int64),
+            multiply_adds=np.ones(count, np.int64),
+            extrapolated=np.zeros(count, np.bool_),
+        )
+
+    def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
+        """The engine asks for arrays."""
+        raise AssertionError("asked one by one")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def create(request: BackendRequest) -> Hashing:
+    """The backend's factory."""
+    return Hashing()
+
+
+@pytest.fixture
+def importable(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """This file under a name by which spawned processes find it, too."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    return importlib.import_module("test_pool")
+
+
+def make_settings(**changes: Any) -> CompareSettings:
+    values: dict[str, Any] = {
+        "searches": {"random": {"search": "random"}, "raw": {"search": "random-raw"}},
+        "backend": "test_pool:create",
+        "blocks": 2,
+        "budget": "30",
+        "seeds": (0, DOOMED),
+        "tops": (1,),
+        "resamples": 20,
+        "sample": 50,
+        "local": 0,
+    }
+    return make_compare_settings({**values, **changes})
+
+
+def test_processes_give_what_one_process_gives(importable: ModuleType, tmp_path: Path) -> None:
+    prepared = prepare(make_settings())
+    spread = compare(prepared, tmp_path / "two", workers=2)
+    alone = compare(prepared, tmp_path / "one", workers=1)
+    assert spread.landmarks == alone.landmarks
+    for label in alone.grid.labels:
+        for one, other in zip(alone.grid.runs[label], spread.grid.runs[label], strict=True):
+            np.testing.assert_array_equal(one.values, other.values)
+            np.testing.assert_array_equal(one.expected, other.expected)
+
+
+def die_once(job: Job) -> None:
+    """The first worker that meets the doomed job is killed; the next one does it."""
+    mark = job.folder / "killed"
+    if job.place.seed == DOOMED and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    do_in_pool(job)
+
+
+def die_always(job: Job) -> None:
+    """As an operating system that is out of memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refuse(job: Job) -> None:
+    """An error of this project."""
+    raise SettingError(f"{job.name} is refused")
+
+
+def test_killed_worker_costs_only_its_job_in_flight(importable: ModuleType, tmp_path: Path) -> None:
+    jobs, told = list_jobs(prepare(make_settings()), tmp_path), list[Job]()
+    do_jobs(jobs, 2, told.append, importable.die_once)
+    assert sorted(job.name for job in told) == sorted(job.name for job in jobs)
+    assert all(job.path.exists() for job in jobs)
+
+
+def test_workers_killed_again_and_again_are_told(importable: ModuleType, tmp_path: Path) -> None:
+    jobs = list_jobs(prepare(make_settings()), tmp_path)
+    with pytest.raises(WorkError, match=f"killed {MOST_DEATHS} times.*fewer than --workers 2"):
+        do_jobs(jobs, 2, lambda job: None, importable.die_always)
+
+
+def test_error_of_a_worker_is_the_comparisons(importable: ModuleType, tmp_path: Path) -> None:
+    jobs = list_jobs(prepare(make_settings()), tmp_path)
+    with pytest.raises(SettingError, match="is refused"):
+        do_jobs(jobs, 2, lambda job: None, importable.refuse)
