@@ -89,6 +89,12 @@ _ROWS: Mapping[str, _Row] = MappingProxyType(
             "White et al. 2021, arXiv 2005.02960",
             {"starts": 10, "batch": 1},
         ),
+        "tpe": _Row(
+            "pnas_sim.search.tpe:create",
+            "Optuna's tree-structured Parzen estimator over a cell's tokens; needs pnas-sim[optuna]",
+            "Bergstra et al. 2011; Akiba et al. 2019, arXiv 1907.10902",
+            {"startup": 10, "batch": 1},
+        ),
         "reinforce": _Row(
             "pnas_sim.search.reinforce:create",
             "an LSTM controller that writes cells, taught by REINFORCE",
