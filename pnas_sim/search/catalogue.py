@@ -95,6 +95,12 @@ _ROWS: Mapping[str, _Row] = MappingProxyType(
             "Bergstra et al. 2011; Akiba et al. 2019, arXiv 1907.10902",
             {"startup": 10, "batch": 1},
         ),
+        "bananas": _Row(
+            "pnas_sim.search.bananas:create",
+            "Thompson sampling of a predictor ensemble over mutations of the best cells",
+            "White et al. 2021, arXiv 1910.11858, with the project's predictors",
+            {"predictor": "mlp-ensemble", "starts": 10, "candidates": 100, "batch": 10},
+        ),
         "reinforce": _Row(
             "pnas_sim.search.reinforce:create",
             "an LSTM controller that writes cells, taught by REINFORCE",
