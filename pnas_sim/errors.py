@@ -9,10 +9,18 @@
     |   |-- TableError        a table file that is missing, damaged, or of another schema, space or recipe
     |   `-- RunError          a run folder that is missing, of another run, or from another table
     `-- WorkError             the work failed on the way (a full disk, say): exit code 1
+        `-- BudgetSpentError  a budget does not reach for what was asked
 
 Every message is one line that names the value, the limit and the remedy. `RequestError` is a
 `ValueError`, so library users need not know the tree.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pnas_sim.evaluate import Answers
 
 
 class PnasError(Exception):
@@ -49,3 +57,16 @@ class RunError(RequestError):
 
 class WorkError(PnasError):
     """The work itself failed on the way."""
+
+
+class BudgetSpentError(WorkError):
+    """A budget does not reach for all cells that were asked.
+
+    Attributes:
+        answers: for the first of the cells, those that the budget reached for, where they were asked as
+            arrays; None where they were yielded one by one already.
+    """
+
+    def __init__(self, message: str, answers: Answers | None = None) -> None:
+        Exception.__init__(self, message)
+        self.answers = answers

@@ -3,6 +3,19 @@
 An evaluator is one method, `evaluate`, a `spec` and `close`. It gets canonical token rows and yields one
 `Evaluation` a row, each as soon as it is known, in any order. Evaluators that can answer thousands of rows at
 once offer `evaluate_bulk` beside it (`BulkEvaluator`), in the order of asking.
+
+A child that crashes, diverges or runs out of memory or time is an answer, with its status and reason, and no
+exception. What is raised, by the call or in place of the first answer, is one of
+
+    CellError         rows of another width than the space's, or cells outside it
+    BackendError      epochs, or cells, that this evaluator cannot serve; the message lists what it can
+    SettingError      a seed below 0
+    DataError         images that cannot be read
+    BudgetSpentError  a budget of the evaluator's own is spent (`pnas_sim.wrappers.Budgeted`)
+
+all of them errors of `pnas_sim.errors`, with a message of one line; `check_request` raises the first three
+for any evaluator. Rows that are not canonical are the caller's mistake, and need not be noticed.
+`pnas_sim.testing.check_evaluator` checks all this.
 """
 
 from __future__ import annotations
@@ -10,12 +23,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from math import nan
+from math import isfinite, nan
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pnas_sim.errors import BackendError, SettingError
 from pnas_sim.space import CellSpace
 
 Rows: TypeAlias = NDArray[np.uint8]
@@ -135,7 +149,18 @@ class Evaluator(Protocol):
         ...
 
     def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
-        """Yields one evaluation for each canonical row of `cells` (`uint8[n, width]`), in any order."""
+        """Yields one evaluation for each canonical row of `cells` (`uint8[n, width]`), in any order.
+
+        Giving up the iteration ends what is in flight.
+
+        Args:
+            cells: `uint8[n, width]` of the spec's space; n may be 0.
+            epochs: one of the spec's fidelities, or any positive number where it lists none.
+            seed: the evaluation seed, at least 0: of training or of seed noise.
+
+        Raises:
+            RequestError: as the head of this module says.
+        """
         ...
 
     def close(self) -> None:
@@ -157,7 +182,7 @@ class BulkEvaluator(Protocol):
         ...
 
     def evaluate_bulk(self, cells: Rows, epochs: float, seed: int) -> Answers:
-        """Answers for `cells` (`uint8[n, width]`, canonical), in their order."""
+        """Answers for `cells` (`uint8[n, width]`, canonical), in their order; raises as `evaluate`."""
         ...
 
     def close(self) -> None:
@@ -178,3 +203,21 @@ class BackendRequest:
 
     blocks: int
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_request(spec: EvaluatorSpec, cells: Rows, epochs: float, seed: int) -> None:
+    """Checks what an evaluator is asked for against what it declares.
+
+    Raises:
+        CellError: rows of another width than the space's, or cells outside it.
+        BackendError: epochs that are not positive, or none of the fidelities.
+        SettingError: a seed below 0.
+    """
+    spec.space.validate(cells)
+    if not (isfinite(epochs) and epochs > 0):
+        raise BackendError(f"{epochs:g} epochs asked for; they must be a positive number")
+    if spec.fidelities and epochs not in spec.fidelities:
+        known = ", ".join(f"{at:g}" for at in spec.fidelities)
+        raise BackendError(f"{epochs:g} epochs asked for; backend {spec.name} has {known}; choose one")
+    if seed < 0:
+        raise SettingError(f"evaluation seed is {seed}; it must be at least 0")
