@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pnas_sim.budget import Budget
-from pnas_sim.errors import BackendError
+from pnas_sim.errors import BackendError, BudgetSpentError
 from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluator
 from pnas_sim.ledger import ARRAYS, Entry, Ledger, Models, Places, add_up
 from pnas_sim.runlog import RunLog
@@ -62,7 +62,7 @@ def run_search(
 
     Args:
         strategy: fresh; logged batches are replayed to it.
-        evaluator: answers for cells.
+        evaluator: answers for cells; it may have a budget of its own (`pnas_sim.wrappers.Budgeted`).
         budget: when to stop.
         log: keeps everything, if given.
         evaluation_seed: of training or of seed noise.
@@ -161,7 +161,12 @@ class _Run:
         Raises:
             BackendError: there is not one answer a cell.
         """
-        answers = evaluator.evaluate_bulk(entry.rows[asked], entry.epochs, self.seed)
+        try:
+            answers = evaluator.evaluate_bulk(entry.rows[asked], entry.epochs, self.seed)
+        except BudgetSpentError as spent:  # a budget of the evaluator's own; it brings what it still paid for
+            if not spent.answers:
+                return
+            answers, asked = spent.answers, asked[: len(spent.answers)]
         self._demand_lengths(answers, len(asked))
         kept = self._count_in_time(answers)
         if kept < len(asked):
@@ -209,6 +214,8 @@ class _Run:
                 self._tell_progress(entry, at)
                 if self._seconds_are_spent():
                     return
+        except BudgetSpentError:  # a budget of the evaluator's own
+            return
         finally:
             if isinstance(answers, Generator):  # ends what it has in flight
                 answers.close()
