@@ -10,7 +10,6 @@ import click
 from pnas_sim.cli.options import example, json_option, verbose_option
 from pnas_sim.cli.output import write_json
 
-GROUP = "pnas_sim.backends"
 OWN: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "table": (
@@ -34,7 +33,10 @@ OWN: Mapping[str, tuple[str, str]] = MappingProxyType(
 @json_option
 @verbose_option
 def backends(as_json: bool) -> None:
-    """List the installed backends and what each needs."""
+    """List the installed backends and what each needs.
+
+    Any other is named by its factory: --backend package.module:factory.
+    """
     found = list_installed()
     if as_json:
         write_json({"kind": "backends", "schema": 1, "backends": found})
@@ -47,17 +49,22 @@ def backends(as_json: bool) -> None:
 
 def list_installed() -> list[dict[str, str]]:
     """Name, purpose, needs and origin of each backend, in order of names."""
-    from importlib.metadata import entry_points
+    from pnas_sim.registry import list_backends
 
-    found = []
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        package = f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
-        does, needs = (
-            ("a backend of another package", f"what {package} says")
-            if (not point.value.startswith("pnas_backends."))
-            else OWN.get(point.name, ("a backend", "nothing known"))
-        )
-        found.append(
-            {"name": point.name, "does": does, "needs": needs, "package": package, "entry_point": point.value}
-        )
-    return found
+    return [
+        {
+            "name": backend.name,
+            **_describe(backend.name, backend.entry_point, backend.package),
+            "package": backend.package,
+            "entry_point": backend.entry_point,
+        }
+        for backend in list_backends()
+    ]
+
+
+def _describe(name: str, entry_point: str, package: str) -> dict[str, str]:
+    """What a backend does and needs: known of this project's own."""
+    if not entry_point.startswith("pnas_backends."):
+        return {"does": "a backend of another package", "needs": f"what {package} says"}
+    does, needs = OWN.get(name, ("a backend", "nothing known"))
+    return {"does": does, "needs": needs}

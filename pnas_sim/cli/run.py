@@ -57,7 +57,7 @@ class RunCommand(GroupedCommand):
     ),
 )
 @click.option("--search", help="pnas, random, random-raw, ...; an unknown name lists all.  [default: pnas]")
-@click.option("--backend", help="table, gpu or another that is installed.  [default: table]")
+@click.option("--backend", help="table, gpu, another installed one, or module:factory.  [default: table]")
 @click.option("--blocks", type=int, metavar="B", help="Blocks of the largest cells, 1 to 10.  [default: 5]")
 @click.option("--budget", help="6000 models, 1e9ex examples, or 3h of children.  [default: 6000]")
 @click.option("--epochs", type=float, metavar="E", help="Of each child.  [default: the table's, or 20]")
