@@ -101,6 +101,12 @@ _ROWS: Mapping[str, _Row] = MappingProxyType(
             "White et al. 2021, arXiv 1910.11858, with the project's predictors",
             {"predictor": "mlp-ensemble", "starts": 10, "candidates": 100, "batch": 10},
         ),
+        "hyperband": _Row(
+            "pnas_sim.search.hyperband:create",
+            "successive halving of random cells over epochs; needs a table with learning curves",
+            "Li et al. 2018, arXiv 1603.06560",
+            {"eta": 3, "batch": 256},
+        ),
         "reinforce": _Row(
             "pnas_sim.search.reinforce:create",
             "an LSTM controller that writes cells, taught by REINFORCE",

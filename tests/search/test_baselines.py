@@ -22,22 +22,27 @@ QUICK: dict[str, dict[str, Any]] = {
     "ppo": {"hidden": 8, "learning_rate": 0.05},
     "tpe": {"startup": 6, "batch": 4},
     "bananas": {"starts": 6, "candidates": 20, "batch": 4},
+    "hyperband": {"eta": 2},
     "pnas-no-growth": {"predictor": "ridge", "beam": 10, "candidates": 200},
     "pnas-mutations": {"predictor": "ridge", "beam": 10, "candidates": 200},
     "pnas-random-beam": {"beam": 10},
 }
+FIDELITIES = {"hyperband": (0.25, 0.5, 1.0)}
 SAME_FIRST = {"pnas-random-beam"}  # all one-block cells, whatever the seed
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_keeps_the_contract(name: str) -> None:
-    check_strategy(name, SPACE, n=8, batches=6, seed_matters=name not in SAME_FIRST, **QUICK[name])
+    fidelities, seed_matters = FIDELITIES.get(name, ()), name not in SAME_FIRST
+    check_strategy(
+        name, SPACE, n=8, batches=6, seed_matters=seed_matters, fidelities=fidelities, **QUICK[name]
+    )
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_is_made_by_name_with_its_published_defaults(name: str) -> None:
     info = {info.name: info for info in list_searches()}[name]
-    search = make_search(name, SearchRequest(space=CellSpace(), options={}))
+    search = make_search(name, SearchRequest(space=CellSpace(), fidelities=(0.25, 1.0)))
     assert 1 <= len(search.ask(256)) <= 136
     assert info.options
     with pytest.raises(SettingError, match=f"search {name} has no option 'temperature'"):
@@ -47,4 +52,4 @@ def test_is_made_by_name_with_its_published_defaults(name: str) -> None:
 @pytest.mark.parametrize("name", QUICK)
 def test_refuses_settings_out_of_range(name: str) -> None:
     with pytest.raises(SettingError, match="batch is 0"):
-        make_search(name, SearchRequest(space=SPACE, options={"batch": 0}))
+        make_search(name, SearchRequest(space=SPACE, fidelities=(0.25, 1.0), options={"batch": 0}))
