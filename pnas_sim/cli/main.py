@@ -17,6 +17,7 @@ import click
 
 from pnas_sim import __version__
 from pnas_sim.cli.backends import backends
+from pnas_sim.cli.compare import compare
 from pnas_sim.cli.options import InterruptionError, example
 from pnas_sim.cli.resume import resume
 from pnas_sim.cli.run import run
@@ -45,7 +46,7 @@ def pnas_sim() -> None:
     """
 
 
-for _command in (run, resume, show, table, backends):
+for _command in (run, resume, compare, show, table, backends):
     pnas_sim.add_command(_command)
 
 

@@ -15,11 +15,9 @@ from typing import Any
 
 from pnas_sim.budget import Budget
 from pnas_sim.errors import SettingError
-from pnas_sim.evaluate import BackendRequest, EvaluatorSpec
+from pnas_sim.evaluate import BackendRequest, Evaluator, EvaluatorSpec
 from pnas_sim.registry import make_backend
-from pnas_sim.search.base import SearchRequest
 from pnas_sim.search.catalogue import make_search, resolve_options
-from pnas_sim.space import CellSpace
 from pnas_sim.study.accounts import Reranking
 from pnas_sim.study.analysis import Analysis, Wishes, analyse
 from pnas_sim.study.efficiency import Costs
@@ -27,8 +25,8 @@ from pnas_sim.study.finished import Place, read_run
 from pnas_sim.study.grid import RunGrid, arrange_runs
 from pnas_sim.study.landmarks import Landmarks
 from pnas_sim.study.pool import do_jobs
-from pnas_sim.study.settings import CompareSettings
-from pnas_sim.study.work import Job, read_landmarks
+from pnas_sim.study.settings import CompareSettings, SearchChoice
+from pnas_sim.study.work import Job, read_landmarks, request_search
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +91,21 @@ def prepare(settings: CompareSettings) -> Prepared:
     request = BackendRequest(blocks=settings.blocks, options=settings.options_for_backend(settings.worlds[0]))
     with closing(make_backend(settings.backend, request)) as evaluator:
         spec = evaluator.spec
-    _demand_epochs(settings, spec)
-    space = CellSpace(operations=spec.space.operations, max_blocks=settings.blocks)
-    options = {}
-    for label, choice in settings.searches.items():
-        options[label] = resolve_options(choice.search, choice.options)
-        wanted = SearchRequest(space=space, fidelities=spec.fidelities, options=options[label])
-        make_search(choice.search, wanted)
+        _demand_epochs(settings, spec)
+        options = {
+            label: _try_search(settings, evaluator, choice) for label, choice in settings.searches.items()
+        }
     for label, chosen in options.items():
         _demand_budget(settings, label, chosen)
     _demand_runs(settings)
     return Prepared(settings, spec, options)
+
+
+def _try_search(settings: CompareSettings, evaluator: Evaluator, choice: SearchChoice) -> dict[str, Any]:
+    """Makes a search once, to see that it can be had; returns its options with defaults filled in."""
+    options = resolve_options(choice.search, choice.options)
+    make_search(choice.search, request_search(settings, evaluator, options, seed=0))
+    return options
 
 
 def _demand_epochs(settings: CompareSettings, spec: EvaluatorSpec) -> None:

@@ -18,6 +18,7 @@ from pnas_sim.budget import Budget
 from pnas_sim.errors import PnasError, RunError, WorkError
 from pnas_sim.evaluate import BackendRequest, Evaluator
 from pnas_sim.registry import make_backend
+from pnas_sim.search.ablations import read_oracle
 from pnas_sim.search.base import SearchRequest
 from pnas_sim.search.catalogue import make_search
 from pnas_sim.space import CellSpace
@@ -94,6 +95,20 @@ class Job:
         return landmarks.data, fingerprint
 
 
+def request_search(
+    settings: CompareSettings, evaluator: Evaluator, options: Mapping[str, Any], seed: int
+) -> SearchRequest:
+    """What a search of a comparison is made from; the ablation that is told the truth finds it here."""
+    spec = evaluator.spec
+    return SearchRequest(
+        space=CellSpace(operations=spec.space.operations, max_blocks=settings.blocks),
+        seed=seed,
+        fidelities=spec.fidelities,
+        options=options,
+        oracle=read_oracle(evaluator, settings.epochs, seed),
+    )
+
+
 def prepare_process(threads: int = 1) -> None:
     """Fixes the threads of this process, so that the same seed gives the same search whatever the workers."""
     for name in THREAD_VARIABLES:
@@ -155,13 +170,7 @@ class Worker:
             )
             write_landmarks(job.path, found, job.fingerprint)
             return
-        space = CellSpace(operations=evaluator.spec.space.operations, max_blocks=settings.blocks)
-        request = SearchRequest(
-            space=space,
-            seed=job.place.seed,
-            fidelities=evaluator.spec.fidelities,
-            options=job.options,
-        )
+        request = request_search(settings, evaluator, job.options, job.place.seed)
         run = record_run(
             make_search(settings.searches[job.place.label].search, request),
             evaluator,

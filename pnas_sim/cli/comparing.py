@@ -1,0 +1,280 @@
+"""Carries a comparison out: settings, folder, runs, and the files that say what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pnas_sim.cli.backend_options import parse_pairs
+from pnas_sim.cli.execute import list_versions, make_absolute
+from pnas_sim.cli.folder import RUNS, SETTINGS, write_whole
+from pnas_sim.cli.options import InterruptionError
+from pnas_sim.cli.output import say, strict, write_json
+from pnas_sim.cli.settings import read_toml
+from pnas_sim.cli.toml import format_toml
+from pnas_sim.errors import RunError, SettingError, WorkError
+from pnas_sim.study.compare import Prepared, compare, prepare
+from pnas_sim.study.results import describe_comparison
+from pnas_sim.study.settings import CompareSettings, make_compare_settings
+from pnas_sim.study.tidy import COLUMNS, MEASURES, format_csv
+
+RECORD, RESULT, CSV, NOTES, MANIFEST = (
+    "compare.toml",
+    "result.json",
+    "comparison.csv",
+    "columns.md",
+    "manifest.json",
+)
+SCHEMA = 1
+DEFAULT_SEARCHES = "pnas,ppo,random-raw"  # the paper's three
+PLAIN = ("budget", "blocks", "epochs", "confidence", "resamples", "demand_intervals", "sample", "local")
+
+
+def choose_settings(
+    given: Mapping[str, Any], backend_options: Mapping[str, Any], config: Path | None
+) -> CompareSettings:
+    """The settings of a file, if one is given, with those of the command line over them.
+
+    Args:
+        given: by the name of their option; None where the user said nothing.
+        backend_options: likewise, those given.
+        config: a file of settings.
+
+    Raises:
+        SettingError: one is unknown or out of its range.
+        click.UsageError: one cannot be read.
+    """
+    values = read_record(config)["settings"] if config else {}
+    values |= {name: given[name] for name in (*PLAIN, "backend") if given.get(name) is not None}
+    options = make_absolute({**values.get("backend_options", {}), **backend_options})
+    for name, key in (("seeds", "seeds"), ("worlds", "worlds")):
+        if given[name] is not None:
+            values[key] = read_numbers(name, given[name], counts=True)
+    if given["top"] is not None:
+        values["tops"] = read_numbers("top", given["top"], counts=False)
+    if "world" in options:
+        if given["worlds"] is not None:
+            raise click.UsageError("--world and --worlds are both given; --worlds I, is the one world I")
+        values["worlds"] = [options.pop("world")]
+    if given["reference"] is not None:
+        values["references"] = split_list(given["reference"])
+    searches = values.get("searches", {})
+    if given["searches"] is not None or not searches:
+        searches = read_searches(given["searches"] or DEFAULT_SEARCHES)
+    values["searches"] = _set_options(searches, given["set_options"], given["tuning"])
+    return make_compare_settings({**values, "backend_options": options})
+
+
+def split_list(text: str) -> list[str]:
+    """Parts between commas, without empty ones."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def read_numbers(option: str, text: str, counts: bool) -> list[int]:
+    """The numbers of a list; where `counts`, one number alone is how many there are, from 0 on.
+
+    Raises:
+        click.UsageError: it is neither.
+    """
+    parts = split_list(text)
+    if not parts or not all(part.lstrip("-").isdecimal() for part in parts):
+        raise click.UsageError(f"--{option} is {text!r}; give a number, or a list such as 0,3,7")
+    numbers = [int(part) for part in parts]
+    if counts and "," not in text:
+        if numbers[0] < 1:
+            raise click.UsageError(f"--{option} is {text!r}; there must be at least 1")
+        return list(range(numbers[0]))
+    return numbers
+
+
+def read_searches(text: str) -> dict[str, dict[str, Any]]:
+    """Searches by label from `NAME`, `LABEL=NAME` and import paths, with commas between them.
+
+    Raises:
+        click.UsageError: a label is empty or there twice.
+    """
+    searches: dict[str, dict[str, Any]] = {}
+    for part in split_list(text):
+        label, sign, name = part.rpartition("=")
+        label = label.strip() if sign else name.strip()
+        if not label or not name.strip():
+            raise click.UsageError(f"--searches has {part!r}; write NAME or LABEL=NAME")
+        if label in searches:
+            raise click.UsageError(f"--searches has {label!r} twice; give one a label: LABEL={name.strip()}")
+        searches[label] = {"search": name.strip()}
+    return searches
+
+
+def _set_options(
+    searches: Mapping[str, Any], pairs: tuple[str, ...], tuning: tuple[str, ...]
+) -> dict[str, dict[str, Any]]:
+    """Searches with the options and tuning trials of the command line."""
+    filled = {
+        label: {**choice, "options": dict(choice.get("options", {}))} for label, choice in searches.items()
+    }
+    for pair in pairs:
+        where, sign, _ = pair.partition("=")
+        label, dot, _ = where.rpartition(".")
+        if not sign or not dot:
+            raise click.UsageError(f"--set is {pair!r}; write LABEL.OPTION=VALUE")
+        options = parse_pairs((pair[len(label) + 1 :],), "--set")
+        _find(filled, "--set", label)["options"].update(options)
+    for pair in tuning:
+        label, sign, trials = pair.rpartition("=")
+        if not sign or not trials.isdecimal():
+            raise click.UsageError(f"--tuning is {pair!r}; write LABEL=TRIALS")
+        _find(filled, "--tuning", label)["tuning"] = int(trials)
+    return filled
+
+
+def _find(searches: Mapping[str, dict[str, Any]], option: str, label: str) -> dict[str, Any]:
+    if label not in searches:
+        raise click.UsageError(f"{option} names {label!r}; the searches are: {', '.join(searches)}")
+    return searches[label]
+
+
+def carry_out(
+    settings: CompareSettings, out: Path | None, workers: int | None, pictures: bool, quiet: bool
+) -> dict[str, Any]:
+    """Checks, runs and measures a comparison and writes its files; returns its result object.
+
+    Raises:
+        RequestError: something that was asked for cannot be had, or the folder holds other things.
+        InterruptionError: the user stopped it; finished runs are kept.
+        WorkError: a run failed, or the disk is full.
+    """
+    from pnas_sim.report.comparison_progress import open_comparison_progress
+
+    if workers is not None and workers < 1:
+        raise SettingError(f"workers is {workers}; it must be at least 1")
+    prepared = prepare(settings)
+    folder = out or _choose_folder(datetime.now())
+    begin_folder(folder, prepared)
+    try:
+        with open_comparison_progress(sys.stderr, quiet) as tell:
+            comparison = compare(prepared, folder, workers=workers or count_cores(), tell=tell)
+        result: dict[str, Any] = strict(describe_comparison(comparison, list_versions(), str(folder)))
+        write_files(result, folder, pictures)
+    except KeyboardInterrupt:
+        remedy = f"pnas-sim compare --config {folder / RECORD} --out {folder}"
+        raise InterruptionError(f"interrupted; go on with: {remedy}") from None
+    return result
+
+
+def count_cores() -> int:
+    """The cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def _choose_folder(now: datetime) -> Path:
+    base = RUNS / f"{now:%Y%m%d-%H%M%S}-compare"
+    path, number = base, 1
+    while path.exists():
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    return path
+
+
+def begin_folder(folder: Path, prepared: Prepared) -> None:
+    """Makes the folder, or sees that the comparison in it may be gone on with, and writes the settings.
+
+    Raises:
+        RunError: something else is there, or a comparison on other data.
+    """
+    record = folder / RECORD
+    if record.exists():
+        then = read_record(record)["backend"].get("checksum", "")
+        now = prepared.spec.checksum
+        if then != now:
+            raise RunError(
+                f"{folder} was begun on data with checksum {then[:12] or 'none'}, which is now "
+                f"{now[:12] or 'none'}; bring the old table back or give another --out"
+            )
+    elif (folder / SETTINGS).exists() or (folder / RESULT).exists():
+        raise RunError(f"{folder} holds something else than a comparison; give another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: {error.strerror}; give another --out") from None
+    write_whole(record, format_toml(describe_record(prepared)))
+
+
+def describe_record(prepared: Prepared) -> dict[str, Any]:
+    """What `compare.toml` says: all that is needed to repeat the comparison."""
+    return {
+        "kind": "comparison",
+        "schema": SCHEMA,
+        "settings": prepared.settings.model_dump(mode="json", exclude_none=True),
+        "backend": {"name": prepared.spec.name, "checksum": prepared.spec.checksum},
+        "versions": list_versions(),
+    }
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A comparison's `compare.toml`, or a file of settings like it.
+
+    Raises:
+        SettingError: it is missing, or is not TOML.
+        RunError: it is of something else.
+    """
+    document = read_toml(path, "config")
+    if document.get("kind", "comparison") != "comparison" or document.get("schema", SCHEMA) != SCHEMA:
+        raise RunError(f"{path} is not of a comparison of schema {SCHEMA}; give another")
+    if "settings" not in document:  # a user's own file: the settings alone
+        settings = {name.replace("-", "_"): value for name, value in document.items() if name != "kind"}
+        return {"settings": settings, "backend": {}}
+    return {"backend": {}, **document}
+
+
+def write_files(result: Mapping[str, Any], folder: Path, pictures: bool) -> None:
+    """Writes the result, the tidy table and what its columns mean, the manifest, and the pictures.
+
+    Raises:
+        WorkError: the disk is full.
+        RunError: a file cannot be written.
+    """
+    write_whole(folder / CSV, format_csv(result))
+    write_whole(folder / NOTES, describe_columns())
+    write_whole(folder / MANIFEST, json.dumps(result["manifest"], indent=2, ensure_ascii=False) + "\n")
+    if pictures:
+        _write_pictures(result, folder)
+    text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)
+    write_whole(folder / RESULT, text + "\n")
+
+
+def _write_pictures(result: Mapping[str, Any], folder: Path) -> None:
+    from pnas_sim.report.comparison_plots import write_pictures
+
+    try:
+        write_pictures(result, folder)
+    except SettingError as error:
+        say(f"warning: {error}")
+    except OSError as error:
+        raise WorkError(f"{error.filename}: {error.strerror}; the figures are in {folder}") from None
+
+
+def describe_columns() -> str:
+    """What the columns and the measures of the tidy table are, as Markdown."""
+    lines = [f"Columns of {CSV}", "", "| column | is |", "|--|--|"]
+    lines += [f"| {name} | {meaning} |" for name, meaning in COLUMNS.items()]
+    lines += ["", "MEASURES", "", "| measure | is |", "|--|--|"]
+    lines += [f"| {name} | {meaning} |" for name, meaning in MEASURES.items()]
+    return "\n".join(lines) + "\n"
+
+
+def show(result: Mapping[str, Any], as_json: bool) -> None:
+    """Writes a comparison to standard output, as JSON or for a person."""
+    if as_json:
+        write_json(result)
+        return
+    from pnas_sim.report.comparison_table import print_comparison
+
+    print_comparison(result)

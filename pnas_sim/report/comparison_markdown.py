@@ -1,0 +1,263 @@
+"""The tables of a comparison in Markdown, for a document that says what was found and by which command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pnas_sim.report.comparison_table import choose_duels, format_factor, format_needed, format_points
+from pnas_sim.report.text import UNKNOWN, format_accuracy, format_correlation, format_count, format_duration
+
+ACCOUNTS = {"paper": "the other only", "none": "nobody", "both": "both"}
+COUNTINGS = {
+    "paper": "top M of the last level for searches that grow, of all visited for others",
+    "symmetrical": "top M of all visited, of any size, for all",
+}
+
+
+def write_markdown(result: Mapping[str, Any]) -> str:
+    """Every table of a comparison, each under a heading of the third level.
+
+    Args:
+        result: the object of a comparison.
+    """
+    return "\n".join(_join(list_sections(result))) + "\n"
+
+
+def _join(sections: Iterable[tuple[str, str, list[str]]]) -> Iterator[str]:
+    for heading, text, table in sections:
+        yield from (f"### {heading}", "", *([text, ""] if text else []), *table, "")
+
+
+def list_sections(result: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
+    """Heading, text and lines of each table."""
+    for reference in result["references"]:
+        for counting, meaning in COUNTINGS.items():
+            for kind in reversed(result["kinds"]):
+                heading = f"Efficiency of {reference}, {kind}, {counting} counting"
+                text = f"{meaning[0].upper()}{meaning[1:]}. In brackets: {_confidence(result)} intervals."
+                yield heading, text, make_efficiency_table(result, reference, counting, kind)
+        yield (
+            f"Who pays for reranking: {reference}, {result['kinds'][-1]}, paper counting",
+            "Speed-up in training examples, M1 E1 + M2 E2.",
+            make_account_table(result, reference, result["kinds"][-1]),
+        )
+        yield (
+            f"Log-efficiency of {reference}",
+            "Vizier's score of whole curves, symmetrical counting; above 0: the reference needs fewer models",
+            make_score_table(result, reference),
+        )
+    yield "What each search reached", "", make_final_table(result)
+    yield "Models to fixed targets", _explain_targets(result), make_target_table(result)
+    yield "Regret", _explain_regret(result), make_regret_table(result)
+    yield "Paired rank tests", _explain_tests(result), make_test_table(result)
+    yield "What was run", "", make_manifest_table(result)
+
+
+def _confidence(result: Mapping[str, Any]) -> str:
+    return f"{100 * result['manifest']['confidence']:g}%"
+
+
+def make_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Lines of a Markdown table; bars inside fields are escaped."""
+    lines = [_make_line(headings), "|" + "--|" * len(headings)]
+    return lines + [_make_line(row) for row in rows]
+
+
+def _make_line(fields: Sequence[object]) -> str:
+    return "| " + " | ".join(str(field).replace("|", "\\|") for field in fields) + " |"
+
+
+def make_efficiency_table(result: Mapping[str, Any], reference: str, counting: str, kind: str) -> list[str]:
+    """The paper's table with intervals, by one counting and kind."""
+    headings = ("against", "top", "accuracy", "models", "models needed", "speed-up in models")
+    more = ("in examples", "runs that reached it", "own first crossing", "better at equal models, points")
+    return make_table(
+        (*headings, *more),
+        (
+            (
+                row["search"],
+                row["top"],
+                format_accuracy(row["accuracy"]["value"]),
+                format_count(row["reference_models"]),
+                format_needed(row["models_needed"]),
+                format_factor(row["speed_up_models"]),
+                format_factor(row["speed_up_examples"]["paper"]),
+                format_share(row["share_of_runs_reached"]),
+                format_count(row["reference_first_crossing"]["value"]),
+                format_points(row["difference_at_reference_models"]),
+            )
+            for row in choose_duels(result, reference, counting, kind)
+        ),
+    )
+
+
+def make_account_table(result: Mapping[str, Any], reference: str, kind: str) -> list[str]:
+    """The three accounts of examples side by side."""
+    headings = [f"{who} pay" if who == "both" else f"{who} pays" for who in ACCOUNTS.values()]
+    return make_table(
+        ("against", "top", *headings),
+        (
+            (
+                row["search"],
+                row["top"],
+                *(format_factor(row["speed_up_examples"][account]) for account in ACCOUNTS),
+            )
+            for row in choose_duels(result, reference, "paper", kind)
+        ),
+    )
+
+
+def make_score_table(result: Mapping[str, Any], reference: str) -> list[str]:
+    """Log-efficiency, a row a search and kind."""
+    scores = {
+        (row["search"], row["kind"], row["top"]): row["log_efficiency"]
+        for row in result["log_efficiency"]
+        if row["reference"] == reference
+    }
+    others = [one["label"] for one in result["searches"] if one["label"] != reference]
+    return make_table(
+        ("against", "values", *(f"top {top}" for top in result["tops"])),
+        (
+            (label, kind, *(format_correlation(scores.get((label, kind, top))) for top in result["tops"]))
+            for label in others
+            for kind in reversed(result["kinds"])
+        ),
+    )
+
+
+def make_final_table(result: Mapping[str, Any]) -> list[str]:
+    """Accuracies at the end and at equal models, symmetrical counting, observed beside expected."""
+    rows = []
+    for search in result["searches"]:
+        for final in search["final"]:
+            if final["counting"] == "symmetrical":
+                figures = [_format_percent(final[at]) for at in ("end", "equal_models")]
+                rows.append((search["label"], final["top"], final["kind"], *figures))
+    return make_table(("search", "top", "values", "at the end", "at equal models"), rows)
+
+
+def _format_percent(estimate: Mapping[str, Any]) -> str:
+    value, low, high = (estimate[name] for name in ("value", "low", "high"))
+    head = format_accuracy(value)
+    if low is None or high is None:
+        return head
+    return f"{head} ({format_accuracy(low)} to {format_accuracy(high)})"
+
+
+def format_share(share: float | None) -> str:
+    """A share as whole per cent."""
+    return UNKNOWN if share is None else f"{100 * share:.0f}%"
+
+
+def _explain_targets(result: Mapping[str, Any]) -> str:
+    marks = result["table"]["landmarks"]
+    sample = format_count(marks[0]["sample"]) if marks else "no"
+    return f"Targets are quantiles of {sample} random cells of the largest size in each world; median run."
+
+
+def make_target_table(result: Mapping[str, Any]) -> list[str]:
+    """Models until the best cell is among the best 1% and 0.1% of random cells."""
+    return make_table(
+        ("search", "target", "values", "accuracy", "models, median run", "runs that reached it"),
+        (
+            (
+                row["search"],
+                row["target"],
+                row["kind"],
+                format_accuracy(row["threshold"]),
+                format_needed(row["models_median_run"]),
+                format_share(row["share_of_runs_reached"]),
+            )
+            for row in result["targets"]
+        ),
+    )
+
+
+def _explain_regret(result: Mapping[str, Any]) -> str:
+    asked = [mark["local_evaluations"] for mark in result["table"]["landmarks"]]
+    long = (
+        f"a noise-free local search of up to {format_count(max(asked))} cells"
+        if any(asked)
+        else "nothing else"
+    )
+    return (
+        "Points below the best noise-free value known in the world: the highest that any search here or "
+        f"{long} found. Better cells may exist."
+    )
+
+
+def make_regret_table(result: Mapping[str, Any]) -> list[str]:
+    """Regret of the cell that each search would hand over."""
+    return make_table(
+        ("search", "values", "at", "regret, points"),
+        ((row["search"], row["kind"], row["at"], format_points(row["regret"])) for row in result["regret"]),
+    )
+
+
+def _explain_tests(result: Mapping[str, Any]) -> str:
+    return (
+        f"Wilcoxon's signed ranks on {result['kinds'][-1]} values, symmetrical counting, at the first "
+        "reference's number of models; p with Holm's correction over all pairs of searches. Pairs are runs "
+        "in one world with one seed; means of worlds are paired beside them."
+    )
+
+
+def make_test_table(result: Mapping[str, Any]) -> list[str]:
+    """Every pair of searches, at equal models, on the values that conclusions rest on."""
+    kind = result["kinds"][-1]
+    chosen = [
+        row
+        for row in result["rank_tests"]
+        if (row["kind"], row["counting"], row["at"]) == (kind, "symmetrical", "equal")
+    ]
+    worlds = {
+        (row["first"], row["second"], row["top"]): row["p_value_holm"]
+        for row in chosen
+        if row["unit"] == "world"
+    }
+    rows = [row for row in chosen if row["unit"] == "run"]
+    return make_table(
+        ("first", "second", "top", "first wins", "median difference, points", "pairs", "p", "p of worlds"),
+        (
+            (
+                row["first"],
+                row["second"],
+                row["top"],
+                format_share(row["share_won_by_first"]),
+                f"{100 * row['median_difference']:+.2f}",
+                row["pairs"],
+                format_p_value(row["p_value_holm"]),
+                format_p_value(worlds.get((row["first"], row["second"], row["top"]))),
+            )
+            for row in rows
+        ),
+    )
+
+
+def format_p_value(value: float | None) -> str:
+    """A p-value to two figures; very small ones as below a thousandth."""
+    if value is None:
+        return UNKNOWN
+    return "< .001" if value < 0.001 else f"{value:.2g}"
+
+
+def make_manifest_table(result: Mapping[str, Any]) -> list[str]:
+    """What each search is, how it was tuned, and what it cost."""
+    return make_table(
+        ("search", "is", "options", "tuning trials", "runs", "models", "repeats", "failed", "time here"),
+        (
+            (
+                search["label"],
+                search["search"],
+                ", ".join(f"{name} {value}" for name, value in search["options"].items()) or UNKNOWN,
+                search["tuning"],
+                len(search["runs"]),
+                format_count(sum(run["models_evaluated"] for run in search["runs"])),
+                format_count(sum(run["repeats"] for run in search["runs"])),
+                format_count(sum(run["failed"] for run in search["runs"])),
+                format_duration(sum(run["seconds"] for run in search["runs"])),
+            )
+            for search in result["searches"]
+        ),
+    )

@@ -1,0 +1,158 @@
+"""Pictures of a comparison as PNG and SVG, drawn from its result object; matplotlib is imported late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pnas_sim.errors import SettingError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+AXES = {
+    "models": "models evaluated",
+    "proposals": "cells proposed",
+    "seconds": "hours of children (simulated)",
+}
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
+STYLES = ("-", "--", "-.", ":")
+FORMATS = ("png", "svg")
+WIDTH, HEIGHT = 4.2, 3.1  # inches of one panel
+
+
+def draw_comparison(result: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
+    """Every picture with its name.
+
+    Args:
+        result: the object of a comparison.
+
+    Raises:
+        SettingError: matplotlib is not installed.
+    """
+    _demand_matplotlib()
+    for kind in result["kinds"]:
+        yield f"curves-{kind}", draw_curves(result, "symmetrical", kind)
+    yield "curves-paper-counting", draw_curves(result, "paper", result["kinds"][-1])
+    yield "speed-up", draw_speed_ups(result, result["kinds"][-1])
+
+
+def write_pictures(result: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Writes every picture in both formats; returns their files.
+
+    Raises:
+        SettingError: matplotlib is not installed.
+    """
+    written = []
+    for name, figure in draw_comparison(result):
+        for form in FORMATS:
+            path = folder / f"{name}.{form}"
+            path.write_bytes(render(figure, form))
+            written.append(path)
+    return written
+
+
+def render(figure: Figure, form: str) -> bytes:
+    """A figure as a file's bytes: the same for the same figure, whenever it is drawn."""
+    from matplotlib import rc_context
+
+    stream = BytesIO()
+    metadata = {"Date": None} if form == "svg" else {}
+    with rc_context({"svg.hashsalt": "pnas-sim", "svg.fonttype": "none"}):
+        figure.savefig(stream, format=form, metadata=metadata, dpi=120)
+    return stream.getvalue()
+
+
+def _demand_matplotlib() -> None:
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise SettingError(
+            f"pictures need matplotlib ({error}); install pnas-sim[plot], or do without them"
+        ) from None
+
+
+def draw_curves(result: Mapping[str, Any], counting: str, kind: str) -> Figure:
+    """Means over the top M against models, proposals and simulated cost: a row each, a column for each M."""
+    from matplotlib.figure import Figure
+
+    tops = result["tops"]
+    figure = Figure(figsize=(WIDTH * len(tops), HEIGHT * len(AXES) + 0.5), layout="constrained")
+    panels = figure.subplots(len(AXES), len(tops), squeeze=False)
+    for row, axis in enumerate(AXES):
+        for column, top in enumerate(tops):
+            panel = panels[row, column]
+            _draw_panel(panel, result["searches"], (axis, top, counting, kind))
+            panel.set_xlabel(AXES[axis])
+            if row == 0:
+                panel.set_title("best cell" if top == 1 else f"mean of the top {top}")
+            if column == 0:
+                panel.set_ylabel(f"{kind} validation accuracy, %")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5))
+    return figure
+
+
+def _draw_panel(panel: Axes, searches: Sequence[Mapping[str, Any]], view: tuple[str, int, str, str]) -> None:
+    names = ("axis", "top", "counting", "kind")
+    floor = [
+        _draw_line(panel, number, search["label"], line)
+        for number, search in enumerate(searches)
+        for line in search["curves"]
+        if tuple(line[name] for name in names) == view and line["at"]
+    ]
+    if floor:  # the first few models are far below the rest and would flatten it
+        low, (_, high) = min(floor), panel.get_ylim()
+        panel.set_ylim(low - 0.05 * (high - low), high)
+    panel.set_xscale("log")
+    panel.grid(alpha=0.25)
+
+
+def _draw_line(panel: Axes, number: int, label: str, line: Mapping[str, Any]) -> float:
+    """Draws a search's curve; returns its height at a tenth of its way."""
+    scale = 1 / 3600 if line["axis"] == "seconds" else 1
+    at = [value * scale for value in line["at"]]
+    mean: list[float] = [100 * value for value in line["mean"]]
+    colour = COLOURS[number % len(COLOURS)]
+    style = STYLES[number // len(COLOURS) % len(STYLES)]
+    panel.plot(at, mean, style, color=colour, label=label, linewidth=1.4)
+    if line["low"] and line["low"][0] is not None:
+        low, high = ([100 * value for value in line[end]] for end in ("low", "high"))
+        panel.fill_between(at, low, high, color=colour, alpha=0.15, linewidth=0)
+    return next(value for place, value in zip(at, mean, strict=True) if place >= at[-1] / 10)
+
+
+def draw_speed_ups(result: Mapping[str, Any], kind: str) -> Figure:
+    """Speed-ups in models with intervals, by the paper's counting; an arrow where they are not bounded."""
+    from matplotlib.figure import Figure
+
+    rows = [row for row in result["efficiency"] if row["counting"] == "paper" and row["kind"] == kind]
+    figure = Figure(figsize=(2 * WIDTH, 0.8 + 0.24 * len(rows)), layout="constrained")
+    panel = figure.subplots()
+    for place, row in enumerate(rows):
+        _draw_speed_up(panel, place, row["speed_up_models"], result["tops"].index(row["top"]))
+    names = [f"{row['reference']} against {row['search']}, top {row['top']}" for row in rows]
+    panel.set_yticks(range(len(rows)), names, fontsize=8)
+    panel.invert_yaxis()
+    panel.axvline(1, color="grey", linewidth=0.8)
+    panel.set_xscale("log")
+    panel.set_xlabel(
+        f"times the reference's models until as good ({kind}); an arrow: not reached or unbounded"
+    )
+    panel.grid(alpha=0.25, axis="x")
+    return figure
+
+
+def _draw_speed_up(panel: Axes, place: int, figure: Mapping[str, Any], number: int) -> None:
+    colour = COLOURS[number % len(COLOURS)]
+    value = figure["bound"] if figure["value"] is None else figure["value"]
+    low = value if figure["low"] is None else figure["low"]
+    high = figure["bound"] if figure["high"] is None else figure["high"]
+    panel.plot([low, max(high, low)], [place, place], color=colour, linewidth=1.5)
+    panel.plot([value], [place], ">" if figure["value"] is None else "o", color=colour, markersize=5)
+    unbounded = figure["high"] is None and figure["reached"] is not None
+    if unbounded and figure["value"] is not None:
+        panel.plot([figure["bound"]], [place], ">", color=colour, markersize=5)

@@ -1,0 +1,123 @@
+"""A comparison as one tidy table: a row for each figure, the same columns for all of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+COLUMNS: Mapping[str, str] = {
+    "measure": "what the figure is; see MEASURES",
+    "search": "label of the search",
+    "reference": "label of the search it is measured against, or of the other one of a test; else empty",
+    "top": "M: the figure is of the mean over the M best cells",
+    "counting": "paper (a growing search: top M of its last level) or symmetrical (top M of all visited)",
+    "kind": "observed (with seed noise) or expected (noise-free value of the cells chosen by observation)",
+    "account": "who pays for reranking, of examples: paper (the other search), none or both",
+    "at": "equal (after the first reference's number of models), end, or the name of a target",
+    "unit": "what is paired in a test: run or world",
+    "world": "of a single run; else empty",
+    "seed": "of a single run; else empty",
+    "value": "the figure; empty: not reached (right-censored) or unknown",
+    "low": "lower end of its interval; where value is empty, at least this",
+    "high": "upper end of its interval; empty: unbounded, or no interval",
+    "reached": "share of bootstrap resamples in which it was reached, of figures that may be censored",
+    "bound": "nothing above it could have been observed, of figures that may be censored",
+    "runs": "runs (or pairs of a test) that the figure is from",
+}
+
+MEASURES: Mapping[str, str] = {
+    "run_final": "mean over the top M at the end of one run",
+    "final": "mean over the top M, over runs",
+    "models": "models evaluated by one run",
+    "models_needed": "models until the mean curve is as high as the reference's at its end",
+    "models_needed_median_run": "the same, median over runs, each against the reference's run beside it",
+    "share_of_runs_reached": "share of runs that got as high as the reference's run beside them",
+    "speed_up_models": "models_needed over the reference's number of models",
+    "speed_up_examples": "the same in training examples, M1 E1 + M2 E2",
+    "reference_first_crossing": "models after which the reference itself was as high as at its end",
+    "difference": "reference less search, after the reference's number of models (equal) or at the end",
+    "log_efficiency": "Vizier's score; above 0: the reference needs fewer models",
+    "models_to_target": "models until the best cell is in the best 1% or 0.1% of random cells, median run",
+    "share_of_runs_at_target": "share of runs that got there",
+    "regret": "best noise-free value known in the world, less that of the search's best cell",
+    "p_value": "of a paired rank test of search against reference",
+    "p_value_holm": "the same with Holm's correction over all pairs of searches",
+    "share_won": "share of pairs in which search is better than reference, ties counted half",
+}
+
+
+def list_rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every figure as a row with those of `COLUMNS` that it has.
+
+    Args:
+        result: the object of a comparison.
+    """
+    for search in result["searches"]:
+        yield from _list_search(search)
+    for duel in result["efficiency"]:
+        yield from _list_duel(duel, len(result["searches"][0]["runs"]))
+    for score in result["log_efficiency"]:
+        yield {**_pick(score), "measure": "log_efficiency", "value": score["log_efficiency"]}
+    for reach in result["targets"]:
+        head = {"search": reach["search"], "kind": reach["kind"], "top": 1, "at": reach["target"]}
+        yield {**head, "measure": "models_to_target", **reach["models_median_run"]}
+        yield {**head, "measure": "share_of_runs_at_target", "value": reach["share_of_runs_reached"]}
+    for regret in result["regret"]:
+        head = {"search": regret["search"], "kind": regret["kind"], "top": 1, "at": regret["at"]}
+        yield {**head, "measure": "regret", **regret["regret"]}
+    for test in result["rank_tests"]:
+        yield from _list_test(test)
+
+
+def _pick(row: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("search", "reference", "top", "counting", "kind", "at", "unit")
+    return {name: row[name] for name in names if name in row}
+
+
+def _list_search(search: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    label = search["label"]
+    for run in search["runs"]:
+        head = {"search": label, "world": run["world"], "seed": run["seed"]}
+        yield {**head, "measure": "models", "value": run["models_evaluated"]}
+    for final in search["final"]:
+        head = {"search": label, **_pick(final)}
+        runs = len(final["in_runs"])
+        yield {**head, "measure": "final", "at": "end", "runs": runs, **final["end"]}
+        yield {**head, "measure": "final", "at": "equal", "runs": runs, **final["equal_models"]}
+        for run, value in zip(search["runs"], final["in_runs"], strict=True):
+            where = {"world": run["world"], "seed": run["seed"]}
+            yield {**head, **where, "measure": "run_final", "at": "end", "value": value, "runs": 1}
+
+
+def _list_duel(duel: Mapping[str, Any], runs: int) -> Iterator[dict[str, Any]]:
+    head = {**_pick(duel), "runs": runs}
+    for measure in ("models_needed", "models_needed_median_run", "speed_up_models"):
+        yield {**head, "measure": measure, **duel[measure]}
+    for account, figure in duel["speed_up_examples"].items():
+        yield {**head, "measure": "speed_up_examples", "account": account, **figure}
+    yield {**head, "measure": "share_of_runs_reached", "value": duel["share_of_runs_reached"]}
+    yield {**head, "measure": "reference_first_crossing", **duel["reference_first_crossing"]}
+    yield {**head, "measure": "difference", "at": "equal", **duel["difference_at_reference_models"]}
+    yield {**head, "measure": "difference", "at": "end", **duel["difference_at_end"]}
+
+
+def _list_test(test: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    head = {**_pick(test), "search": test["first"], "reference": test["second"], "runs": test["pairs"]}
+    for measure, name in (
+        ("p_value", "p_value"),
+        ("p_value_holm", "p_value_holm"),
+        ("share_won", "share_won_by_first"),
+    ):
+        yield {**head, "measure": measure, "value": test[name]}
+
+
+def format_csv(result: Mapping[str, Any]) -> str:
+    """The table as CSV with a line of column names; an unknown number is an empty field."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in list_rows(result):
+        writer.writerow({name: "" if value is None else value for name, value in row.items()})
+    return text.getvalue()
