@@ -49,7 +49,7 @@ class Flaky:
 
 def small_pnas(batch: int, refit: str) -> Pnas:
     predictor = make_predictor("mlp", SPACE, epochs=3, refit=refit)
-    return Pnas(SPACE, predictor, beam=20, batch=batch, seed=1)
+    return Pnas(SPACE, predictor, beam=20, batch=batch, seed=1, restarts=refit == "scratch")
 
 
 @pytest.mark.parametrize("refit", ["scratch", "finetune"])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
-from pnas_sim.predict.base import ExpansionPredictor, Predictor
+from pnas_sim.predict.base import ExpansionPredictor, Prediction, Predictor
 from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
 from pnas_sim.space import CellSpace
 
@@ -43,19 +43,27 @@ class Pnas:
         beam: K, cells of each level but the first.
         batch: cells of an `ask`, at most.
         seed: of the predictor's fits; level b draws from `SeedSequence([seed, b])`.
+        restarts: every fit of this predictor starts from scratch, so that a replay need only do the last one
+            again. Where a fit goes on from the one before, it must be False, and a replay does them all.
 
     Raises:
         SettingError: beam or batch is below 1.
     """
 
     def __init__(
-        self, space: CellSpace, predictor: Predictor, beam: int = 256, batch: int = 256, seed: int = 0
+        self,
+        space: CellSpace,
+        predictor: Predictor,
+        beam: int = 256,
+        batch: int = 256,
+        seed: int = 0,
+        restarts: bool = False,
     ) -> None:
         for name, value in (("beam", beam), ("batch", batch)):
             if value < 1:
                 raise SettingError(f"{name} is {value}; it must be at least 1")
         self._space, self._predictor = space, predictor
-        self._beam, self._batch, self._seed = beam, batch, seed
+        self._beam, self._batch, self._seed, self._restarts = beam, batch, seed, restarts
         self._blocks = 1
         self._level: _Level | None = None  # None: still to be scored, after a replay
         self._asked: Proposals | None = None
@@ -63,7 +71,7 @@ class Pnas:
         self._cells = space.initial()[:0]
         self._values: Floats = np.zeros(0)
         self._status: NDArray[np.uint8] = np.zeros(0, np.uint8)
-        self._fitted = 0  # the level after which the predictor was fitted last
+        self._due: list[tuple[int, int]] = []  # fits to do before the next scoring: first so many cells, seed
 
     def ask(self, n: int) -> Proposals:
         """The next cells, at most n and at most `batch`; empty after the last level.
@@ -77,19 +85,29 @@ class Pnas:
             raise SettingError(
                 f"ask without tell: the last batch of {len(self._asked)} cells has no answers yet"
             )
-        level = self._current()
-        if len(self._told) >= len(level.cells) and self._blocks < self._space.max_blocks:
+        if self._is_level_done() and self._blocks < self._space.max_blocks:
             self._advance()
-            level = self._current()
-        begin = len(self._told)
+        self._asked = self._propose(n)
+        return self._asked
+
+    def _is_level_done(self) -> bool:
+        """Whether every chosen cell of this level was told; of a whole beam it is known without scoring."""
+        if self._level is None and self._blocks > 1 and len(self._told) >= self._beam:
+            return True
+        return len(self._told) >= len(self._current().cells)
+
+    def _propose(self, n: int) -> Proposals:
+        """The next cells of this level; none if it is done."""
+        if self._is_level_done():
+            return Proposals(self._told[:0], predicted=np.zeros(0))
+        level, begin = self._current(), len(self._told)
         chosen = slice(begin, begin + min(n, self._batch))
-        self._asked = Proposals(
+        return Proposals(
             cells=level.cells[chosen],
             predicted=None if level.predicted is None else level.predicted[chosen],
             candidates=level.candidates if begin == 0 else 0,
             unique=level.unique if begin == 0 else 0,
         )
-        return self._asked
 
     def tell(self, observations: Observations) -> None:
         """Takes the answers to the last batch.
@@ -106,7 +124,7 @@ class Pnas:
         self._asked = None
 
     def replay(self, proposals: Proposals, observations: Observations) -> None:
-        """Takes a logged batch; refits between levels as before, but scores nothing."""
+        """Takes a logged batch; scores nothing, and fits nothing before it must score again."""
         blocks = int(self._space.block_counts(proposals.cells[:1])[0])
         if blocks > self._blocks:
             self._advance()
@@ -119,14 +137,20 @@ class Pnas:
         self._status = np.concatenate([self._status, observations.status])
 
     def _advance(self) -> None:
-        """Fits on everything so far and goes one level up."""
-        usable = self._status != Status.FAILED
+        """Goes one level up, with a fit on everything so far due."""
         seed = int(np.random.SeedSequence([self._seed, self._blocks]).generate_state(1)[0])
-        if usable.any():
-            self._predictor.fit(self._cells[usable], self._values[usable], seed)
+        self._due.append((len(self._cells), seed))
         self._blocks += 1
         self._told = self._space.initial()[:0]
         self._level = None
+
+    def _fit_due(self) -> None:
+        """Does the fits that are due; of those that start from scratch, the last one replaces the others."""
+        for count, seed in self._due[-1:] if self._restarts else self._due:
+            usable = self._status[:count] != Status.FAILED
+            if usable.any():
+                self._predictor.fit(self._cells[:count][usable], self._values[:count][usable], seed)
+        self._due.clear()
 
     def _current(self) -> _Level:
         if self._level is None:
@@ -141,6 +165,7 @@ class Pnas:
         parents = self._cells[(counts == self._blocks - 1) & (self._status != Status.FAILED)]
         if len(parents) == 0:
             return _Level(parents, np.zeros(0), 0, 0)
+        self._fit_due()
         return _choose(self._space, self._predictor, parents, self._beam)
 
 
@@ -159,25 +184,66 @@ def create(request: SearchRequest) -> Pnas:
     refit = options["refit"]
     if refit not in ("scratch", "finetune"):
         raise SettingError(f"refit is {refit!r}; it must be scratch or finetune")
+    name, scratch = options["predictor"], refit == "scratch"
     fitting = (
-        {} if refit == "scratch" else {"refit": refit}
-    )  # the default; not every predictor has the choice
-    predictor = make_predictor(options["predictor"], request.space, **fitting)
-    return Pnas(request.space, predictor, beam=options["beam"], batch=options["batch"], seed=request.seed)
+        {} if scratch else {"refit": refit}
+    )  # scratch is the default; not every predictor has the choice
+    predictor = make_predictor(name, request.space, **fitting)
+    own = ":" not in name  # what a predictor of somebody else's does when it is fitted again is not known
+    return Pnas(
+        request.space,
+        predictor,
+        beam=options["beam"],
+        batch=options["batch"],
+        seed=request.seed,
+        restarts=scratch and own,
+    )
 
 
 def _choose(space: CellSpace, predictor: Predictor, parents: Rows, beam: int) -> _Level:
-    """Scores all expansions and takes the best; a cell has its rows' highest score, ties go to the first."""
+    """Scores all expansions and takes the best."""
     rows = space.expand(parents).cells
-    scores = _predict(predictor, parents, rows)
-    order = np.argsort(-scores, kind="stable")
-    cells = space.canonical(rows)[order]
-    first, _ = space.unique(cells)
-    best = np.sort(first)[:beam]
-    return _Level(cells[best], scores[order][best], len(rows), len(first))
+    prediction = _predict(predictor, parents, rows)
+    cells = space.canonical(rows)
+    best, unique = _find_best(space, cells, prediction.mean, beam)
+    return _Level(cells[best], prediction.mean[best], len(rows), unique)
 
 
-def _predict(predictor: Predictor, parents: Rows, rows: Rows) -> Floats:
+def _predict(predictor: Predictor, parents: Rows, rows: Rows) -> Prediction:
+    """The predictor's word on every row of the parents' expansion.
+
+    Raises:
+        SettingError: there is not one finite number a row.
+    """
     if isinstance(predictor, ExpansionPredictor):
-        return predictor.predict_expansions(parents).mean
-    return predictor.predict(rows).mean
+        prediction = predictor.predict_expansions(parents)
+    else:
+        prediction = predictor.predict(rows)
+    if prediction.mean.shape != (len(rows),) or not np.isfinite(prediction.mean).all():
+        raise SettingError(
+            f"the predictor gave {np.isfinite(prediction.mean).sum()} finite scores for {len(rows)} cells; "
+            "it must give one for each"
+        )
+    return prediction
+
+
+def _find_best(space: CellSpace, cells: Rows, scores: Floats, beam: int) -> tuple[NDArray[np.intp], int]:
+    """The best cells' rows, in falling order of score, and the number of unique cells.
+
+    A cell has its rows' highest score, and ties go to the first row. Only rows that reach the score of the
+    K-th best cell are sorted.
+
+    Args:
+        space: of the cells.
+        cells: `uint8[n, width]`, canonical; a cell may have several rows.
+        scores: `float64[n]`.
+        beam: K, at most so many are found.
+    """
+    first, cell = space.unique(cells)
+    highest = np.full(len(first), -np.inf)
+    np.maximum.at(highest, cell, scores)
+    worst = max(0, len(first) - beam)
+    near = np.flatnonzero(scores >= np.partition(highest, worst)[worst])
+    near = near[np.argsort(-scores[near], kind="stable")]
+    _, earliest = np.unique(cell[near], return_index=True)
+    return near[np.sort(earliest)[:beam]], len(first)

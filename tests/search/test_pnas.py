@@ -10,7 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pnas_sim.errors import SettingError
-from pnas_sim.search import Observations, Pnas
+from pnas_sim.predict import ExpansionPredictor, Prediction
+from pnas_sim.predict.ridge import RidgePredictor
+from pnas_sim.search import Observations, Pnas, SearchRequest, make_search
+from pnas_sim.search.pnas import _find_best
 from pnas_sim.space import CellSpace
 
 GOLDEN = Path(__file__).parent / "golden_pnas.json"
@@ -171,17 +174,136 @@ def test_ends_where_a_whole_level_failed(make_integer_predictor, answer, small_s
     assert len(search.ask(5)) == 0
 
 
-@pytest.mark.parametrize("cut", range(1, 9))
-def test_replay_goes_on_as_if_it_had_been_live_and_scores_nothing(
-    make_integer_predictor, answer, small_space, cut: int
+class Continuing:
+    """A predictor whose every fit goes on from the one before, as one that finetunes does."""
+
+    def __init__(self, inner) -> None:
+        self.inner, self.fits, self.state = inner, inner.fits, 0
+
+    def fit(self, cells: np.ndarray, accuracies: np.ndarray, seed: int = 0) -> None:
+        self.inner.fit(cells, accuracies, seed)
+        self.state = (self.state * 5 + len(cells)) % 64
+
+    def predict(self, cells: np.ndarray) -> Prediction:
+        return Prediction(mean=(self.inner.predict(cells).mean * 64 + self.state * cells[:, 2]) % 64 / 64)
+
+
+@pytest.mark.parametrize("cut", range(1, 10))
+@pytest.mark.parametrize("restarts", [True, False])
+def test_replay_goes_on_as_if_it_had_been_live_and_fits_only_to_score(
+    make_integer_predictor, answer, small_space, cut: int, restarts: bool
 ) -> None:
-    live = drive(Pnas(small_space, make_integer_predictor(), beam=9, batch=5, seed=4), answer)
-    predictor = make_integer_predictor()
-    search = Pnas(small_space, predictor, beam=9, batch=5, seed=4)
+    def make() -> tuple:
+        predictor = make_integer_predictor()
+        used = predictor if restarts else Continuing(predictor)
+        return Pnas(small_space, used, beam=9, batch=5, seed=4, restarts=restarts), predictor
+
+    live = drive(make()[0], answer)  # batches of 5, 5, 5, 5, 1; 5, 4; 5, 4
+    search, predictor = make()
     for proposals, observations in live[:cut]:
         search.replay(proposals, observations)
-    assert predictor.scored == 0
-    assert join(live[:cut] + drive(search, answer)) == join(live)
+    assert (predictor.scored, predictor.fits) == (0, [])
+    rest = drive(search, answer)
+    assert join(live[:cut] + rest) == join(live)
+    for ours, theirs in zip(rest, live[cut:], strict=True):
+        assert repr(ours) == repr(theirs)  # predictions and counts, too
+    if cut < 9:
+        whole = [len(cells) for cells, _, _ in predictor.fits]
+        assert whole == ([21, 30] if cut <= 6 else [30] if restarts else [21, 30])
+    else:
+        assert (predictor.scored, predictor.fits) == (
+            0,
+            [],
+        )  # a whole beam was told: nothing is left to score
+
+
+def test_made_by_name_it_knows_which_predictors_restart(
+    answer, small_space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "someones_ridge.py").write_text(
+        "from pnas_sim.predict.ridge import RidgePredictor, RidgeSettings\n\n"
+        "def make(space):\n    return RidgePredictor(space, RidgeSettings())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    fits = []
+    fit = RidgePredictor.fit
+
+    def count(self: RidgePredictor, cells: np.ndarray, accuracies: np.ndarray, seed: int = 0) -> None:
+        fits.append(len(cells))
+        fit(self, cells, accuracies, seed)
+
+    monkeypatch.setattr(RidgePredictor, "fit", count)
+    for predictor, expected in (("ridge", [26]), ("someones_ridge:make", [21, 26])):
+        options = {"predictor": predictor, "beam": 5, "batch": 5}
+        live, resumed = (make_search("pnas", SearchRequest(space=small_space, options=options)) for _ in "ab")
+        for proposals, observations in drive(live, answer)[:6]:
+            resumed.replay(proposals, observations)
+        fits.clear()
+        resumed.ask(5)
+        assert fits == expected
+
+
+class Expanding:
+    """A predictor that scores expansions by their parents, and is never to be asked for rows."""
+
+    def __init__(self, inner, space: CellSpace) -> None:
+        self.inner, self.space, self.fit = inner, space, inner.fit
+        self.parents: list[np.ndarray] = []
+
+    def predict(self, cells: np.ndarray) -> Prediction:
+        raise AssertionError("asked for rows")
+
+    def predict_expansions(self, parents: np.ndarray) -> Prediction:
+        self.parents.append(parents)
+        return self.inner.predict(self.space.expand(parents).cells)
+
+
+def test_predictors_that_score_expansions_are_given_the_parents(
+    make_integer_predictor, answer, small_space
+) -> None:
+    predictor = Expanding(make_integer_predictor(), small_space)
+    assert isinstance(predictor, ExpansionPredictor)
+    trace = drive(Pnas(small_space, predictor, beam=9, batch=5), answer)
+    rows = drive(Pnas(small_space, make_integer_predictor(), beam=9, batch=5), answer)
+    assert repr(trace) == repr(rows)
+    told = join(trace)
+    assert [parents.tolist() for parents in predictor.parents] == [told[:21], told[21:30]]
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    draws=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 6)), min_size=1, max_size=60),
+    beam=st.integers(1, 25),
+)
+def test_the_best_are_those_of_a_full_sort(draws: list[tuple[int, int]], beam: int) -> None:
+    space = CellSpace(OPERATIONS, 1)
+    cells = space.initial()[[place for place, _ in draws]]
+    scores = np.array([score / 8 for _, score in draws])
+    chosen, unique = _find_best(space, cells, scores, beam)
+    ranked: dict[int, int] = {}
+    for row in sorted(range(len(draws)), key=lambda row: (-draws[row][1], row)):
+        ranked.setdefault(draws[row][0], row)
+    assert chosen.tolist() == list(ranked.values())[:beam]
+    assert unique == len(ranked)
+
+
+@pytest.mark.parametrize("fault", ["nan", "infinite", "short"])
+def test_a_predictor_that_gives_no_numbers_is_named(
+    make_integer_predictor, answer, small_space, fault: str
+) -> None:
+    predictor = make_integer_predictor()
+    whole = predictor.predict
+
+    def spoil(cells: np.ndarray) -> Prediction:
+        mean = whole(cells).mean
+        if fault == "short":
+            return Prediction(mean=mean[1:])
+        mean[3] = {"nan": np.nan, "infinite": np.inf}[fault]
+        return Prediction(mean=mean)
+
+    predictor.predict = spoil
+    with pytest.raises(SettingError, match=r"finite scores for \d+ cells; it must give one for each"):
+        drive(Pnas(small_space, predictor, beam=5), answer)
 
 
 def test_the_largest_size_may_be_one_block(make_integer_predictor, answer) -> None:
