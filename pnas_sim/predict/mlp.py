@@ -15,7 +15,8 @@ from pnas_sim.predict.data import TOKENS_PER_BLOCK, block_tokens, input_vocabula
 from pnas_sim.predict.stacked import EMBEDDING_WIDTH, Shapes, Weights, linear_width
 from pnas_sim.space import CellSpace
 
-EXPANSION_ROWS = 2_048  # scored at once: 4 MB a hidden layer for five members; 16,384 take 3 times as long
+PARENTS_AT_ONCE = 256  # scored at once, so that memory stays bounded
+BLOCKS_AT_ONCE = 1_536  # of one parent, scored at once: 0.6 MB a layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,11 @@ class StackedMlp:
         size = int(self.space.block_counts(parents[:1])[0])
         table = _first_layer_table(weights)
         of_parents = self.encode(parents) @ table * (size / (size + 1)) + weights["first_bias"]
-        of_blocks = self._encode_blocks(blocks) @ table / (size + 1)
-        for chunk in torch.split(of_parents, max(1, EXPANSION_ROWS // len(blocks)), dim=1):
-            yield _upper_layers(weights, chunk[:, :, None] + of_blocks[:, None])
+        of_blocks = (self._encode_blocks(blocks) @ table / (size + 1)).mT
+        for chunk in torch.split(of_parents, PARENTS_AT_ONCE, dim=1):
+            members = range(len(chunk))
+            scores = [_score_sums(chunk[one], of_blocks[one], _slice_member(weights, one)) for one in members]
+            yield torch.stack(scores)
 
     def _encode_blocks(self, blocks: Rows) -> Tensor:
         tokens = blocks[:, None, :].astype(np.int64)
@@ -86,6 +89,45 @@ def _first_layer_table(weights: Weights) -> Tensor:
     vocabularies = ("input_embedding", "input_embedding", "operation_embedding", "operation_embedding")
     quarters = weights["first_weight"].unbind(dim=1)
     return torch.cat([weights[name] @ part for name, part in zip(vocabularies, quarters, strict=True)], dim=1)
+
+
+def _slice_member(weights: Weights, member: int) -> Weights:
+    return {name: value[member] for name, value in weights.items()}
+
+
+def _score_sums(parents: Tensor, blocks: Tensor, weights: Weights) -> Tensor:
+    """Scores one member's sums of a parent's and a block's part in the first layer.
+
+    relu(p + q) = max(q, -p) + p. The p at the end is the same for all of a parent's children, so one pass
+    does for addition and ReLU, and likewise for the second layer's bias and ReLU. Units that no child of a
+    parent wakes, a third and more after a fit, are left out of its products.
+
+    Args:
+        parents: `[p, hidden]`, bias included.
+        blocks: `[hidden, k]`.
+        weights: of one member.
+
+    Returns:
+        Logits, `[p, k]`.
+    """
+    awake = parents + blocks.max(dim=1).values > 0
+    bias = torch.addmm(weights["second_bias"], parents * awake, weights["second_weight"])
+    last, columns = weights["last_weight"][:, 0], weights["second_weight"].t().contiguous()
+    tiles = [tile.contiguous() for tile in torch.split(blocks, BLOCKS_AT_ONCE, dim=1)]
+    logits = torch.empty(len(parents), blocks.shape[1])
+    for row, units in enumerate(awake):
+        chosen = units.nonzero()[:, 0]
+        weight, floors = columns.index_select(1, chosen), (-parents[row, chosen, None], -bias[row, :, None])
+        parts = (tile.index_select(0, chosen) for tile in tiles)
+        scored = [_score_tile(part, floors, weight, last) for part in parts]
+        torch.cat(scored, out=logits[row])
+    return logits + (bias @ last)[:, None] + weights["bias"]
+
+
+def _score_tile(tile: Tensor, floors: tuple[Tensor, Tensor], weight: Tensor, last: Tensor) -> Tensor:
+    """Both layers of one parent with `[units, k]` blocks, which it overwrites: `[k]`."""
+    second = torch.mm(weight, torch.maximum(tile, floors[0], out=tile))
+    return torch.mv(torch.maximum(second, floors[1], out=second).t(), last)
 
 
 def _upper_layers(weights: Weights, first: Tensor) -> Tensor:

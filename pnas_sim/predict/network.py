@@ -40,6 +40,17 @@ class NetworkPredictor:
         """How it is made and fitted."""
         return self._settings
 
+    @property
+    def weights(self) -> Weights:
+        """The fitted weights, `float32[members, ...]` each, by the names of its network's `shapes`.
+
+        Raises:
+            SettingError: it was not fitted yet.
+        """
+        if self._weights is None:
+            raise SettingError("the predictor was not fitted yet: call fit(cells, accuracies) first")
+        return self._weights
+
     def fit(self, cells: Rows, accuracies: Floats, seed: int = 0) -> None:
         """Fits on rows (`uint8[n, width]`) and accuracies (`float64[n]`, in [0, 1]), as its settings say.
 
@@ -75,7 +86,7 @@ class NetworkPredictor:
             CellError: a row outside the space.
             SettingError: it was not fitted yet.
         """
-        weights = self._fitted_weights()
+        weights = self.weights
         self._space.validate(cells)
         members = np.empty((self._settings.members, len(cells)))
         with torch.inference_mode():
@@ -92,7 +103,7 @@ class NetworkPredictor:
             CellError: a row outside the space, parents of several sizes, or too large to be expanded.
             SettingError: it was not fitted yet.
         """
-        weights = self._fitted_weights()
+        weights = self.weights
         blocks = list_new_blocks(self._space, parents)
         members = np.empty((self._settings.members, len(parents) * len(blocks)))
         if not len(parents):
@@ -113,11 +124,6 @@ class NetworkPredictor:
             return self._settings.bias
         mean = min(max(float(accuracies.mean()), 1 - LARGEST_MEAN), LARGEST_MEAN)
         return log(mean / (1 - mean))
-
-    def _fitted_weights(self) -> Weights:
-        if self._weights is None:
-            raise SettingError("the predictor was not fitted yet: call fit(cells, accuracies) first")
-        return self._weights
 
 
 def make_mlp(space: CellSpace, settings: NetworkSettings) -> NetworkPredictor:

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from pnas_sim.predict.base import Rows
 from pnas_sim.predict.data import TOKENS_PER_BLOCK, Tokens, block_tokens, input_vocabulary
+from pnas_sim.predict.lstm_tree import LstmTree, prepare_tree
 from pnas_sim.predict.stacked import EMBEDDING_WIDTH, Shapes, Weights, linear_width
 from pnas_sim.space import CellSpace
 
-EXPANSION_ROWS = 2_048  # scored at once: 16 MB of gates for five members; 16,384 take a third longer
+PARENTS_AT_ONCE = 256  # scored at once, so that memory stays bounded
 CLOSED_GATE = -1e4  # sigmoid(-1e4) is 0: nothing enters the memory
 
 
@@ -61,20 +62,29 @@ class StackedRnn:
         return (hidden @ weights["last_weight"] + weights["bias"]).squeeze(-1)
 
     def expansion_logits(self, weights: Weights, parents: Rows, blocks: Rows) -> Iterator[Tensor]:
-        """As `StackedNetwork.expansion_logits`.
+        """As `StackedNetwork.expansion_logits`: parents are read once, new blocks as a tree (`lstm_tree`)."""
+        trees = self._prepare_trees(weights)
+        for start in range(0, len(parents), PARENTS_AT_ONCE):
+            chunk = parents[start : start + PARENTS_AT_ONCE]
+            if trees is None:
+                yield self._read_in_full(weights, chunk)
+                continue
+            hidden, memory = self._read(weights, self.encode(chunk))
+            members = zip(trees, hidden, memory, strict=True)
+            scores = [tree.score(own_hidden, own_memory, blocks) for tree, own_hidden, own_memory in members]
+            yield torch.stack(scores) + weights["bias"]
 
-        Parents are read once; the new blocks are read as a tree, so that blocks that begin alike share their
-        steps: 1,176 blocks of 6 inputs and 8 operations cost 196 recurrent products, not 4 x 1,176.
-        """
-        table = self._read_table(weights)
-        levels = _share_prefixes(self._join_vocabularies(blocks.astype(np.int64)))
-        for chunk in torch.split(self.encode(parents), max(1, EXPANSION_ROWS // len(blocks))):
-            hidden, memory = (state[:, :, None] for state in self._read(weights, chunk))
-            for tokens, origins in levels:
-                gates = _multiply(hidden, weights["recurrent_weight"])[:, :, origins]
-                gates += table[:, None, tokens]
-                hidden, memory = _step(gates, memory[:, :, origins])
-            yield _multiply(hidden, weights["last_weight"]).squeeze(-1) + weights["bias"]
+    def _prepare_trees(self, weights: Weights) -> list[LstmTree] | None:
+        """Returns each member as a tree, or None if one of them has weights too large for it."""
+        tables, last = self._read_table(weights)[:, : self._padding], weights["last_weight"][:, :, 0]
+        parts = zip(tables, weights["recurrent_weight"], last, strict=True)
+        trees = [prepare_tree(*part, input_vocabulary(self.space)) for part in parts]
+        return None if None in trees else [tree for tree in trees if tree is not None]
+
+    def _read_in_full(self, weights: Weights, parents: Rows) -> Tensor:
+        """Reads every child from its first token on: `[m, p, k]`."""
+        children = [self.space.expand(parents[row : row + 1]).cells for row in range(len(parents))]
+        return torch.stack([self.logits(weights, self.encode(rows)[None]) for rows in children], dim=1)
 
     @property
     def _padding(self) -> int:
@@ -113,29 +123,3 @@ def _step(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
     enter, keep, new, leave = gates.chunk(4, dim=-1)
     memory = torch.sigmoid(keep) * memory + torch.sigmoid(enter) * torch.tanh(new)
     return torch.sigmoid(leave) * torch.tanh(memory), memory
-
-
-def _multiply(states: Tensor, weight: Tensor) -> Tensor:
-    """Multiplies states `[m, p, u, a]` by each member's `[a, b]`."""
-    members, parents, states_each, _ = states.shape
-    return torch.bmm(states.flatten(1, 2), weight).view(members, parents, states_each, -1)
-
-
-def _share_prefixes(blocks: Tokens) -> list[tuple[Tensor, Tensor]]:
-    """Lays blocks (`int64[k, 4]`) out as a tree of shared beginnings.
-
-    Returns:
-        For each of the four places the distinct beginnings' tokens (`int64[u]`) and which beginning of the
-        place before each goes on from (`int64[u]`). The last place has one for each block, in order.
-    """
-    levels = []
-    before = np.zeros(len(blocks), np.int64)
-    for place in range(TOKENS_PER_BLOCK):
-        beginnings = blocks[:, : place + 1]
-        if place == TOKENS_PER_BLOCK - 1:
-            first, here = np.arange(len(blocks)), np.arange(len(blocks))
-        else:
-            _, first, here = np.unique(beginnings, axis=0, return_index=True, return_inverse=True)
-        levels.append((torch.from_numpy(beginnings[first, place].copy()), torch.from_numpy(before[first])))
-        before = here.reshape(-1).astype(np.int64)
-    return levels

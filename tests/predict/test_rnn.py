@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pnas_sim.predict.rnn import StackedRnn, _share_prefixes
+from pnas_sim.predict.rnn import StackedRnn
 from pnas_sim.predict.stacked import draw_weights
 
 
@@ -59,15 +59,3 @@ def test_gradients_pass_padding_unharmed(paper_space) -> None:
     for name, value in weights.items():
         assert torch.isfinite(value.grad).all(), name
         assert value.grad.any(), name
-
-
-@pytest.mark.parametrize("size", [0, 1, 4])
-def test_the_tree_of_new_blocks_spells_every_block(paper_space, size: int) -> None:
-    blocks = paper_space.expansion_blocks(size).astype(np.int64)
-    levels = _share_prefixes(blocks)
-    spelled = np.zeros((1, 0), np.int64)
-    for tokens, origins in levels:
-        spelled = np.concatenate([spelled[origins.numpy()], tokens.numpy()[:, None]], axis=1)
-    assert np.array_equal(spelled, blocks)
-    inputs = size + 2
-    assert [len(tokens) for tokens, _ in levels[:2]] == [inputs, inputs * (inputs + 1) // 2]
