@@ -5,8 +5,8 @@ answered from memory, cost nothing and are counted apart.
 
 An evaluator that answers whole arrays (`BulkEvaluator`) is asked that way: one call, one commit and one word
 of progress a batch. Of any other, each answer is committed as it arrives. The course and the counts of a run
-are the same on both ways; learning curves, and what a child says of itself in `error`, are known only on the
-second.
+are the same on both ways. What `Answers` has no arrays for is known only on the second: learning curves, what
+a child says of itself in `error`, and the training seed that a measured cell was looked up with.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from pnas_sim.answers import ARRAYS, select_answers
 from pnas_sim.budget import Budget
 from pnas_sim.errors import BackendError, BudgetSpentError
 from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluator
-from pnas_sim.ledger import ARRAYS, Entry, Ledger, Models, Places, add_up
+from pnas_sim.ledger import Entry, Ledger, Models, Places, add_up
 from pnas_sim.runlog import RunLog
 from pnas_sim.search.base import Proposals, Strategy
 from pnas_sim.summary import Level, RunResult, sum_up
@@ -170,7 +171,7 @@ class _Run:
         self._demand_lengths(answers, len(asked))
         kept = self._count_in_time(answers)
         if kept < len(asked):
-            asked, answers = asked[:kept], _cut(answers, kept)
+            asked, answers = asked[:kept], select_answers(answers, slice(kept))
         if self.log is not None:
             texts = evaluator.spec.space.format_many(entry.rows[asked])
             self.log.add_bulk(texts, answers, entry.epochs)
@@ -230,8 +231,3 @@ class _Run:
         if self.progress is not None:
             blocks = int(self.ledger.figures["blocks"][entry.places[at]])
             self.progress(Progress(blocks, self.ledger.models, self.ledger.best))
-
-
-def _cut(answers: Answers, count: int) -> Answers:
-    """The first `count` of some answers."""
-    return replace(answers, **{name: getattr(answers, name)[:count] for name in ARRAYS})

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pnas_sim.answers import ARRAYS
 from pnas_sim.evaluate import Answers, Evaluation, Floats, Rows, Source, Status
 from pnas_sim.search.base import Observations, Proposals
 from pnas_sim.space import CellSpace
@@ -28,7 +29,6 @@ Curve: TypeAlias = tuple[tuple[float, float], ...]
 SOURCES = tuple(Source)
 _NUMBERS = ("valid_accuracy", "expected_valid_accuracy", "test_accuracy", "examples", "seconds")
 _INTEGERS = ("parameters", "multiply_adds")
-ARRAYS = ("status", *_NUMBERS, *_INTEGERS, "extrapolated")  # of `Answers`
 FIGURES = np.dtype(
     [
         *((name, np.float64) for name in (*_NUMBERS, "epochs")),

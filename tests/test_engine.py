@@ -8,6 +8,7 @@ import pytest
 
 from pnas_sim.engine import Budget, run_search
 from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
+from pnas_sim.function_evaluator import FunctionEvaluator
 from pnas_sim.predict import make_predictor
 from pnas_sim.runlog import RunLog
 from pnas_sim.search import Pnas, RandomSearch
@@ -96,3 +97,13 @@ def test_pnas_proposes_the_papers_counts_of_candidates() -> None:
     result = run_search(search, MadeUpTrainer(space), budget=Budget(models=999))
     assert result.models_evaluated == 136 + 4
     assert np.isfinite([evaluation.valid_accuracy for evaluation in result.evaluations]).all()
+
+
+def test_ten_blocks_are_searched_with_a_function() -> None:
+    space = CellSpace(max_blocks=10)
+    evaluator = FunctionEvaluator(lambda cells: 0.5 + 0.01 * (cells == 0).sum(axis=1), space)
+    search = Pnas(space, make_predictor("ridge", space), beam=3, seed=0)
+    result = run_search(search, evaluator, budget=Budget(models=999))
+    assert (result.models_evaluated, result.stopped) == (136 + 9 * 3, "finished")
+    assert [level.evaluated for level in result.levels] == [136] + 9 * [3]
+    assert result.levels[-1].candidates == 3 * len(space.expansion_blocks(9))

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pnas_sim.answers import ARRAYS
 from pnas_sim.engine import Budget, Progress, RunResult, run_search
 from pnas_sim.errors import BackendError
 from pnas_sim.evaluate import (
@@ -26,7 +27,6 @@ from pnas_sim.evaluate import (
     Source,
     Status,
 )
-from pnas_sim.ledger import ARRAYS
 from pnas_sim.predict import make_predictor
 from pnas_sim.runlog import RunLog
 from pnas_sim.search import Observations, Pnas, Proposals, RandomSearch, Strategy

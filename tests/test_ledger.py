@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pnas_sim.answers import ARRAYS
 from pnas_sim.evaluate import Answers, Evaluation, Source, Status
-from pnas_sim.ledger import ARRAYS, Entry, Ledger, add_up
+from pnas_sim.ledger import Entry, Ledger, add_up
 from pnas_sim.search import Proposals
 from pnas_sim.space import CellSpace
 
