@@ -107,8 +107,18 @@ def _draw_panel(panel: Axes, searches: Sequence[Mapping[str, Any]], view: tuple[
     if floor:  # the first few models are far below the rest and would flatten it
         low, (_, high) = min(floor), panel.get_ylim()
         panel.set_ylim(low - 0.05 * (high - low), high)
-    panel.set_xscale("log")
+    _scale_by_logarithm(panel)
     panel.grid(alpha=0.25)
+
+
+def _scale_by_logarithm(panel: Axes) -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5, which short ranges have too."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _draw_line(panel: Axes, number: int, label: str, line: Mapping[str, Any]) -> float:

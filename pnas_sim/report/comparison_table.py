@@ -13,7 +13,7 @@ from pnas_sim.report.text import UNKNOWN, format_accuracy, format_count
 
 
 def print_comparison(result: Mapping[str, Any], console: Console | None = None) -> None:
-    """Prints the paper's table on noise-free values, what each search reached, and where the rest is.
+    """Prints the paper's table, noise-free if that is known, what each search reached, and where the rest is.
 
     Args:
         result: the object of a comparison.
@@ -24,38 +24,61 @@ def print_comparison(result: Mapping[str, Any], console: Console | None = None) 
     for reference in result["references"]:
         _print_efficiency(console, result, reference, kind)
     _print_searches(console, result, kind)
+    console.print(_explain(result), markup=False, highlight=False)
     for note in result["notes"]:
         console.print(f"note        {note}", markup=False, highlight=False, soft_wrap=True)
     if result["out"]:
         console.print(f"folder      {result['out']}", markup=False, highlight=False, soft_wrap=True)
 
 
+def _explain(result: Mapping[str, Any]) -> str:
+    manifest = result["manifest"]
+    sure = f"{100 * manifest['confidence']:g}% intervals" if manifest["resamples"] else "no intervals"
+    return (
+        "needs: models until its mean curve is as high, counted as the paper counts; >: not reached. "
+        "examples: speed-up in them, if the other search alone pays for reranking. better by, regret: points "
+        f"of per cent. {sure}, {len(manifest['worlds'])} worlds x {len(manifest['seeds'])} seeds."
+    )
+
+
 def _print_efficiency(console: Console, result: Mapping[str, Any], reference: str, kind: str) -> None:
-    """One row a search and top M, by the paper's counting."""
-    title = f"{reference} against others, {kind} accuracies, counted as the paper counts"
-    grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("against", "top", reference, "models", "needed", "speed-up", "in examples", "better by"):
-        grid.add_column(heading, justify="left" if heading == "against" else "right")
-    for row in choose_duels(result, reference, "paper", kind):
-        grid.add_row(
-            row["search"],
-            str(row["top"]),
-            format_accuracy(row["accuracy"]["value"]),
-            format_count(row["reference_models"]),
-            format_needed(row["models_needed"]),
-            format_factor(row["speed_up_models"]),
-            format_factor(row["speed_up_examples"]["paper"]),
-            format_points(row["difference_at_reference_models"]),
+    """By the paper's counting: a table for each top M, a row for each other search."""
+    rows = list(choose_duels(result, reference, "paper", kind))
+    for top in result["tops"]:
+        mine = [row for row in rows if row["top"] == top]
+        if not mine:
+            continue
+        accuracy, models = mine[0]["accuracy"]["value"], mine[0]["reference_models"]
+        best = "best cell" if top == 1 else f"mean of the top {top}"
+        grid = _make_grid(
+            f"{reference}: {best} {format_accuracy(accuracy)} ({kind}) after {format_count(models)} models",
+            ("against", "needs", "speed-up", "", "examples", "better by", ""),
         )
-    console.print(grid)
+        for row in mine:
+            grid.add_row(
+                row["search"],
+                format_bounded(row["models_needed"], 0),
+                *(format_bounded(row["speed_up_models"], 1), format_range(row["speed_up_models"])),
+                format_bounded(row["speed_up_examples"]["paper"], 1),
+                *_split_points(row["difference_at_reference_models"]),
+            )
+        console.print(grid)
+
+
+def _make_grid(title: str, headings: tuple[str, ...]) -> Grid:
+    """A narrow table: the first column to the left, the others to the right."""
+    grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for place, heading in enumerate(headings):
+        grid.add_column(heading, justify="right" if place else "left", no_wrap=True, overflow="ellipsis")
+    return grid
 
 
 def _print_searches(console: Console, result: Mapping[str, Any], kind: str) -> None:
-    title = f"each search at its end, {kind} accuracy of the best cells of all visited"
-    grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD)
     tops = result["tops"]
-    for heading in ("search", "runs", "models", *(f"top {top}" for top in tops), "regret"):
-        grid.add_column(heading, justify="left" if heading == "search" else "right")
+    grid = _make_grid(
+        f"each search at its end: {kind} accuracy of the best cells visited",
+        ("search", "runs", "models", *(f"top {top}" for top in tops), "regret", ""),
+    )
     for search in result["searches"]:
         ends = {
             final["top"]: final["end"]["value"]
@@ -68,16 +91,25 @@ def _print_searches(console: Console, result: Mapping[str, Any], kind: str) -> N
             str(len(search["runs"])),
             format_count(models),
             *(format_accuracy(ends[top]) for top in tops),
-            _format_regret(result, search["label"], kind),
+            *_find_regret(result, search["label"], kind),
         )
     console.print(grid)
 
 
-def _format_regret(result: Mapping[str, Any], label: str, kind: str) -> str:
+def _find_regret(result: Mapping[str, Any], label: str, kind: str) -> tuple[str, str]:
     for row in result["regret"]:
         if (row["search"], row["kind"], row["at"]) == (label, kind, "end"):
-            return format_points(row["regret"])
-    return UNKNOWN
+            return _split_points(row["regret"])
+    return UNKNOWN, ""
+
+
+def _split_points(estimate: Mapping[str, Any]) -> tuple[str, str]:
+    """A difference in points of per cent, and its interval."""
+    value, low, high = (estimate[name] for name in ("value", "low", "high"))
+    if value is None:
+        return UNKNOWN, ""
+    span = "" if low is None or high is None else f"{100 * low:.2f}..{100 * high:.2f}"
+    return f"{100 * value:+.2f}", span
 
 
 def choose_duels(
@@ -91,6 +123,20 @@ def choose_duels(
         if (row["reference"], row["counting"], row["kind"]) == (reference, counting, kind)
     ]
     yield from sorted(found, key=lambda row: (order.index(row["search"]), row["top"]))
+
+
+def format_bounded(figure: Mapping[str, Any], digits: int) -> str:
+    """A figure that may not have been reached, without its interval: `5.0`, or `> 5.2`."""
+    value = figure["value"]
+    return f"> {figure['bound']:,.{digits}f}" if value is None else f"{value:,.{digits}f}"
+
+
+def format_range(figure: Mapping[str, Any]) -> str:
+    """Its interval, where there is one that says more: `3.4..5.1`, `3.4..>5.2`."""
+    low, high, bound = (figure[name] for name in ("low", "high", "bound"))
+    if figure["reached"] in (None, 0) or low is None:
+        return ""
+    return f"{low:.1f}..>{bound:.1f}" if high is None else f"{low:.1f}..{high:.1f}"
 
 
 def format_needed(figure: Mapping[str, Any]) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from pnas_sim.study.analysis import Duel, Final, LogScore, Ranking
 from pnas_sim.study.compare import Comparison
-from pnas_sim.study.curves import View
+from pnas_sim.study.curves import View, grows_by_levels
 from pnas_sim.study.finished import FinishedRun
 from pnas_sim.study.lines import Line
 from pnas_sim.study.resampling import Censored, Estimate
@@ -59,12 +59,27 @@ def list_notes(comparison: Comparison) -> list[str]:
         notes.append(
             "one world: intervals are over seeds only, and say nothing of another landscape; raise --worlds"
         )
+    notes.extend(_list_narrow_levels(comparison))
     if len(analysis.kinds) == 1:
         notes.append("the backend knows no noise-free values: figures are observed ones, which flatter")
     untuned = [label for label, choice in comparison.prepared.settings.searches.items() if not choice.tuning]
     if len(untuned) not in (0, len(grid.labels)):
         notes.append(f"tuned unequally: {', '.join(untuned)} had no tuning trials, others had some")
     return notes
+
+
+def _list_narrow_levels(comparison: Comparison) -> Iterator[str]:
+    """Searches whose last level has fewer cells than a top M: the paper's counting cannot be had of it."""
+    for label, runs in comparison.grid.runs.items():
+        if not any(grows_by_levels(run.blocks) for run in runs):
+            continue
+        last = min(int((run.blocks == run.blocks[-1]).sum()) for run in runs)
+        too_many = [str(top) for top in comparison.prepared.settings.tops if top > last]
+        if too_many:
+            yield (
+                f"the last level of {label} has {last} cells: by the paper's counting, its top "
+                f"{', '.join(too_many)} is of an earlier level; read the symmetrical counting"
+            )
 
 
 def _describe_search(comparison: Comparison, label: str) -> dict[str, Any]:

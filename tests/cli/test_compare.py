@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Rows, Source
+from pnas_sim.search import RandomSearch
+from pnas_sim.search.base import SearchRequest, Strategy
+from pnas_sim.space import CellSpace
+
+Command = Callable[..., Any]
+
+
+class Plain:
+    """Answers from rows' hashes, shifted a little by the seed and a lot by the world."""
+
+    def __init__(self, space: CellSpace, world: int, checksum: str) -> None:
+        self.spec = EvaluatorSpec(
+            name="plain", space=space, epochs=1.0, fidelities=(1.0,), train_images=10, checksum=checksum
+        )
+        self._world = world
+
+    def evaluate_bulk(self, cells: Rows, epochs: float, seed: int) -> Answers:
+        """Noise-free values are shares of the hashes."""
+        hashes = self.spec.space.hash_rows(cells) % np.uint64(997 + self._world)
+        truth, count = hashes / 1100, len(cells)
+        return Answers(
+            source=Source.PREDICTED,
+            epochs=epochs,
+            seed=seed,
+            status=np.zeros(count, np.uint8),
+            valid_accuracy=truth * (1 - 0.001 * seed),
+            expected_valid_accuracy=truth,
+            test_accuracy=truth,
+            examples=np.full(count, 10.0),
+            seconds=np.ones(count),
+            parameters=np.ones(count, np.int64),
+            multiply_adds=np.ones(count, np.int64),
+            extrapolated=np.zeros(count, np.bool_),
+        )
+
+    def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
+        """The engine asks for arrays."""
+        raise AssertionError("asked one by one")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A backend and a search of the user's own, by import path `toys:...`."""
+    about = {"checksum": "abcdef"}
+    module = ModuleType("toys")
+
+    def create(request: BackendRequest) -> Plain:
+        space = CellSpace(operations=("sep3", "id", "max3"), max_blocks=request.blocks)
+        return Plain(space, int(request.options.get("world", 0)), about["checksum"])
+
+    def mine(request: SearchRequest) -> Strategy:
+        return RandomSearch(request.space, unique=False, seed=request.seed)
+
+    def stop(request: SearchRequest) -> Strategy:
+        raise KeyboardInterrupt
+
+    vars(module).update({"create": create, "mine": mine, "stop": stop})
+    monkeypatch.setitem(sys.modules, "toys", module)
+    return about
+
+
+SMALL = ("--backend", "toys:create", "--blocks", 2, "--budget", 30, "--seeds", 2, "--top", "1,3")
+MORE = ("--sample", 50, "--local", 0, "--resamples", 20, "--workers", 1)
+SEARCHES = ("--searches", "pnas,random", "--set", "pnas.predictor=ridge", "--set", "pnas.beam=6")
+
+
+def test_comparison_leaves_every_file(pnas: Command, toys: dict[str, str], tmp_path: Path) -> None:
+    words = ("--out", "here", "--json", "--worlds", "0,2", "--top", 1)
+    done = pnas("compare", *SMALL, *MORE, *SEARCHES, *words)
+    assert done.code == 0
+    result = done.json
+    assert result["kind"] == "comparison"
+    assert result["manifest"]["worlds"] == [0, 2]
+    assert result["searches"][0]["options"]["beam"] == 6
+    assert "6/10 done" in done.err or "10/10 done" in done.err
+    names = {path.name for path in (tmp_path / "here").iterdir()}
+    pictures = {
+        f"{name}.{form}"
+        for name in ("curves-expected", "curves-observed", "curves-paper-counting", "speed-up")
+        for form in ("png", "svg")
+    }
+    files = {"compare.toml", "result.json", "comparison.csv", "columns.md", "manifest.json"}
+    assert names == pictures | files | {"runs", "landmarks"}
+    assert json.loads((tmp_path / "here" / "result.json").read_text()) == result
+    assert json.loads((tmp_path / "here" / "manifest.json").read_text()) == result["manifest"]
+
+
+def test_people_get_a_table_and_progress_goes_to_standard_error(pnas: Command, toys: dict[str, str]) -> None:
+    done = pnas("compare", *SMALL, *MORE, *SEARCHES, "--no-pictures")
+    assert done.code == 0
+    assert "pnas: best cell" in done.out
+    assert "5/5 done" in done.err
+    assert "done" not in done.out
+    (folder,) = Path("runs").iterdir()
+    assert folder.name.endswith("-compare")
+    assert not list(folder.glob("*.png"))
+
+
+def test_same_command_goes_on_and_config_repeats_it(pnas: Command, toys: dict[str, str]) -> None:
+    words = ("compare", *SMALL, *MORE, *SEARCHES, "--no-pictures", "--out", "here", "--json")
+    first = pnas(*words).json
+    next(Path("here/runs").glob("random-*")).unlink()
+    again = pnas(*words)
+    assert "4/5 done" in again.err
+    assert drop_times(again.json) == drop_times(first)
+    config = ("--config", "here/compare.toml", "--out", "copy", "--json", "--no-pictures", "--workers", 1)
+    repeated = pnas("compare", *config).json
+    assert drop_times(repeated) == drop_times(first)
+
+
+def drop_times(result: dict[str, Any]) -> dict[str, Any]:
+    """What may differ between two sittings is taken out."""
+    kept = {name: value for name, value in result.items() if name != "out"}
+    kept["searches"] = [
+        {**one, "runs": [{**run, "seconds": 0} for run in one["runs"]]} for one in result["searches"]
+    ]
+    return kept
+
+
+def test_users_own_searches_and_labels(pnas: Command, toys: dict[str, str]) -> None:
+    listed = ("--searches", "a=random,b=toys:mine", "--tuning", "a=3", "--reference", "b")
+    done = pnas("compare", *SMALL, *MORE, *listed, "--json", "--no-pictures", "-q")
+    assert done.code == 0
+    assert done.err == ""
+    assert [search["search"] for search in done.json["searches"]] == ["random", "toys:mine"]
+    assert done.json["references"] == ["b"]
+    assert done.json["manifest"]["tuning_trials"] == {"a": 3, "b": 0}
+
+
+def test_one_seed_is_told_and_is_an_error_only_if_intervals_are_demanded(
+    pnas: Command, toys: dict[str, str]
+) -> None:
+    words = ("compare", *SMALL, *MORE, *SEARCHES, "--no-pictures", "--seeds", 1)
+    done = pnas(*words)
+    assert done.code == 0
+    assert "one seed in one world: no intervals and no tests are possible" in done.out
+    refused = pnas(*words, "--demand-intervals", "--out", "other")
+    assert refused.code == 2
+    assert "at least 2 runs: raise --seeds" in refused.complaint
+    assert not Path("other").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--searches", "pnas,tpee"), "unknown search 'tpee'"),
+        (("--searches", "pnas"), "at least 2"),
+        (("--searches", "pnas,pnas"), "'pnas' twice; give one a label: LABEL=pnas"),
+        (("--searches", "=pnas,random"), "write NAME or LABEL=NAME"),
+        (("--searches", "pnas,x=nothing.here:create"), "nothing"),
+        (("--budget", 5, "--top", "1"), "budget is 5 models; a batch of pnas has 6"),
+        (("--budget", 2), "a batch of pnas has 6"),
+        (("--budget", "lots"), "budget is 'lots'"),
+        (("--top", "40"), "top 40 needs as many"),
+        (("--top", "x"), "--top is 'x'; give a number, or a list such as 0,3,7"),
+        (("--seeds", "0"), "there must be at least 1"),
+        (("--seeds", "1,1"), "none twice"),
+        (("--seeds", "a,b"), "--seeds is 'a,b'"),
+        (("--worlds", "-1,"), "worlds has -1"),
+        (("--workers", "0"), "workers is 0; it must be at least 1"),
+        (("--epochs", "0.25"), "epochs is 0.25; backend toys:create has 1"),
+        (("--set", "beam=3"), "write LABEL.OPTION=VALUE"),
+        (("--set", "ppo.beam=3"), "--set names 'ppo'; the searches are: pnas, random"),
+        (("--set", "pnas.width=3"), "has no option 'width'"),
+        (("--set", "pnas.beam=wide"), "beam is 'wide'; it must be a whole number"),
+        (("--tuning", "pnas=many"), "write LABEL=TRIALS"),
+        (("--tuning", "ppo=3"), "--tuning names 'ppo'"),
+        (("--reference", "ppo"), "'ppo' is not compared"),
+        (("--confidence", "1"), "confidence is 1"),
+        (("--backend", "toys:nothing"), "toys:nothing"),
+        (("--config", "none.toml"), "none.toml"),
+    ],
+)
+def test_bad_requests_are_one_line_and_make_no_folder(
+    pnas: Command, toys: dict[str, str], words: tuple[str, ...], complaint: str
+) -> None:
+    done = pnas("compare", *SMALL, *MORE, *SEARCHES, "--out", "here", *words)
+    assert done.code == 2
+    assert complaint in done.complaint
+    assert not Path("here").exists()
+
+
+def test_other_tables_and_other_settings_in_one_folder_are_refused(
+    pnas: Command, toys: dict[str, str]
+) -> None:
+    words = ("compare", *SMALL, *MORE, *SEARCHES, "--no-pictures", "--out", "here")
+    assert pnas(*words).code == 0
+    wider = pnas(*words, "--set", "pnas.beam=7")
+    assert wider.code == 2
+    assert "other settings of pnas" in wider.complaint
+    toys["checksum"] = "fedcba"
+    other = pnas(*words)
+    assert other.code == 2
+    assert "checksum abcdef, which is now fedcba" in other.complaint
+
+
+def test_run_folders_are_left_alone(pnas: Command, toys: dict[str, str]) -> None:
+    Path("here").mkdir()
+    Path("here/run.toml").write_text("kind = 'run'\n")
+    done = pnas("compare", *SMALL, *MORE, *SEARCHES, "--out", "here")
+    assert done.code == 2
+    assert "holds something else than a comparison" in done.complaint
+    foreign = pnas("compare", "--config", "here/run.toml")
+    assert foreign.code == 2
+    assert "not of a comparison" in foreign.complaint
+
+
+def test_interrupted_comparison_says_how_to_go_on(
+    pnas: Command, toys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("compare", *SMALL, *MORE, "--searches", "random,b=toys:mine", "--no-pictures", "--out", "here")
+
+    def interrupt(*given: Any, **more: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pnas_sim.study.work.write_run", interrupt)
+        done = pnas(*words)
+    assert done.code == 130
+    assert "pnas-sim compare --config here/compare.toml --out here" in done.complaint
+    resumed = pnas(
+        "compare", "--config", "here/compare.toml", "--out", "here", "--workers", 1, "--no-pictures"
+    )
+    assert resumed.code == 0
+    assert "1/5 done" in resumed.err  # the landmarks were done

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from rich.console import Console
+
+from pnas_sim.errors import SettingError
+from pnas_sim.report.comparison_markdown import format_p_value, list_sections, make_table, write_markdown
+from pnas_sim.report.comparison_plots import (
+    draw_comparison,
+    draw_speed_ups,
+    render,
+    write_pictures,
+)
+from pnas_sim.report.comparison_progress import format_comparison_standing, open_comparison_progress
+from pnas_sim.report.comparison_table import (
+    format_bounded,
+    format_factor,
+    format_needed,
+    format_points,
+    format_range,
+    print_comparison,
+)
+from pnas_sim.study.compare import Standing
+
+MakeComparison = Callable[..., dict[str, Any]]
+
+
+def censored(
+    value: float | None, low: float | None, high: float | None, reached: float | None
+) -> dict[str, Any]:
+    return {"value": value, "low": low, "high": high, "reached": reached, "bound": 5.2}
+
+
+@pytest.mark.parametrize(
+    ("figure", "long", "short", "span"),
+    [
+        (censored(5.0, 3.4, 5.1, 1.0), "5.0 (3.4 to 5.1)", "5.0", "3.4..5.1"),
+        (censored(5.0, 3.4, None, 0.9), "5.0 (3.4 to > 5.2)", "5.0", "3.4..>5.2"),
+        (censored(None, 5.0, None, 0.1), "> 5.2 (5.0 to > 5.2)", "> 5.2", "5.0..>5.2"),
+        (censored(None, 5.2, None, 0.0), "> 5.2", "> 5.2", ""),
+        (censored(2.0, None, None, None), "2.0", "2.0", ""),
+        (censored(None, 5.2, None, None), "> 5.2", "> 5.2", ""),
+    ],
+)
+def test_censored_figures_are_never_written_as_means(
+    figure: dict[str, Any], long: str, short: str, span: str
+) -> None:
+    assert format_factor(figure) == long
+    assert format_bounded(figure, 1) == short
+    assert format_range(figure) == span
+
+
+def test_models_and_points() -> None:
+    needed = {"value": 5808.0, "low": 3900.0, "high": None, "reached": 0.8, "bound": 6000}
+    assert format_needed(needed) == "5,808 (3,900 to > 6,000)"
+    assert format_points({"value": 0.0033, "low": 0.001, "high": 0.005}) == "+0.33 (+0.10 to +0.50)"
+    assert format_points({"value": -0.01, "low": None, "high": None}) == "-1.00"
+    assert format_points({"value": None, "low": None, "high": None}) == "-"
+    assert [format_p_value(p) for p in (None, 0.0001, 0.0234)] == ["-", "< .001", "0.023"]
+
+
+def print_on(result: dict[str, Any], width: int = 80) -> str:
+    stream = io.StringIO()
+    print_comparison(result, Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+def test_terminal_table_fits_eighty_columns_and_says_what_it_means(make_comparison: MakeComparison) -> None:
+    text = print_on(make_comparison())
+    lines = [line for line in text.splitlines() if not line.startswith(("note", "folder"))]
+    assert max(map(len, lines)) <= 80
+    assert "…" not in text
+    assert "pnas: best cell" in text
+    assert "pnas: mean of the top 15" in text
+    assert "<b>|odd" in text
+    assert "95% intervals, 2 worlds x 3" in " ".join(text.split())
+    assert "somewhere" in text
+
+
+def test_narrow_last_level_and_single_runs_are_noted(make_comparison: MakeComparison) -> None:
+    assert "the last level of pnas has 10 cells" in print_on(make_comparison())
+    alone = print_on(make_comparison((0,), (0,)))
+    assert "one seed in one world: no intervals" in alone
+    assert "no intervals, 1 worlds" in " ".join(alone.split())
+    assert "one world: intervals are over seeds only" in print_on(make_comparison((0, 1), (0,)))
+
+
+def test_markdown_has_every_table_and_its_rows_are_even(make_comparison: MakeComparison) -> None:
+    result = make_comparison()
+    text = write_markdown(result)
+    headings = [line for line in text.splitlines() if line.startswith("### ")]
+    assert len(headings) == 4 + 2 + 5
+    for _, _, table in list_sections(result):
+        widths = {line.replace("\\|", "").count("|") for line in table}
+        assert len(widths) == 1
+        assert len(table) > 2
+    assert "<b>\\|odd" in text
+    assert write_markdown(json.loads(json.dumps(result))) == text
+
+
+def test_markdown_of_one_run_is_whole_too(make_comparison: MakeComparison) -> None:
+    text = write_markdown(make_comparison((0,), (0,)))
+    assert "### Paired rank tests" in text
+    assert "nan" not in text
+
+
+def test_table_escapes_bars() -> None:
+    assert make_table(("a",), [("x | y",)]) == ["| a |", "|--|", "| x \\| y |"]
+
+
+def test_pictures_are_drawn_the_same_twice_and_are_what_they_say(
+    make_comparison: MakeComparison, tmp_path: Path
+) -> None:
+    result = make_comparison()
+    result["tops"] = [15]  # fewer panels, for speed
+    result["efficiency"] = [row for row in result["efficiency"] if row["top"] == 15]
+    paths = write_pictures(result, tmp_path)
+    names = ("curves-expected", "curves-observed", "curves-paper-counting", "speed-up")
+    assert sorted(path.name for path in paths) == sorted(f"{n}.{f}" for n in names for f in ("png", "svg"))
+    for path in paths:
+        if path.suffix == ".png":
+            assert path.read_bytes().startswith(b"\x89PNG")
+        else:
+            assert ElementTree.fromstring(path.read_text()).tag.endswith("svg")
+    figures = [draw_speed_ups(result, "expected") for _ in range(2)]
+    assert render(figures[0], "svg") == render(figures[1], "svg")
+
+
+def test_pictures_of_one_run_have_no_band(make_comparison: MakeComparison) -> None:
+    result = make_comparison((0,), (0,))
+    result["tops"] = [1]
+    result["efficiency"] = [row for row in result["efficiency"] if row["top"] == 1]
+    for name, figure in draw_comparison(result):
+        bands = [len(panel.collections) for panel in figure.axes]
+        assert not any(bands), name
+
+
+def test_missing_matplotlib_is_told(make_comparison: MakeComparison, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    with pytest.raises(SettingError, match=r"pnas-sim\[plot\]"):
+        list(draw_comparison(make_comparison((0,), (0,))))
+
+
+def test_progress_is_lines_where_there_is_no_terminal() -> None:
+    stream, now = io.StringIO(), [0.0]
+    with open_comparison_progress(stream, False, lambda: now[0]) as show:
+        for done in range(5):
+            show(Standing(done, 4, "random, world 0, seed 1" if done else ""))
+            now[0] += 6
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "0/4 done"
+    assert lines[1] == "2/4 done  random, world 0, seed 1  12 s left"
+    assert lines[-1] == "4/4 done  random, world 0, seed 1"
+
+
+def test_progress_may_be_quiet_or_a_bar() -> None:
+    quiet = io.StringIO()
+    with open_comparison_progress(quiet, True) as show:
+        show(Standing(1, 2))
+    assert quiet.getvalue() == ""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    with open_comparison_progress(terminal, False) as show:
+        show(Standing(1, 2, "one"))
+    assert "1/2 done" in terminal.getvalue()
+    assert format_comparison_standing(Standing(2, 2, "one"), 3.0) == "2/2 done  one"

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pnas_sim.evaluate import EvaluatorSpec
+from pnas_sim.space import CellSpace
+from pnas_sim.study.accounts import Reranking
+from pnas_sim.study.analysis import Wishes, analyse
+from pnas_sim.study.compare import Comparison, Prepared
+from pnas_sim.study.efficiency import Costs
+from pnas_sim.study.finished import FinishedRun
+from pnas_sim.study.grid import arrange_runs
+from pnas_sim.study.results import describe_comparison
+from pnas_sim.study.settings import make_compare_settings
+from pnas_sim.study.tidy import COLUMNS, MEASURES, format_csv, list_rows
+
+MakeRun = Callable[..., FinishedRun]
+
+
+@pytest.fixture
+def result(make_run: MakeRun) -> dict[str, Any]:
+    """PNAS is better than random ever gets; two seeds."""
+    runs = []
+    for seed in (0, 1):
+        runs.append(make_run([0.1, 0.5, 0.9 + 0.01 * seed], None, [1, 2, 2], "pnas", 0, seed))
+        runs.append(make_run([0.2, 0.3, 0.4, 0.3], None, None, "random", 0, seed))
+    settings = make_compare_settings(
+        {
+            "searches": {"pnas": {"search": "pnas", "tuning": 4}, "random": {"search": "random"}},
+            "seeds": (0, 1),
+            "tops": (1, 2),
+            "blocks": 2,
+        }
+    )
+    grid = arrange_runs(runs, ["pnas", "random"], [0], [0, 1])
+    wishes = Wishes(references=["pnas"], tops=[1, 2], costs=Costs(10.0, Reranking()), resamples=20)
+    spec = EvaluatorSpec(
+        name="table", space=CellSpace(max_blocks=2), epochs=1.0, train_images=10, checksum="abc"
+    )
+    prepared = Prepared(settings, spec, {"pnas": {"beam": 2}, "random": {}})
+    comparison = Comparison(prepared, grid, {}, analyse(grid, {}, wishes))
+    return describe_comparison(comparison, {"python": "3"}, "here")
+
+
+def test_object_is_strict_json_and_has_what_the_command_line_promises(result: dict[str, Any]) -> None:
+    again = json.loads(json.dumps(result, allow_nan=False))
+    assert again == result
+    assert result["kind"] == "comparison"
+    assert {"searches", "efficiency", "budget", "table", "schema"} <= set(result)
+    for search in result["searches"]:
+        assert {"seeds", "curves", "final", "options"} <= set(search)
+        assert all(len(curve["at"]) <= 500 for curve in search["curves"])
+        assert {final["kind"] for final in search["final"]} == {"observed", "expected"}
+    first = result["efficiency"][0]
+    assert {"accuracy", "reference_models", "models_needed", "speed_up_models", "speed_up_examples"} <= set(
+        first
+    )
+
+
+def test_what_was_not_reached_is_null_with_its_bound(result: dict[str, Any]) -> None:
+    row = result["efficiency"][0]
+    needed = {"value": None, "low": 4.0, "high": None, "reached": 0.0, "bound": 4.0}
+    assert row["models_needed"] == needed
+    assert row["speed_up_models"]["low"] == pytest.approx(4 / 3)
+    assert set(row["speed_up_examples"]) == {"paper", "none", "both"}
+
+
+def test_manifest_says_what_was_run_and_how_it_was_tuned(result: dict[str, Any]) -> None:
+    manifest = result["manifest"]
+    assert manifest["runs"] == 4
+    assert manifest["models_evaluated"] == 14
+    assert manifest["tuning_trials"] == {"pnas": 4, "random": 0}
+    assert manifest["data_checksum"] == "abc"
+    assert manifest["reranking"] == {"models": 250, "factor": 15.0, "examples_each": 10.0}
+    assert any("tuned unequally: random" in note for note in result["notes"])
+
+
+def test_runs_are_described_one_by_one(result: dict[str, Any]) -> None:
+    run = result["searches"][0]["runs"][1]
+    assert (run["world"], run["seed"], run["models_evaluated"]) == (0, 1, 3)
+    assert run["best_valid_accuracy"] == pytest.approx(0.91)
+    assert run["best_blocks"] == 2
+    assert run["child_seconds"] == 9
+
+
+def read_csv(result: dict[str, Any]) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(format_csv(result))))
+
+
+def test_every_row_has_the_documented_columns_and_measures(result: dict[str, Any]) -> None:
+    rows = read_csv(result)
+    assert list(rows[0]) == list(COLUMNS)
+    assert {row["measure"] for row in rows} <= set(MEASURES)
+    assert len(rows) == len(list(list_rows(result)))
+    unused = set(MEASURES) - {row["measure"] for row in rows}
+    assert unused == {"models_to_target", "share_of_runs_at_target", "regret"}  # no landmarks here
+
+
+def test_rows_are_told_apart_by_their_columns(result: dict[str, Any]) -> None:
+    names = [name for name in COLUMNS if name not in ("value", "low", "high", "reached", "bound", "runs")]
+    keys = [tuple(row[name] for name in names) for row in read_csv(result)]
+    assert len(set(keys)) == len(keys)
+
+
+def test_figures_of_the_table_are_those_of_the_object(result: dict[str, Any]) -> None:
+    rows = read_csv(result)
+    wanted = result["efficiency"][3]
+    (row,) = [
+        row
+        for row in rows
+        if row["measure"] == "difference"
+        and row["at"] == "equal"
+        and all(row[name] == str(wanted[name]) for name in ("reference", "search", "top", "counting", "kind"))
+    ]
+    assert float(row["value"]) == wanted["difference_at_reference_models"]["value"]
+    unreached = next(row for row in rows if row["measure"] == "models_needed")
+    assert (unreached["value"], unreached["low"], unreached["high"]) == ("", "4.0", "")
