@@ -83,18 +83,19 @@ class Controller:
             softmax it is from; both `[n, T]`, with gradients.
         """
         tokens = torch.from_numpy(cells.astype(np.int64))
-        hidden = self._run(weights, tokens)
-        log_chances = torch.empty(tokens.shape)
-        entropies = torch.empty(tokens.shape)
-        limits = torch.from_numpy(token_limits(self.space.max_blocks, len(self.space.operations)).ravel())
-        for name, columns in (("input", (0, 1)), ("operation", (2, 3))):
-            places = [at for at in range(tokens.shape[1]) if at % TOKENS_PER_BLOCK in columns]
-            logits = hidden[:, places] @ weights[f"{name}_weight"] + weights[f"{name}_bias"]
-            beyond = torch.arange(logits.shape[-1]) >= limits[places, None]
-            logs = torch.log_softmax(logits.masked_fill(beyond, _MASKED), dim=-1)
-            log_chances[:, places] = logs.gather(-1, tokens[:, places, None]).squeeze(-1)
-            entropies[:, places] = -(logs.exp() * logs).sum(dim=-1)
-        return log_chances, entropies
+        by_block = (len(tokens), self.space.max_blocks, TOKENS_PER_BLOCK)
+        hidden = self._run(weights, tokens).view(*by_block, self.hidden)
+        tokens = tokens.view(by_block)
+        log_chances, entropies = [], []
+        for name, half in (("input", slice(0, 2)), ("operation", slice(2, 4))):
+            logits = hidden[:, :, half] @ weights[f"{name}_weight"] + weights[f"{name}_bias"]
+            if name == "input":
+                choices = torch.arange(self.space.max_blocks)[:, None, None] + 2
+                logits = logits.masked_fill(torch.arange(logits.shape[-1]) >= choices, _MASKED)
+            logs = torch.log_softmax(logits, dim=-1)
+            log_chances.append(logs.gather(-1, tokens[:, :, half, None]).squeeze(-1))
+            entropies.append(-(logs.exp() * logs).sum(dim=-1))
+        return torch.cat(log_chances, dim=2).flatten(1), torch.cat(entropies, dim=2).flatten(1)
 
     def _run(self, weights: Weights, tokens: Tensor) -> Tensor:
         """The hidden state that each token is written from, `[n, T, hidden]`."""
