@@ -20,22 +20,22 @@ from pnas_tables.catalogue import DEFAULT_TABLE, find_table
 from pnas_tables.figures import cells_by_blocks, mean_by_cell
 from pnas_tables.format import read_table
 from pnas_tables.record import Table, checksum
-from pnas_tables.surrogate import Surrogate
+from pnas_tables.surrogate import DEFAULT_SURROGATE, Surrogate
 
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
 TableBackend: TypeAlias = "SurrogateBackend | MeasuredBackend"
 
 MODES = ("surrogate", "measured")
-OPTIONS = ("table", "table_mode", "surrogate", "noise", "extrapolate")
+OPTIONS = ("table", "table_mode", "surrogate", "world", "noise", "extrapolate")
 
 
 def create(request: BackendRequest) -> TableBackend:
     """The backend that a request asks for.
 
     Options: `table` (a file or the name of a table that ships), `table_mode` (`surrogate` or `measured`), and
-    for the former `surrogate` (its name), `noise` (`on` or `off`) and `extrapolate` (answer cells larger than
-    any in the table, marked as such).
+    for the former `surrogate` (its name), `world` (which of its refits, from 0), `noise` (`on` or `off`) and
+    `extrapolate` (answer cells larger than any in the table, marked as such).
 
     Raises:
         SettingError: an unknown option, or a value out of its range.
@@ -61,7 +61,8 @@ def create(request: BackendRequest) -> TableBackend:
         table,
         request.blocks,
         name,
-        surrogate=str(options.get("surrogate", "lightgbm")),
+        surrogate=str(options.get("surrogate", DEFAULT_SURROGATE)),
+        world=_read_world(options.get("world", 0)),
         noise=_switch("noise", options.get("noise", True)),
         extrapolate=_switch("extrapolate", options.get("extrapolate", False)),
     )
@@ -72,6 +73,12 @@ def _switch(name: str, value: Any) -> bool:
     if isinstance(value, bool | str) and value in switches:
         return switches[value]
     raise SettingError(f"{name} is {value!r}; it must be on or off")
+
+
+def _read_world(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise SettingError(f"world is {value!r}; it must be a whole number from 0")
+    return value
 
 
 def _find_checkpoint(epochs: float, checkpoints: Floats) -> int:
@@ -111,7 +118,8 @@ class SurrogateBackend:
         blocks: int,
         name: str,
         *,
-        surrogate: str = "lightgbm",
+        surrogate: str = DEFAULT_SURROGATE,
+        world: int = 0,
         noise: bool = True,
         extrapolate: bool = False,
     ) -> None:
@@ -122,14 +130,16 @@ class SurrogateBackend:
             blocks: the largest cells that will be asked for.
             name: as the user wrote the table's name, for the record.
             surrogate: its name.
+            world: which of its refits; a cell's own effect is fixed in each.
             noise: whether seed noise is added.
             extrapolate: whether cells larger than the table's largest are answered.
 
         Raises:
             TableError: there is no surrogate of this name.
+            SettingError: it has no such world.
             BackendError: cells of `blocks` blocks are larger than the table's, and not to be extrapolated.
         """
-        self._surrogate = Surrogate.from_table(table, surrogate)
+        self._surrogate = Surrogate.from_table(table, surrogate, world)
         self._noise = noise
         self._extrapolate = extrapolate
         self._demand_size(blocks)
@@ -137,6 +147,7 @@ class SurrogateBackend:
             "table": name,
             "table_mode": "surrogate",
             "surrogate": surrogate,
+            "world": world,
             "noise": "on" if noise else "off",
             "extrapolate": extrapolate,
         }
@@ -160,20 +171,26 @@ class SurrogateBackend:
 
         Raises:
             BackendError: the table has no such checkpoint, or a cell is too large.
+            CellError: rows of another width than the space's, or cells outside it.
+            SettingError: a seed below 0.
         """
         checkpoint = _find_checkpoint(epochs, self._surrogate.epochs)
         blocks = self._check(cells, seed)
         answer = self._surrogate.predict(cells, checkpoint)
-        valid, test = answer.valid_accuracy, answer.test_accuracy
+        valid, test, status = answer.valid_accuracy, answer.test_accuracy, np.zeros(len(cells), np.uint8)
         if self._noise:
-            on_valid, on_test = self._surrogate.draw_noise(self._surrogate.keys(cells), checkpoint, seed)
-            valid, test = np.clip(valid + on_valid, 0, 1), np.clip(test + on_test, 0, 1)
+            keys = self._surrogate.keys(cells)
+            drawn = self._surrogate.draw_noise(keys, checkpoint, seed, valid, test)
+            chance = self._spec.chance
+            valid = np.where(drawn.diverged, chance, np.clip(valid + drawn.valid, 0, 1))
+            test = np.where(drawn.diverged, chance, np.clip(test + drawn.test, 0, 1))
+            status[drawn.diverged] = Status.DIVERGED
         at = float(self._surrogate.epochs[checkpoint])
         return Answers(
             source=Source.PREDICTED,
             epochs=at,
             seed=seed,
-            status=np.zeros(len(cells), np.uint8),
+            status=status,
             valid_accuracy=valid,
             expected_valid_accuracy=answer.valid_accuracy,
             test_accuracy=test,
@@ -195,6 +212,7 @@ class SurrogateBackend:
     def _check(self, cells: Rows, seed: int) -> Integers:
         """Block counts of the cells, once they may be answered."""
         _demand_seed(seed)
+        self._spec.space.validate(cells)
         blocks = self._spec.space.block_counts(cells)
         self._demand_size(int(blocks.max(initial=0)))
         return np.asarray(blocks, np.int64)
@@ -205,8 +223,10 @@ class SurrogateBackend:
         curves = self._surrogate.predict_curves(cells)[:, :count]
         if self._noise:
             keys = self._surrogate.keys(cells)
-            noise = [self._surrogate.draw_noise(keys, place, seed)[0] for place in range(count)]
-            curves = np.clip(curves + np.stack(noise, axis=1), 0, 1)
+            for place in range(count):
+                drawn = self._surrogate.draw_noise(keys, place, seed, curves[:, place], curves[:, place])
+                noisy = np.clip(curves[:, place] + drawn.valid, 0, 1)
+                curves[:, place] = np.where(drawn.diverged, self._spec.chance, noisy)
         return curves
 
     def close(self) -> None:
@@ -256,8 +276,9 @@ class MeasuredBackend:
         `Answers.seed` is the seed asked for; `evaluate` says which one each cell was trained with.
 
         Raises:
-            BackendError: the table has no such checkpoint.
+            BackendError: the table has no such checkpoint, or does not hold a cell.
             CellError: a cell is not of the table's space.
+            SettingError: a seed below 0.
         """
         table, checkpoint = self._table, _find_checkpoint(epochs, self._table.epochs)
         places, runs = self._find(cells, seed)
@@ -300,6 +321,7 @@ class MeasuredBackend:
         """The table's cell and run for each row."""
         _demand_seed(seed)
         rows = self._table.space.fit_width(cells)
+        self._table.space.validate(rows)
         places = np.array([self._place.get(row.tobytes(), -1) for row in rows], np.int64)
         if (places < 0).any():
             text = self._table.space.format(rows[int(np.argmin(places))])

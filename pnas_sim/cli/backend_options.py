@@ -33,6 +33,7 @@ TABLE_DECLARATIONS = (
     ),
     click.option("--table-mode", help="surrogate predicts every cell; measured looks trained cells up."),
     click.option("--surrogate", metavar="NAME", help="Which of the table's surrogates.  [default: lightgbm]"),
+    click.option("--world", type=int, metavar="I", help="Which of the surrogate's refits.  [default: 0]"),
     click.option("--noise", help="Seed noise on or off.  [default: on]"),
     click.option(
         "--extrapolate",
@@ -56,7 +57,7 @@ TRAINING_NAMES = (
     "workers",
     "time_limit",
 )
-TABLE_NAMES = ("table", "table_mode", "surrogate", "noise", "extrapolate")
+TABLE_NAMES = ("table", "table_mode", "surrogate", "world", "noise", "extrapolate")
 
 
 def training_options(function: _Function) -> _Function:

@@ -118,11 +118,11 @@ class Wiring:
         there = tokens[:, 0] != PAD
         used = there.any(axis=1)
         tokens, there = tokens[used], there[used]
-        tokens = np.where(there[:, None], tokens, 0).astype(np.intp)
-        return cls(tokens[:, :2], tokens[:, 2:], there, kinds)
+        whole: Places = np.where(there[:, None], tokens, 0).astype(np.intp)
+        return cls(whole[:, :2], whole[:, 2:], there, kinds)
 
     def tally(self, codes: Places, counted: NDArray[np.bool_], kinds: int) -> Floats:
-        """How often each code below `kinds` is among a cell's (`[..., n]`), where counted: `float64[n, kinds]`."""
+        """How often each code below `kinds` is among a cell's (`[..., n]`), if counted: `[n, kinds]`."""
         places = np.where(counted, codes, kinds) + self.columns * (kinds + 1)
         counts = np.bincount(places.ravel(), minlength=self.count * (kinds + 1))
         return counts.reshape(self.count, kinds + 1)[:, :kinds].astype(np.float64)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeAlias
 
@@ -12,229 +11,195 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError, TableError
 from pnas_sim.evaluate import Status
-from pnas_tables.costs import describe_cells, find_cost_rule
+from pnas_tables.costs import find_cost_rule
+from pnas_tables.extras import FEWEST_CELLS, fit_extras
+from pnas_tables.families import Family, FitSettings, find_family
 from pnas_tables.features import FEATURE_VERSION
-from pnas_tables.figures import mean_by_cell, seed_deviation
-from pnas_tables.forest import fit_forest, join_forests
-from pnas_tables.quality import measure_quality
+from pnas_tables.quality import measure_figures, measure_quality
 from pnas_tables.record import StoredSurrogate, Table, data_checksum
-from pnas_tables.scale import NormalScores
+from pnas_tables.sample import GROUPS, SEALED, Sample, gather_sample
+from pnas_tables.scale import Scale, fit_scale
+from pnas_tables.seeds import Deviation, SeedNoise
+
+__all__ = ["FitSettings", "fit_model", "measure_surrogate"]
 
 Floats: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.int64]
 
-KIND = "lightgbm-bagged-normal-scores-1"
-FINAL = "final"  # the group of forests for the last checkpoint
-SECONDS = "seconds"
-FEWEST_CELLS = 20
 FOLDS = 5
+POOLED_CELLS = 20  # a size's residual variance counts against the pooled one as if that came of so many cells
 
 
 @dataclass(frozen=True, slots=True)
-class FitSettings:
-    """How large and how careful the forests are.
+class FitTask:
+    """What is fitted, and how.
 
     Attributes:
-        forests: fitted for the last checkpoint, each on another bootstrap of the cells.
-        trees: of each forest.
-        leaves: of each tree, at most.
-        rate: by which each tree's answer is shrunk.
-        least_cells: in a leaf.
-        columns: share of the features that a tree sees.
-        ridge: L2 penalty on leaf values.
-        small_trees: of the forests for earlier checkpoints and seconds.
-        small_forests: of each earlier checkpoint.
+        sample: the cells that may be fitted.
+        family: of the model.
+        settings: of the fit.
+        seed: of all that is drawn.
+        chance: the accuracy of guessing.
     """
 
-    forests: int = 10
-    trees: int = 120
-    leaves: int = 6
-    rate: float = 0.06
-    least_cells: int = 5
-    columns: float = 0.3
-    ridge: float = 1.0
-    small_trees: int = 60
-    small_forests: int = 2
-
-    def for_lightgbm(self, small: bool = False) -> dict[str, Any]:
-        """These settings by LightGBM's names."""
-        return {
-            "num_iterations": self.small_trees if small else self.trees,
-            "num_leaves": 4 if small else self.leaves,
-            "learning_rate": self.rate,
-            "min_data_in_leaf": self.least_cells,
-            "feature_fraction": self.columns,
-            "lambda_l2": self.ridge,
-        }
+    sample: Sample
+    family: Family
+    settings: FitSettings
+    seed: int
+    chance: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Data:
-    """Trained cells as a surrogate is fitted on them: n cells that did not fail, c checkpoints."""
+def fit_model(table: Table, family: str, seed: int, settings: FitSettings) -> StoredSurrogate:
+    """Fits all worlds, and measures the first by five-fold cross-validation over cells.
 
-    features: Floats  # [n, f]
-    accuracies: Floats  # [n, c], means over seeds; the last column is the validation accuracy
-    seconds: Floats  # [n], means over seeds, NaN if unknown
-    runs: Floats  # [n], seeds that did not fail
-    blocks: NDArray[np.int64]  # [n]
-
-    def take(self, places: NDArray[Any]) -> _Data:
-        return _Data(
-            self.features[places],
-            self.accuracies[places],
-            self.seconds[places],
-            self.runs[places],
-            self.blocks[places],
-        )
-
-
-def fit_model(table: Table, seed: int, settings: FitSettings) -> StoredSurrogate:
-    """Fits all forests, and measures the one that matters by five-fold cross-validation over cells.
+    Sealed cells are left out of everything that is fitted, seed noise apart.
 
     Raises:
-        SettingError: the seed is negative.
+        SettingError: the seed is negative, or a setting out of range.
         TableError: too few cells, or too few of them with a curve.
     """
-    if seed < 0:
-        raise SettingError(f"seed is {seed}; it must be at least 0")
-    data, has_costs = _gather(table)
-    texts: list[str] = []
-    trees: dict[str, list[int]] = {}
-    scales = [NormalScores.fit(known) for known in _known_columns(data.accuracies)]
-    for group, text, count in _fit_groups(data, scales, seed, settings):
-        texts.append(text)
-        trees.setdefault(group, []).append(count)
-    noise, repeated = _measure_noise(table)
+    whole, task = _prepare(table, family, seed, settings)
+    sample = task.sample
+    _demand_cells(table, sample)
+    columns = [column[~np.isnan(column)] for column in sample.accuracies.T]
+    scales = [fit_scale(settings.scale, column, table.chance) for column in columns]
+    scores = scales[-1].to_scores(sample.final)
+    worlds = task.family.fit(sample, scores, _draw_worlds(len(sample), task), settings, seed)
+    arrays = {name: values for world in worlds for name, values in world.items()}
+    extra_arrays, extras = fit_extras(table, sample, scales).as_arrays()
+    noise = SeedNoise.measure(table)
+    held = predict_held_out(task)
     metadata = {
-        "kind": KIND,
+        "kind": task.family.kind,
         "fitted_on": data_checksum(table),
         "features": FEATURE_VERSION,
-        "costs": has_costs,
+        "costs": find_cost_rule(table.recipe) is not None,
         "seed": seed,
-        "settings": asdict(settings),
-        "lightgbm": version("lightgbm"),
-        "cells": len(data.runs),
-        "largest_blocks": int(data.blocks.max()),
-        "trees": trees,
+        "settings": settings.as_json(),
+        "versions": {name: version(name) for name in ("lightgbm", "numpy", "scipy")},
+        "cells": len(sample),
+        "largest_blocks": int(sample.blocks.max()),
         "scales": [scale.as_json() for scale in scales],
-        "test_gap": _test_gap(table),
-        "noise": noise,
-        "noise_degrees_of_freedom": repeated,
+        "extras": extras,
+        "noise": noise.as_json(),
+        "effects": _size_effects(sample, held, scales[-1], noise.valid[-1]),
         "runs_by_status": {status.name.lower(): int((table.status == status).sum()) for status in Status},
-        "failures_modelled": False,
-        "quality": _cross_validate(data, seed, settings, noise[f"valid {len(table.epochs) - 1}"]),
+        "quality": _measure(whole, task, held, noise),
     }
-    return StoredSurrogate(join_forests(texts), metadata)
+    return StoredSurrogate(metadata, arrays | extra_arrays)
 
 
-def _gather(table: Table) -> tuple[_Data, bool]:
-    rule = find_cost_rule(table.recipe)
-    features, _, _ = describe_cells(table.space, rule, table.cells)
-    accuracies = mean_by_cell(table, table.curves)
-    accuracies[:, -1] = mean_by_cell(table, table.valid_accuracy)
-    runs = np.bincount(table.run_cells[table.status != Status.FAILED], minlength=len(table)).astype(
-        np.float64
-    )
-    seconds = mean_by_cell(table, table.seconds)
-    data = _Data(features, accuracies, seconds, runs, table.space.block_counts(table.cells)).take(runs > 0)
-    known = (~np.isnan(data.accuracies)).sum(axis=0)
+def measure_surrogate(table: Table, family: str, seed: int, settings: FitSettings) -> dict[str, Any]:
+    """The held-out figures that `fit_model` stores, found again."""
+    whole, task = _prepare(table, family, seed, settings)
+    return _measure(whole, task, predict_held_out(task), SeedNoise.measure(table))
+
+
+def _prepare(table: Table, family: str, seed: int, settings: FitSettings) -> tuple[Sample, FitTask]:
+    if seed < 0:
+        raise SettingError(f"seed is {seed}; it must be at least 0")
+    if settings.worlds < 1:
+        raise SettingError(f"worlds is {settings.worlds}; it must be at least 1")
+    whole = gather_sample(table)
+    sample = whole.take(~whole.of_group(SEALED))
+    return whole, FitTask(sample, find_family(family), settings, seed, table.chance)
+
+
+def _demand_cells(table: Table, sample: Sample) -> None:
+    known = (~np.isnan(sample.accuracies)).sum(axis=0)
     for epochs, count in zip(table.epochs, known, strict=True):
         if count < FEWEST_CELLS:
             raise TableError(
                 f"table {table.name} has {count} cells with an accuracy at {epochs:g} epochs; a "
                 f"surrogate needs at least {FEWEST_CELLS}"
             )
-    return data, rule is not None
 
 
-def _known_columns(accuracies: Floats) -> Iterator[Floats]:
-    for column in accuracies.T:
-        yield column[~np.isnan(column)]
+def _draw_worlds(cells: int, task: FitTask) -> Integers:
+    """How often each world holds each cell, `int64[worlds, cells]`: the first once, others by bootstrap."""
+    draws = [np.ones(cells, np.int64)]
+    for world in range(1, task.settings.worlds):
+        rng = np.random.default_rng(np.random.SeedSequence([task.seed, 7, world]))
+        draws.append(np.bincount(rng.integers(0, cells, cells), minlength=cells))
+    return np.array(draws)
 
 
-def _fit_groups(
-    data: _Data, scales: list[NormalScores], seed: int, settings: FitSettings
-) -> Iterator[tuple[str, str, int]]:
-    """(group, model text, trees) of each forest, groups in one stretch each."""
-    last = len(scales) - 1
-    final = scales[last].to_scores(data.accuracies[:, last])
-    for text, count in _fit_forests(data, final, seed, settings):
-        yield FINAL, text, count
-    for place in range(last):
-        gap = scales[place].to_scores(data.accuracies[:, place]) - final
-        for text, count in _fit_forests(data, gap, seed + 1000 * (place + 1), settings, small=True):
-            yield f"gap {place}", text, count
-    if (data.seconds > 0).sum() >= FEWEST_CELLS:
-        seconds = np.where(data.seconds > 0, data.seconds, np.nan)
-        text, count = next(_fit_forests(data, np.log(seconds), seed, settings, small=True))
-        yield SECONDS, text, count
+# -------------------------------------------------------------------------------------------- cells held out
 
 
-def _fit_forests(
-    data: _Data, targets: Floats, seed: int, settings: FitSettings, small: bool = False
-) -> Iterator[tuple[str, int]]:
-    """Forests on bootstraps of the cells whose target is known; a cell counts as often as it has seeds."""
-    known = np.flatnonzero(~np.isnan(targets))
-    for number in range(settings.small_forests if small else settings.forests):
-        rng = np.random.default_rng(np.random.SeedSequence([seed, number]))
-        drawn = np.bincount(rng.integers(0, len(known), len(known)), minlength=len(known))
-        chosen = known[drawn > 0]
-        weights = data.runs[chosen] * drawn[drawn > 0]
-        yield fit_forest(
-            data.features[chosen],
-            targets[chosen],
-            weights,
-            settings.for_lightgbm(small),
-            int(rng.integers(0, 2**31 - 1)),
-        )
-
-
-def _cross_validate(data: _Data, seed: int, settings: FitSettings, noise: float) -> dict[str, Any]:
-    """Held-out figures of the last checkpoint: each cell is predicted by forests that did not see it."""
-    accuracies = data.accuracies[:, -1]
-    predicted = predict_held_out(data, seed, settings)
-    quality = measure_quality(predicted, accuracies, noise / np.sqrt(data.runs), data.blocks)
-    return {"folds": FOLDS, "by": "cell", "of": "validation accuracy, mean over seeds", **quality}
-
-
-def predict_held_out(data: _Data, seed: int, settings: FitSettings) -> Floats:
-    """Each cell's accuracy as predicted by forests fitted on the other folds, `float64[n]`."""
-    from pnas_tables.forest import Forests
-
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 99]))
-    fold = rng.permutation(len(data.runs)) % FOLDS
-    predicted = np.empty(len(data.runs))
+def predict_held_out(task: FitTask, share: float = 1.0) -> Floats:
+    """Each cell's accuracy as predicted by models fitted on (a share of) the other folds, `float64[n]`."""
+    sample = task.sample
+    rng = np.random.default_rng(np.random.SeedSequence([task.seed, 99]))
+    fold = rng.permutation(len(sample)) % FOLDS
+    predicted = np.empty(len(sample))
     for number in range(FOLDS):
-        seen = data.take(fold != number)
-        scale = NormalScores.fit(seen.accuracies[:, -1])
-        fitted = list(_fit_forests(seen, scale.to_scores(seen.accuracies[:, -1]), seed, settings))
-        forests = Forests(join_forests([text for text, _ in fitted]), {FINAL: [count for _, count in fitted]})
-        scores = forests.predict(FINAL, data.features[fold == number])
-        predicted[fold == number] = scale.to_accuracies(scores)
+        others = np.flatnonzero(fold != number)
+        kept = max(FEWEST_CELLS // 2, round(share * len(others)))
+        seen = np.sort(rng.permutation(others)[:kept])
+        predicted[fold == number] = predict_from(task, sample.take(seen), sample.take(fold == number))
     return predicted
 
 
-def _measure_noise(table: Table) -> tuple[dict[str, float], int]:
-    """Deviations between training seeds at each checkpoint and on the test images, and their correlation.
+def predict_from(task: FitTask, seen: Sample, asked: Sample) -> Floats:
+    """Accuracies of the cells asked, by the first world of a model fitted on those seen."""
+    scale = fit_scale(task.settings.scale, seen.final, task.chance)
+    once = np.ones((1, len(seen)), np.int64)
+    arrays = task.family.fit(seen, scale.to_scores(seen.final), once, task.settings, task.seed)[0]
+    model = task.family.load(arrays, 0, task.settings, seen.space, seen.features.shape[1])
+    return scale.to_accuracies(model.predict(asked.cells, asked.features))
 
-    Zero where no cell has two seeds: nothing was measured, so nothing is added.
+
+def _size_effects(sample: Sample, held: Floats, scale: Scale, seeds: Deviation) -> dict[str, float]:
+    """For each block count, the deviation (in scores) of cells from what features tell, free of seed noise.
+
+    It is the held-out residual variance minus the seed variance of the means. The error of sampling the
+    validation images is common to all seeds of a cell, so it is in here and not in the seed noise.
     """
-    values = np.column_stack([table.curves[:, :-1], table.valid_accuracy])
-    noise = {}
-    for place, column in enumerate(values.T):
-        noise[f"valid {place}"] = _or_zero(float(seed_deviation(table, column)[0]))
-    noise["test"] = _or_zero(float(seed_deviation(table, table.test_accuracy)[0]))
-    both, _ = seed_deviation(table, np.column_stack([table.valid_accuracy + table.test_accuracy]))
-    product = noise[f"valid {values.shape[1] - 1}"] * noise["test"]
-    shared = float(both[0]) ** 2 - noise[f"valid {values.shape[1] - 1}"] ** 2 - noise["test"] ** 2
-    noise["correlation"] = float(np.clip(_or_zero(shared / (2 * product)), 0.0, 0.99)) if product else 0.0
-    return noise, seed_deviation(table, table.valid_accuracy)[1]
+    found = sample.final
+    noise = seeds.at(found)
+    noise = (scale.to_scores(found + noise) - scale.to_scores(found - noise)) / 2  # as the scale has it there
+    squares = (scale.to_scores(held) - scale.to_scores(found)) ** 2 - noise**2 / sample.runs
+    pooled = float(squares.mean())
+    effects = {}
+    for size in sorted(set(sample.blocks.tolist())):
+        mine = squares[sample.blocks == size]
+        variance = (float(mine.sum()) + POOLED_CELLS * pooled) / (len(mine) + POOLED_CELLS)
+        effects[str(size)] = float(np.sqrt(max(0.0, variance)))
+    return effects
 
 
-def _or_zero(value: float) -> float:
-    return 0.0 if np.isnan(value) else value
+def _measure(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise) -> dict[str, Any]:
+    """Held-out figures as JSON values, for all cells and for parts of them."""
+    sample = task.sample
+    deviations = noise.valid[-1].at(sample.final) / np.sqrt(sample.runs)
+    quality = {
+        "folds": FOLDS,
+        "by": "cell",
+        "of": "validation accuracy, mean over seeds",
+        **measure_quality(held, sample.final, deviations, sample.blocks),
+        "by_group": _measure_groups(whole, task, held, noise),
+        "by_training_share": {},
+    }
+    for share in task.settings.shares:
+        predicted = predict_held_out(task, share)
+        quality["by_training_share"][f"{100 * share:g}"] = measure_figures(
+            predicted, sample.final, deviations
+        )
+    return quality
 
 
-def _test_gap(table: Table) -> float | None:
-    """Mean of test minus validation accuracy; None where no test accuracy is known."""
-    gap = table.test_accuracy - table.valid_accuracy
-    return None if np.isnan(gap).all() else float(np.nanmean(gap))
+def _measure_groups(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise) -> dict[str, Any]:
+    """Figures by why cells were trained; sealed ones are predicted by a model of all the others."""
+    predicted = np.empty(len(whole))
+    sealed = whole.of_group(SEALED)
+    predicted[~sealed] = held
+    if sealed.any():
+        predicted[sealed] = predict_from(task, task.sample, whole.take(sealed))
+    deviations = noise.valid[-1].at(whole.final) / np.sqrt(whole.runs)
+    groups = {}
+    for group in GROUPS:
+        mine = whole.of_group(group)
+        if mine.any():
+            groups[group] = measure_figures(predicted[mine], whole.final[mine], deviations[mine])
+    return groups

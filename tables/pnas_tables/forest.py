@@ -1,37 +1,106 @@
-"""Many boosted forests in one LightGBM model text, told apart by their numbers of trees."""
+"""The first family of surrogates: bagged gradient-boosted forests, fitted by LightGBM."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.errors import TableError
+from pnas_sim.errors import SettingError
+from pnas_tables.sample import Sample
+from pnas_tables.trees import MOST_LEAVES, Trees, parse_trees
 
+Rows: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
-
-_TREE = re.compile(r"^Tree=\d+\n", re.MULTILINE)
-_END = "end of trees\n"
+Integers: TypeAlias = NDArray[np.int64]
 
 
-def fit_forest(
-    features: Floats, targets: Floats, weights: Floats, settings: Mapping[str, Any], seed: int
-) -> tuple[str, int]:
-    """One boosted forest.
+@dataclass(frozen=True, slots=True)
+class ForestSettings:
+    """How large and how careful the forests are.
+
+    Attributes:
+        forests: of each world, each on another bootstrap of the world's cells.
+        trees: of each forest.
+        leaves: of each tree, from 2 to 8.
+        rate: by which each tree's answer is shrunk.
+        least_cells: in a leaf.
+        columns: share of the features that a tree sees.
+        ridge: L2 penalty on leaf values.
+    """
+
+    forests: int = 5
+    trees: int = 80
+    leaves: int = 6
+    rate: float = 0.08
+    least_cells: int = 3
+    columns: float = 0.3
+    ridge: float = 1.0
+
+    def for_lightgbm(self) -> dict[str, Any]:
+        """These settings by LightGBM's names.
+
+        Raises:
+            SettingError: one is out of its range.
+        """
+        if not 2 <= self.leaves <= MOST_LEAVES:
+            raise SettingError(f"leaves is {self.leaves}; it must be from 2 to {MOST_LEAVES}")
+        if self.forests < 1 or self.trees < 1:
+            raise SettingError(
+                f"{self.forests} forests of {self.trees} trees; there must be at least 1 of each"
+            )
+        return {
+            "num_iterations": self.trees,
+            "num_leaves": self.leaves,
+            "learning_rate": self.rate,
+            "min_data_in_leaf": self.least_cells,
+            "feature_fraction": self.columns,
+            "lambda_l2": self.ridge,
+        }
+
+
+def fit_forests(
+    sample: Sample, targets: Floats, draws: Integers, settings: ForestSettings, seed: int
+) -> list[dict[str, NDArray[Any]]]:
+    """The arrays of each world.
 
     Args:
-        features: `float64[n, f]`.
+        sample: n cells.
+        targets: `float64[n]`, their scores.
+        draws: `int64[w, n]`, how often each world's sample holds each cell.
+        settings: of the forests.
+        seed: of bootstraps and columns.
+    """
+    options = settings.for_lightgbm()
+    worlds = []
+    for world, drawn in enumerate(draws):
+        rng = np.random.default_rng(np.random.SeedSequence([seed, world]))
+        pool = np.repeat(np.arange(len(sample)), drawn)
+        texts = []
+        for _ in range(settings.forests):
+            counts = np.bincount(pool[rng.integers(0, len(pool), len(pool))], minlength=len(sample))
+            chosen = counts > 0
+            weights = (sample.weights * counts)[chosen]
+            own = int(rng.integers(0, 2**31 - 1))
+            texts.append(train_forest(sample.features[chosen], targets[chosen], weights, options, own))
+        worlds.append(parse_trees(texts, sample.features.shape[1]).as_arrays(f"world-{world}"))
+    return worlds
+
+
+def train_forest(
+    features: Floats, targets: Floats, weights: Floats, options: Mapping[str, Any], seed: int
+) -> str:
+    """LightGBM's text of one boosted forest.
+
+    Args:
+        features: `float64[n, f]`, without NaN.
         targets: `float64[n]`.
         weights: `float64[n]`, above 0.
-        settings: LightGBM's parameters, `num_iterations` among them.
+        options: LightGBM's parameters, `num_iterations` among them.
         seed: of the columns each tree sees.
-
-    Returns:
-        LightGBM's text of it and its number of trees.
     """
     import lightgbm
 
@@ -42,80 +111,26 @@ def fit_forest(
         "num_threads": 1,
         "verbosity": -1,
         "feature_pre_filter": False,
+        "use_missing": False,
         "seed": seed,
     }
     data = lightgbm.Dataset(features, targets, weight=weights, params={"verbosity": -1, "num_threads": 1})
-    booster = lightgbm.train({**fixed, **settings}, data)
-    return str(booster.model_to_string()), int(booster.num_trees())
+    return str(lightgbm.train({**fixed, **options}, data).model_to_string())
 
 
-def join_forests(texts: Sequence[str]) -> str:
-    """One model whose trees are those of all models, in order; their plain sum is its prediction."""
-    head, _, tail = _split(texts[0])
-    trees = [tree for text in texts for tree in _split(text)[1]]
-    numbered = [_TREE.sub(f"Tree={number}\n", tree, count=1) for number, tree in enumerate(trees)]
-    sizes = " ".join(str(len(tree.encode("utf-8"))) for tree in numbered)
-    head = re.sub(r"^tree_sizes=.*$", f"tree_sizes={sizes}", head, flags=re.MULTILINE)
-    return head + "".join(numbered) + tail
+class ForestModel:
+    """One world's forests, ready to answer."""
 
-
-def _split(text: str) -> tuple[str, list[str], str]:
-    """Head, trees and tail of a model text."""
-    starts = [match.start() for match in _TREE.finditer(text)]
-    end = text.index(_END)
-    edges = [*starts, end]
-    trees = [text[start:stop] for start, stop in pairwise(edges)]
-    # the importances and parameters after the trees are of one forest only, and no prediction needs them
-    return text[: edges[0]], trees, _END + "\npandas_categorical:null\n"
-
-
-class Forests:
-    """A joined model, ready to answer."""
-
-    def __init__(self, model: str, trees: Mapping[str, Sequence[int]]) -> None:
-        """Reads the model.
-
-        Args:
-            model: text as `join_forests` makes it.
-            trees: for each group of forests, in order, the number of trees of each of its forests.
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], world: int, forests: int) -> None:
+        """Reads the trees of the world.
 
         Raises:
-            TableError: the text is not a LightGBM model, or not one of these trees.
+            TableError: they are damaged.
         """
-        import lightgbm
+        self._trees = Trees.read(arrays, f"world-{world}")
+        self._forests = forests
+        self.width = self._trees.width
 
-        if not model.startswith("tree\n"):
-            raise TableError("the surrogate's model is not LightGBM's text; fit it again")
-        try:
-            self._booster = lightgbm.Booster(model_str=model)
-        except lightgbm.basic.LightGBMError as error:
-            raise TableError(f"the surrogate's model cannot be read: {error}; fit it again") from None
-        self._ranges: dict[str, tuple[int, int, int]] = {}
-        start = 0
-        for group, counts in trees.items():
-            self._ranges[group] = (start, sum(counts), len(counts))
-            start += sum(counts)
-        if start != self._booster.num_trees():
-            raise TableError(
-                f"the surrogate's model has {self._booster.num_trees()} trees instead of {start}"
-            )
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Names of the groups of forests."""
-        return tuple(self._ranges)
-
-    @property
-    def width(self) -> int:
-        """Number of features it wants."""
-        return int(self._booster.num_feature())
-
-    def predict(self, group: str, features: Floats) -> Floats:
-        """Mean over the group's forests, `float64[n]`, for features `float64[n, f]`."""
-        start, count, forests = self._ranges[group]
-        if count == 0 or len(features) == 0:  # LightGBM refuses no rows, and takes no trees for all of them
-            return np.zeros(len(features))
-        total = self._booster.predict(
-            features, start_iteration=start, num_iteration=count, raw_score=True, num_threads=1
-        )
-        return np.asarray(total, np.float64) / forests
+    def predict(self, cells: Rows, features: Floats) -> Floats:
+        """Mean score over the forests, `float64[n]`, for features `float64[n, f]`; `cells` are not read."""
+        return self._trees.total(features) / self._forests

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import PnasError, TableError, WorkError
 from pnas_sim.space import CellSpace
-from pnas_tables.record import StoredSurrogate, Table, checksum, json_text
+from pnas_tables.record import ARRAY_TYPES, StoredSurrogate, Table, checksum, json_text
 from pnas_tables.rules import validate_table
 
 __all__ = ["SCHEMA", "StoredSurrogate", "Table", "read_table", "write_table"]
 
 FORMAT = "pnas-table"
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, 2)  # schema 1 had another form of surrogates, and is the same without them
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 USER_BLOCK = 512  # bytes before HDF5's own; HDF5 leaves them to the application
 MARK = b"pnas-table sha256 "
@@ -131,7 +132,13 @@ def _read_contents(file: h5py.File) -> tuple[Table, str]:
     """The table as the file has it and the checksum it states; rules beyond types are not yet checked."""
     _check(_attribute(file, "format", str) == FORMAT, "it is an HDF5 file but not a table of pnas-sim")
     schema = _attribute(file, "schema", int)
-    _check(schema == SCHEMA, f"its schema is {schema}, this version reads {SCHEMA}")
+    _check(
+        schema in READABLE, f"its schema is {schema}, this version reads {' and '.join(map(str, READABLE))}"
+    )
+    old = schema == 1 and file.get("surrogates", getlink=True) is not None
+    _check(
+        not old, "its surrogates are of schema 1, which is read without them only; make it of its parts again"
+    )
     operations = tuple(_strings(file, "operations"))
     cells = {name: _array(file, f"cells/{name}", dtype) for name, dtype in _CELL_ARRAYS.items()}
     runs = {name: _array(file, f"runs/{name}", dtype) for name, dtype in _RUN_ARRAYS.items()}
@@ -175,10 +182,20 @@ def _surrogates(file: h5py.File) -> Mapping[str, StoredSurrogate]:
     group = _member(file, "surrogates", h5py.Group)
     stored = {}
     for name in group:
-        model = _array(file, f"surrogates/{name}/model", np.uint8)
-        metadata = _json(file, f"surrogates/{name}/metadata", dict)
-        stored[name] = StoredSurrogate(model.tobytes().decode("utf-8"), metadata)
+        members = _member(file, f"surrogates/{name}", h5py.Group)
+        arrays = {
+            part: _free_array(file, f"surrogates/{name}/{part}") for part in members if part != "metadata"
+        }
+        stored[name] = StoredSurrogate(_json(file, f"surrogates/{name}/metadata", dict), arrays)
     return stored
+
+
+def _free_array(file: h5py.File, name: str) -> NDArray[Any]:
+    """An array of a surrogate: of any shape, of one of the few types."""
+    dataset = _dataset(file, name)
+    dtype = dataset.dtype.newbyteorder("<")
+    _check(dtype.str in ARRAY_TYPES, f"{name!r} has type {dataset.dtype}")
+    return np.asarray(dataset[...], dtype, order="C")
 
 
 def _attribute(file: h5py.File, name: str, kind: Callable[[Any], _T]) -> _T:
@@ -323,14 +340,14 @@ def _write_contents(file: h5py.File, table: Table) -> None:
         _write_array(file, f"runs/{name}", values)
     _write_strings(file, "runs/error", table.errors)
     for name, stored in sorted(table.surrogates.items()):
-        model = np.frombuffer(stored.model.encode("utf-8"), np.uint8)
-        _write_array(file, f"surrogates/{name}/model", model)
         _write_json(file, f"surrogates/{name}/metadata", stored.metadata)
+        for part, values in sorted(stored.arrays.items()):
+            _write_array(file, f"surrogates/{name}/{part}", values)
 
 
 def _write_array(file: h5py.File, name: str, values: NDArray[Any]) -> None:
     # small arrays are cheaper plain; a filter needs chunks, and a chunk more room than it saves
-    packed = {"compression": "gzip", "shuffle": True} if values.nbytes > 4096 else {}
+    packed = {"compression": "gzip", "shuffle": values.itemsize > 1} if values.nbytes > 4096 else {}
     file.create_dataset(name, data=values, **packed)
 
 

@@ -24,17 +24,34 @@ Floats: TypeAlias = NDArray[np.float64]
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
+ARRAY_TYPES = ("<f8", "<i8", "<u8", "|u1")  # of a surrogate's arrays
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class StoredSurrogate:
-    """A fitted surrogate as a table keeps it.
+    """A fitted surrogate as a table keeps it: never a pickle.
 
     Attributes:
-        model: LightGBM's own text of all its trees; never a pickle.
-        metadata: JSON object: how the trees are to be read, held-out figures, what it was fitted on.
+        metadata: JSON object: of what kind it is, held-out figures, what it was fitted on.
+        arrays: by plain lower-case name, what the kind is computed from: numbers of 64 bits, or the bytes of
+            a text.
     """
 
-    model: str
     metadata: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[Any]]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StoredSurrogate) or self.arrays.keys() != other.arrays.keys():
+            return False
+        pairs = ((values, other.arrays[name]) for name, values in self.arrays.items())
+        same = all(_equal_arrays(one, two) for one, two in pairs)
+        return same and json_text(self.metadata) == json_text(other.metadata)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _equal_arrays(one: NDArray[Any], two: NDArray[Any]) -> bool:
+    return one.dtype == two.dtype and np.array_equal(one, two, equal_nan=one.dtype.kind == "f")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +71,8 @@ class Table:
         cells: `uint8[n, width]`, canonical, distinct.
         parameters: `int64[n]`, -1 if unknown.
         multiply_adds: `int64[n]` of one forward pass on one image, -1 if unknown.
-        origins: n words on why a cell was chosen (`all-1`, `uniform`, `raw`, `search`, `imported`); several
-            are joined by `+` in sorted order.
+        origins: n words on why a cell was chosen (`all-1`, `uniform`, `raw`, `search`, `sealed`, `imported`);
+            several are joined by `+` in sorted order. What is `sealed` is never fitted by a surrogate.
         run_cells: `int64[m]`, the cell of each run; every cell has at least one run.
         seeds: `int64[m]`, training seeds; a cell has each seed at most once.
         status: `uint8[m]`, values of `pnas_sim.evaluate.Status`.
@@ -110,7 +127,9 @@ def checksum(table: Table) -> str:
     for name in sorted(table.surrogates):
         stored = table.surrogates[name]
         _add_text(digest, f"surrogates/{name}/metadata", json_text(stored.metadata))
-        _add_text(digest, f"surrogates/{name}/model", stored.model)
+        for part in sorted(stored.arrays):
+            values = stored.arrays[part]
+            _add_array(digest, f"surrogates/{name}/{part}", values, values.dtype.newbyteorder("<").str)
     return str(digest.hexdigest())
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from math import isfinite
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pnas_sim.errors import CellError, TableError
 from pnas_sim.evaluate import Status
 from pnas_tables.figures import cells_by_blocks
-from pnas_tables.record import NAME_PATTERN, Table, data_checksum, json_text
+from pnas_tables.record import ARRAY_TYPES, NAME_PATTERN, Table, data_checksum, json_text
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -31,11 +34,19 @@ def validate_table(table: Table) -> None:
         _demand(NAME_PATTERN.fullmatch(name), f"surrogate name {name!r} is not a plain lower-case name")
         if stored.metadata.get("fitted_on") != data:
             raise TableError(f"surrogate {name!r} was fitted on other data than this; fit it again")
+        _validate_arrays(name, stored.arrays)
 
 
 def _demand(fulfilled: object, complaint: str) -> None:
     if not fulfilled:
         raise TableError(complaint)
+
+
+def _validate_arrays(surrogate: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    for name, values in arrays.items():
+        place = f"surrogate {surrogate!r}: array {name!r}"
+        _demand(NAME_PATTERN.fullmatch(name) and name != "metadata", f"{place} has no plain lower-case name")
+        _demand(values.dtype.newbyteorder("<").str in ARRAY_TYPES, f"{place} has type {values.dtype}")
 
 
 def _validate_head(table: Table) -> None:

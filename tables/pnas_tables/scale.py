@@ -1,17 +1,61 @@
-"""The scale a surrogate is fitted on: normal scores of accuracy, which keep the order and bound the tails."""
+"""The scales a surrogate is fitted on: they keep the order of accuracies and bound what can be predicted.
+
+A plain squared-error fit of accuracies put a search's winners far above any real cell; on these scales it
+cannot. Which of them serves better is a matter of measurement: `pnas-sim table fit --tune`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pnas_sim.errors import SettingError
+
 Floats: TypeAlias = NDArray[np.float64]
 
 LARGEST_KNOTS = 65
+LEAST_MARGIN = 0.02  # above the floor; what lies lower counts as this
+
+
+class Scale(Protocol):
+    """A rising map between accuracies and scores of about mean 0 and deviation 1."""
+
+    def to_scores(self, accuracies: Floats) -> Floats:
+        """Scores of accuracies, of any shape."""
+        ...
+
+    def to_accuracies(self, scores: Floats) -> Floats:
+        """Accuracies of scores, of any shape, in [0, 1]."""
+        ...
+
+    def as_json(self) -> dict[str, Any]:
+        """The map as JSON values."""
+        ...
+
+
+def fit_scale(kind: str, accuracies: Floats, chance: float) -> Scale:
+    """The scale of this kind (`normal` or `logit`) for these accuracies (`float64[n]`, n at least 1).
+
+    Raises:
+        SettingError: there is no such kind.
+    """
+    if kind == "normal":
+        return NormalScores.fit(accuracies)
+    if kind == "logit":
+        return FlooredLogit.fit(accuracies, chance)
+    raise SettingError(f"scale is {kind!r}; it must be one of: {', '.join(SCALES)}")
+
+
+def read_scale(about: Mapping[str, Any]) -> Scale:
+    """The scale that `as_json` described."""
+    return FlooredLogit.from_json(about) if about["kind"] == "logit" else NormalScores.from_json(about)
+
+
+SCALES = ("normal", "logit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +97,55 @@ class NormalScores:
         """Accuracies of scores, of any shape, in [0, 1]."""
         return np.clip(_interpolate(scores, self.scores, self.accuracies), 0.0, 1.0)
 
-    def as_json(self) -> dict[str, list[float]]:
+    def as_json(self) -> dict[str, Any]:
         """The knots as JSON values."""
-        return {"scores": self.scores.tolist(), "accuracies": self.accuracies.tolist()}
+        return {"kind": "normal", "scores": self.scores.tolist(), "accuracies": self.accuracies.tolist()}
 
     @classmethod
     def from_json(cls, knots: Mapping[str, Any]) -> NormalScores:
         """The map with these knots."""
         return cls(np.array(knots["scores"], np.float64), np.array(knots["accuracies"], np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class FlooredLogit:
+    """The logit of how far an accuracy lies between guessing and 1, moved and stretched to deviation 1.
+
+    Attributes:
+        floor: the accuracy of guessing, below which no prediction falls.
+        center: mean logit of the cells it was fitted on.
+        spread: their deviation.
+    """
+
+    floor: float
+    center: float
+    spread: float
+
+    @classmethod
+    def fit(cls, accuracies: Floats, chance: float) -> FlooredLogit:
+        """For these accuracies (`float64[n]`, n at least 1)."""
+        logits = cls(chance, 0.0, 1.0).to_scores(accuracies)
+        return cls(chance, float(logits.mean()), float(logits.std()) or 1.0)
+
+    def to_scores(self, accuracies: Floats) -> Floats:
+        """Scores of accuracies, of any shape."""
+        margin = LEAST_MARGIN * (1 - self.floor)
+        share = np.clip((accuracies - self.floor) / (1 - self.floor), margin, 1 - 1e-6)
+        return np.asarray((np.log(share / (1 - share)) - self.center) / self.spread, np.float64)
+
+    def to_accuracies(self, scores: Floats) -> Floats:
+        """Accuracies of scores, of any shape, between the floor and 1."""
+        share = 1 / (1 + np.exp(-(np.clip(scores * self.spread + self.center, -50, 50))))
+        return np.asarray(self.floor + (1 - self.floor) * share, np.float64)
+
+    def as_json(self) -> dict[str, Any]:
+        """The map as JSON values."""
+        return {"kind": "logit", "floor": self.floor, "center": self.center, "spread": self.spread}
+
+    @classmethod
+    def from_json(cls, about: Mapping[str, Any]) -> FlooredLogit:
+        """The map with these values."""
+        return cls(float(about["floor"]), float(about["center"]), float(about["spread"]))
 
 
 def _interpolate(values: Floats, left: Floats, right: Floats) -> Floats:

@@ -1,8 +1,13 @@
 """The surrogate of a table: answers every cell up to the table's largest size.
 
-Several boosted forests (LightGBM), each fitted on another bootstrap of the trained cells, predict the normal
-score of a cell's accuracy from structural features; their mean is mapped back. It is never one of the
-search's own predictors, which it would favour.
+A model of one of the families (`pnas_tables.families`) predicts a score of a cell's accuracy from its
+structure; the score is mapped back to an accuracy. It is never one of the search's own predictors, which it
+would favour.
+
+A file holds several *worlds*. Each is a refit on another bootstrap of the trained cells, with a fixed effect
+for each cell: what the model cannot know of it, drawn once for (world, cell) and the same for every seed.
+Error bars over searches in one world leave out that the benchmark itself is uncertain; those over worlds
+do not.
 """
 
 from __future__ import annotations
@@ -14,15 +19,18 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.errors import TableError
+from pnas_sim.errors import SettingError, TableError
 from pnas_sim.noise import Keys, cell_keys, standard_noise
 from pnas_sim.space import CellSpace
+from pnas_sim.space.rows import count_blocks
 from pnas_tables.costs import CostRule, describe_cells, find_cost_rule
+from pnas_tables.extras import Extras
+from pnas_tables.families import FAMILIES, FitSettings, ScoreModel
 from pnas_tables.features import FEATURE_VERSION, feature_names
-from pnas_tables.fit import FINAL, KIND, SECONDS, FitSettings, fit_model
-from pnas_tables.forest import Forests
+from pnas_tables.fit import fit_model
 from pnas_tables.record import StoredSurrogate, Table
-from pnas_tables.scale import NormalScores
+from pnas_tables.scale import read_scale
+from pnas_tables.seeds import Drawn, SeedNoise
 
 __all__ = ["Answer", "FitSettings", "Surrogate", "fit_surrogate"]
 
@@ -30,19 +38,27 @@ Rows: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
 
+DEFAULT_SURROGATE = "lightgbm"
+
 
 def fit_surrogate(
-    table: Table, name: str = "lightgbm", seed: int = 0, settings: FitSettings | None = None
+    table: Table,
+    name: str | None = None,
+    seed: int = 0,
+    settings: FitSettings | None = None,
+    family: str = DEFAULT_SURROGATE,
 ) -> Table:
-    """The table with a freshly fitted surrogate of this name; other surrogates stay.
+    """The table with a freshly fitted surrogate of this family and name; other surrogates stay.
 
-    Same table, seed, settings, machine and LightGBM: the same model, whatever the process.
+    Same table, seed, settings, machine and versions: the same model, whatever the process. The name is the
+    family's unless another is given.
 
     Raises:
+        SettingError: there is no such family.
         TableError: the table has too few cells to fit anything on.
     """
-    stored = fit_model(table, seed, settings or FitSettings())
-    return replace(table, surrogates={**table.surrogates, name: stored})
+    stored = fit_model(table, family, seed, settings or FitSettings())
+    return replace(table, surrogates={**table.surrogates, name or family: stored})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +66,9 @@ class Answer:
     """What a surrogate says of n cells, free of seed noise.
 
     Attributes:
-        valid_accuracy: `float64[n]`, at the checkpoint asked for.
+        valid_accuracy: `float64[n]`, the world's value at the checkpoint asked for.
         test_accuracy: `float64[n]`, NaN where the table has none: the validation accuracy of the last
-            checkpoint plus the mean difference found between the two.
+            checkpoint, the mean difference found between the two, and the cell's own departure from it.
         seconds: `float64[n]`, of the whole training, 0 where the table has none.
         parameters: `int64[n]`, counted, not predicted; -1 where the recipe does not say what network it is.
         multiply_adds: `int64[n]`, likewise.
@@ -66,10 +82,15 @@ class Answer:
 
 
 class Surrogate:
-    """A fitted surrogate, ready to answer. It holds no state: the same question has the same answer."""
+    """One world of a fitted surrogate. It holds no state: the same question has the same answer."""
 
     def __init__(
-        self, stored: StoredSurrogate, space: CellSpace, recipe: Mapping[str, Any], epochs: Floats
+        self,
+        stored: StoredSurrogate,
+        space: CellSpace,
+        recipe: Mapping[str, Any],
+        epochs: Floats,
+        world: int = 0,
     ) -> None:
         """Reads the stored model.
 
@@ -78,89 +99,134 @@ class Surrogate:
             space: the table's; rows of any width over its operations are answered.
             recipe: the table's.
             epochs: `float64[c]`, the table's checkpoints.
+            world: which of its worlds.
 
         Raises:
+            SettingError: it has no such world.
             TableError: it is of another kind or version than this code reads.
         """
         about = stored.metadata
+        families = {family.kind: family for family in FAMILIES.values()}
+        kind = str(about.get("kind"))
+        _demand(kind in families, f"is of kind {kind!r}; this version reads {', '.join(families)}")
+        _demand(about.get("features") == FEATURE_VERSION, "was fitted on other features; fit it again")
         try:
-            _demand(about["kind"] == KIND, f"is of kind {about['kind']!r}; this version reads {KIND!r}")
-            _demand(about["features"] == FEATURE_VERSION, "was fitted on other features; fit it again")
-            kinds = [*(f"valid {place}" for place in range(len(epochs))), "test", "correlation"]
-            self.noise = {kind: float(about["noise"][kind]) for kind in kinds}
-            self.largest = int(about["largest_blocks"])
-            self._scales = [NormalScores.from_json(knots) for knots in about["scales"]]
-            self._test_gap = about["test_gap"]
-            self._forests = Forests(stored.model, about["trees"])
+            settings = FitSettings.from_json(about["settings"])
+            self.worlds, self.largest = settings.worlds, int(about["largest_blocks"])
+            self.noise = SeedNoise.from_json(about["noise"])
+            self._scales = [read_scale(scale) for scale in about["scales"]]
+            self._extras = Extras.read(stored.arrays, about["extras"])
+            self._effects = _spread_effects(about["effects"])
             self._costs: CostRule | None = find_cost_rule(recipe) if about["costs"] else None
-            _demand(
-                not about["costs"] or self._costs, "needs the costs of networks that the recipe does not tell"
-            )
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            if isinstance(error, TableError):
-                raise
-            raise TableError(f"the surrogate's metadata is incomplete ({error}); fit it again") from None
+            _demand_world(world, self.worlds)
+            wanted = len(feature_names(space.operations)) + (2 if self._costs else 0)
+            self._model: ScoreModel = families[kind].load(stored.arrays, world, settings, space, wanted)
+        except (SettingError, TableError):
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+            raise TableError(f"the surrogate's contents are incomplete ({error!r}); fit it again") from None
+        _demand(
+            not about["costs"] or self._costs, "needs the costs of networks that the recipe does not tell"
+        )
         _demand(len(self._scales) == len(epochs), "has another number of checkpoints than the table")
-        wanted = len(feature_names(space.operations)) + (2 if self._costs else 0)
-        _demand(self._forests.width == wanted, f"wants {self._forests.width} features, there are {wanted}")
-        self.metadata = about
-        self.epochs = epochs
+        _demand(self._model.width == wanted, f"wants {self._model.width} features, there are {wanted}")
+        self.metadata, self.epochs, self.world = about, epochs, world
         self._space = space
 
     @classmethod
-    def from_table(cls, table: Table, name: str = "lightgbm") -> Surrogate:
-        """The table's surrogate of this name.
+    def from_table(cls, table: Table, name: str = DEFAULT_SURROGATE, world: int = 0) -> Surrogate:
+        """The table's surrogate of this name, in this world.
 
         Raises:
+            SettingError: it has no such world.
             TableError: the table has none of this name, or this version does not read it.
         """
         if name not in table.surrogates:
             known = ", ".join(sorted(table.surrogates)) or "none; `pnas-sim table fit` makes one"
             raise TableError(f"surrogate {name!r} is not in table {table.name}; it has: {known}")
-        return cls(table.surrogates[name], table.space, table.recipe, table.epochs)
+        return cls(table.surrogates[name], table.space, table.recipe, table.epochs, world)
 
     def predict(self, cells: Rows, checkpoint: int = -1) -> Answer:
-        """Answers for rows of any width, of the table's operations, of any size.
+        """Answers for canonical rows (`uint8[n, width]`) of any width and size, of the table's operations.
 
         Args:
-            cells: `uint8[n, width]`, canonical or not: their features are the same.
+            cells: the rows.
             checkpoint: which of `epochs`.
         """
         features, parameters, multiply_adds = describe_cells(self._space, self._costs, cells)
-        final = self._forests.predict(FINAL, features)
-        valid = self._accuracies(features, final, checkpoint)
-        last = valid if checkpoint in (-1, len(self.epochs) - 1) else self._accuracies(features, final, -1)
-        gap = np.nan if self._test_gap is None else float(self._test_gap)
-        seconds = np.zeros(len(cells))
-        if SECONDS in self._forests.groups:
-            seconds = np.exp(self._forests.predict(SECONDS, features))
-        return Answer(valid, np.clip(last + gap, 0, 1), seconds, parameters, multiply_adds)
+        keys, scores = self.keys(cells), self._model.predict(cells, features)
+        last = self._accuracies(cells, keys, features, scores, -1)
+        at_end = checkpoint % len(self.epochs) == len(self.epochs) - 1
+        valid = last if at_end else self._accuracies(cells, keys, features, scores, checkpoint)
+        seconds = np.zeros(len(cells)) if self._extras.seconds is None else self._extras.seconds.at(features)
+        if self._extras.seconds is not None:
+            seconds = np.exp(seconds)
+        return Answer(valid, self._test_accuracies(keys, last), seconds, parameters, multiply_adds)
+
+    def predict_accuracy(self, cells: Rows) -> Floats:
+        """The world's validation accuracy of canonical rows after the whole training; `float64[n]`."""
+        features, _, _ = describe_cells(self._space, self._costs, cells)
+        return self._accuracies(cells, self.keys(cells), features, self._model.predict(cells, features), -1)
+
+    def predict_mean(self, cells: Rows) -> Floats:
+        """What the model itself says of rows, without the cells' own effects, `float64[n]`.
+
+        Held-out figures are of this; a search's optimism against real trainings is measured with it.
+        """
+        features, _, _ = describe_cells(self._space, self._costs, cells)
+        return self._scales[-1].to_accuracies(self._model.predict(cells, features))
 
     def predict_curves(self, cells: Rows) -> Floats:
-        """Validation accuracy at every checkpoint, `float64[n, c]`, free of seed noise."""
+        """The world's validation accuracy at every checkpoint, `float64[n, c]`, of canonical rows."""
         features, _, _ = describe_cells(self._space, self._costs, cells)
-        final = self._forests.predict(FINAL, features)
-        return np.stack([self._accuracies(features, final, c) for c in range(len(self.epochs))], axis=1)
+        keys, scores = self.keys(cells), self._model.predict(cells, features)
+        places = range(len(self.epochs))
+        return np.stack([self._accuracies(cells, keys, features, scores, c) for c in places], axis=1)
 
-    def draw_noise(self, keys: Keys, checkpoint: int, seed: int) -> tuple[Floats, Floats]:
-        """Seed noise of validation and test accuracy, `float64[n]` each, correlated as measured."""
-        epochs = float(self.epochs[checkpoint])
-        valid = standard_noise(keys, epochs, seed, "valid")
-        test = standard_noise(keys, epochs, seed, "test")
-        shared = self.noise["correlation"]
-        test = shared * valid + np.sqrt(1 - shared**2) * test
-        return self.noise[f"valid {checkpoint % len(self.epochs)}"] * valid, self.noise["test"] * test
+    def draw_noise(self, keys: Keys, checkpoint: int, seed: int, valid: Floats, test: Floats) -> Drawn:
+        """Seed noise of cells with these noise-free accuracies; see `pnas_tables.seeds.SeedNoise.draw`."""
+        place = checkpoint % len(self.epochs)
+        return self.noise.draw(keys, float(self.epochs[place]), place, seed, valid, test)
 
     def keys(self, cells: Rows) -> Keys:
-        """What seed noise belongs to: one key for each canonical row."""
+        """What noise and effects belong to: one key for each canonical row."""
         return cell_keys(self._space.operations, cells)
 
-    def _accuracies(self, features: Floats, final: Floats, checkpoint: int) -> Floats:
-        place = checkpoint % len(self.epochs)
-        scores = final
-        if place < len(self.epochs) - 1:
-            scores = final + self._forests.predict(f"gap {place}", features)
+    def _accuracies(
+        self, cells: Rows, keys: Keys, features: Floats, scores: Floats, checkpoint: int
+    ) -> Floats:
+        """The world's accuracies: model, the cell's effect, before the end the curve with an effect too."""
+        place, last = checkpoint % len(self.epochs), len(self.epochs) - 1
+        sizes = np.minimum(count_blocks(cells), len(self._effects) - 1)
+        scores = scores + self._effects[sizes] * standard_noise(
+            keys, float(self.epochs[last]), self.world, "effect"
+        )
+        if place < last:
+            own = standard_noise(keys, float(self.epochs[place]), self.world, "effect")
+            scores = (
+                scores + self._extras.curves[place].at(features) + self._extras.curve_effects[place] * own
+            )
         return self._scales[place].to_accuracies(scores)
+
+    def _test_accuracies(self, keys: Keys, valid: Floats) -> Floats:
+        if self._extras.test_gap is None:
+            return np.full(len(keys), np.nan)
+        own = standard_noise(keys, float(self.epochs[-1]), self.world, "test effect")
+        return np.clip(valid + self._extras.test_gap + self._extras.test_effect * own, 0, 1)
+
+
+def _spread_effects(effects: Mapping[str, float]) -> Floats:
+    """Deviation of the effect by block count from 0 on; sizes not measured take the next smaller's."""
+    sizes = sorted(int(size) for size in effects)
+    spread = np.full(sizes[-1] + 1, float(effects[str(sizes[0])]))
+    for size in sizes:
+        spread[size:] = float(effects[str(size)])
+    return spread
+
+
+def _demand_world(world: int, worlds: int) -> None:
+    if not 0 <= world < worlds:
+        raise SettingError(f"world is {world}; the surrogate has the worlds 0 to {worlds - 1}")
 
 
 def _demand(fulfilled: object, complaint: str) -> None:

@@ -16,13 +16,14 @@ from pnas_sim.errors import BackendError, SettingError, TableError
 from pnas_sim.evaluate import Answers, BackendRequest, BulkEvaluator, Evaluation, Source
 from pnas_sim.space import CellSpace
 from pnas_tables.figures import mean_by_cell
+from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table, write_table
 from pnas_tables.plans import Plan, Step, list_jobs, sample_plan
 from pnas_tables.record import checksum
 from pnas_tables.surrogate import FitSettings, fit_surrogate
 from pnas_tables.testing import CHECKPOINTS, build_made_up_table, made_up_accuracy
 
-QUICK = FitSettings(forests=3, trees=30, small_trees=15)
+QUICK = FitSettings(worlds=3, shares=(), forest=ForestSettings(forests=3, trees=30))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,10 @@ def space() -> CellSpace:
 def fitted_path(space: CellSpace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fitted") / "fitted.h5"
     jobs = list_jobs(sample_plan("fitted", 150, (1, 2, 3), seeds=2, seed=3, space=space), space)
-    write_table(path, fit_surrogate(build_made_up_table(jobs, space, path, "fitted"), settings=QUICK))
+    table = build_made_up_table(jobs, space, path, "fitted")
+    for family in ("lightgbm", "gp"):
+        table = fit_surrogate(table, settings=QUICK, family=family)
+    write_table(path, table)
     return path
 
 
@@ -85,6 +89,7 @@ def test_it_is_a_bulk_evaluator_that_declares_itself(fitted_path: Path, space: C
         "table": str(fitted_path),
         "table_mode": "surrogate",
         "surrogate": "lightgbm",
+        "world": 0,
         "noise": "on",
         "extrapolate": False,
     }
@@ -129,11 +134,14 @@ ELSEWHERE = """
 import sys, numpy as np
 from pnas_backends.table import create
 from pnas_sim.evaluate import BackendRequest
+from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table, write_table
 from pnas_tables.surrogate import FitSettings, fit_surrogate
 table = read_table(sys.argv[1])
-again = fit_surrogate(table, settings=FitSettings(forests=3, trees=30, small_trees=15))
-assert again.surrogates["lightgbm"] == table.surrogates["lightgbm"], "fitted otherwise"
+settings = FitSettings(worlds=3, shares=(), forest=ForestSettings(forests=3, trees=30))
+for name in ("lightgbm", "gp"):
+    again = fit_surrogate(table, settings=settings, family=name)
+    assert again.surrogates[name] == table.surrogates[name], f"{name} fitted otherwise"
 backend = create(BackendRequest(blocks=3, options={"table": sys.argv[1]}))
 rows = np.frombuffer(bytes.fromhex(sys.argv[2]), np.uint8).reshape(-1, 12)
 answers = backend.evaluate_bulk(rows, 1.0, 7)
@@ -181,7 +189,7 @@ def test_trained_cells_are_predicted_too(fitted_path: Path) -> None:
     means = mean_by_cell(table, table.valid_accuracy)
     assert answers.source is Source.PREDICTED
     assert not np.any(answers.valid_accuracy == means)
-    assert np.corrcoef(answers.valid_accuracy, means)[0, 1] > 0.9
+    assert np.corrcoef(answers.valid_accuracy, means)[0, 1] > 0.7
 
 
 def test_predictions_follow_the_truth_on_cells_never_seen(
@@ -292,7 +300,12 @@ def test_measured_needs_a_closed_table(fitted_path: Path, closed_path: Path) -> 
         ),
         ({"noise": "loud"}, SettingError, "noise is 'loud'; it must be on or off"),
         ({"noise": 3}, SettingError, "noise is 3; it must be on or off"),
-        ({"surrogate": "gp"}, TableError, "surrogate 'gp' is not in table fitted; it has: lightgbm"),
+        ({"surrogate": "svm"}, TableError, "surrogate 'svm' is not in table fitted; it has: gp, lightgbm"),
+        ({"world": 3}, SettingError, "world is 3; the surrogate has the worlds 0 to 2"),
+        ({"world": -1}, SettingError, "world is -1; the surrogate has the worlds 0 to 2"),
+        ({"world": "first"}, SettingError, "world is 'first'; it must be a whole number from 0"),
+        ({"world": True}, SettingError, "world is True; it must be a whole number from 0"),
+        ({"table_mode": "measured", "world": 0}, SettingError, "'world' has no meaning with table_mode"),
         ({"table": "cifar1000"}, TableError, "table 'cifar1000' is unknown; tables that ship: "),
         ({"table": "here/x.h5"}, TableError, "here/x.h5: there is no such file"),
         ({"table_mode": "measured", "noise": "off"}, SettingError, "'noise' has no meaning with table_mode"),

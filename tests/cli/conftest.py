@@ -14,6 +14,7 @@ import pytest
 from pnas_sim.cli import main
 from pnas_sim.space import CellSpace
 from pnas_tables.fit import FitSettings
+from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table, write_table
 from pnas_tables.plans import list_jobs, sample_plan
 from pnas_tables.surrogate import fit_surrogate
@@ -87,7 +88,7 @@ def bare_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_table(bare_table: Path) -> Path:
     """The same with a small surrogate; not to be changed."""
-    settings = FitSettings(forests=2, trees=10, small_trees=5, small_forests=1)
+    settings = FitSettings(worlds=2, shares=(), forest=ForestSettings(forests=2, trees=10))
     path = bare_table.with_name("small.h5")
     write_table(path, fit_surrogate(read_table(bare_table), settings=settings))
     return path

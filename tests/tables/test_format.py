@@ -32,7 +32,13 @@ def assert_equal_tables(one: Table, other: Table) -> None:
 
 def with_surrogate(table: Table, name: str = "some") -> Table:
     metadata = {"fitted_on": data_checksum(table), "kind": "text", "tau": 0.5}
-    return replace(table, surrogates={name: StoredSurrogate("tree\nend of trees ä\n" * 300, metadata)})
+    arrays = {
+        "text": np.frombuffer("tree\nend of trees ä\n".encode() * 300, np.uint8),
+        "leaves": np.array([[[0.5, np.nan], [-1.0, 2.0]]]),
+        "places": np.arange(5),
+        "labels": np.array([2**63 + 1], np.uint64),
+    }
+    return replace(table, surrogates={name: StoredSurrogate(metadata, arrays)})
 
 
 def test_reads_what_was_written(table: Table, tmp_path: Path) -> None:
@@ -109,6 +115,37 @@ def test_every_array_counts(table: Table, name: str) -> None:
         changed = value.copy()
         changed.flat[-1] += 1
         assert checksum(replace(table, **{name: changed})) != checksum(table)
+
+
+def test_every_array_of_a_surrogate_counts(table: Table) -> None:
+    fitted = with_surrogate(table)
+    stored = fitted.surrogates["some"]
+    sums = {checksum(fitted)}
+    for name, values in stored.arrays.items():
+        changed = values.copy()
+        changed.flat[0] += 1
+        other = StoredSurrogate(stored.metadata, {**stored.arrays, name: changed})
+        assert other != stored
+        sums.add(checksum(replace(fitted, surrogates={"some": other})))
+    assert len(sums) == 1 + len(stored.arrays)
+
+
+def test_a_file_of_the_first_schema_without_surrogates_is_read(
+    table: Table, table_path: Path, tmp_path: Path
+) -> None:
+    path = damaged(table_path, tmp_path, lambda file: file.attrs.__setitem__("schema", np.int64(1)))
+    assert_equal_tables(read_table(path), table)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("Leaves", np.zeros(2)), ("metadata", np.zeros(2)), ("x", np.zeros(2, np.int32))]
+)
+def test_a_surrogates_arrays_have_plain_names_and_types(
+    name: str, values: np.ndarray, table: Table, tmp_path: Path
+) -> None:
+    stored = StoredSurrogate({"fitted_on": data_checksum(table)}, {name: values})
+    with pytest.raises(TableError, match=f"not written: surrogate 's': array '{name}' has "):
+        write_table(tmp_path / "x.h5", replace(table, surrogates={"s": stored}))
 
 
 def test_surrogate_counts_for_the_whole_but_not_for_the_data(table: Table) -> None:
@@ -189,7 +226,7 @@ def make_virtual(file: h5py.File) -> None:
 
 
 DAMAGES = {
-    "schema": (attribute("schema", np.int64(2)), "schema is 2"),
+    "schema": (attribute("schema", np.int64(3)), "schema is 3"),
     "schema of another type": (attribute("schema", "1"), "attribute 'schema' is not of type int"),
     "other format": (attribute("format", "something"), "not a table of pnas-sim"),
     "no format": (attribute("format", None), "attribute 'format' is missing"),
@@ -236,10 +273,25 @@ DAMAGES = {
     "virtual": (make_virtual, "keeps its values in another file"),
     "surrogate of other data": (
         lambda file: (
-            file.create_dataset("surrogates/s/model", data=np.zeros(3, np.uint8)),
+            file.create_dataset("surrogates/s/leaves", data=np.zeros(3)),
             file.create_dataset("surrogates/s/metadata", data="{}", dtype=h5py.string_dtype()),
         ),
         "surrogate 's' was fitted on other data",
+    ),
+    "surrogate of another type": (
+        lambda file: (
+            file.create_dataset("surrogates/s/leaves", data=np.zeros(3, np.float32)),
+            file.create_dataset("surrogates/s/metadata", data="{}", dtype=h5py.string_dtype()),
+        ),
+        "'surrogates/s/leaves' has type float32",
+    ),
+    "a surrogate that is no group": (
+        lambda file: file.create_dataset("surrogates/s", data=1),
+        "'surrogates/s' is not a group",
+    ),
+    "surrogate of the first schema": (
+        lambda file: (file.attrs.__setitem__("schema", 1), file.create_group("surrogates/s")),
+        "its surrogates are of schema 1",
     ),
     "surrogates not a group": (
         lambda file: file.create_dataset("surrogates", data=1),

@@ -111,5 +111,5 @@ def test_nothing_to_merge_is_an_error() -> None:
 
 
 def test_surrogates_are_left_behind(table: Table) -> None:
-    stored = StoredSurrogate("text", {"fitted_on": data_checksum(table)})
+    stored = StoredSurrogate({"fitted_on": data_checksum(table)}, {})
     assert not merge_tables([replace(table, surrogates={"s": stored})], "m").surrogates

@@ -7,72 +7,164 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pnas_sim.errors import SettingError, TableError
-from pnas_sim.noise import cell_keys, standard_noise
 from pnas_sim.space import CellSpace
-from pnas_tables.forest import Forests, fit_forest, join_forests
+from pnas_tables.families import FAMILIES
+from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table, write_table
-from pnas_tables.quality import measure_quality
 from pnas_tables.record import StoredSurrogate, Table
-from pnas_tables.scale import NormalScores
 from pnas_tables.surrogate import FitSettings, Surrogate, fit_surrogate
 from pnas_tables.testing import CHECKPOINTS, NOISE, made_up_accuracy
 
-QUICK = FitSettings(forests=3, trees=25, small_trees=10)
+QUICK = FitSettings(worlds=3, shares=(0.5,), forest=ForestSettings(forests=2, trees=25))
+NAMES = list(FAMILIES)
 
 
 @pytest.fixture(scope="module")
 def fitted(table: Table) -> Table:
-    return fit_surrogate(table, settings=QUICK)
+    """With a surrogate of each family, under its name."""
+    for name in NAMES:
+        table = fit_surrogate(table, settings=QUICK, family=name)
+    return table
 
 
-def test_a_fitted_table_is_stored_and_read(fitted: Table, tmp_path: Path) -> None:
+def random_cells(space: CellSpace, count: int) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    return np.concatenate([space.canonical(space.sample(count, rng, blocks=b)) for b in (1, 2, 3)])
+
+
+# ------------------------------------------------------------------------- what every family's surrogate does
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fitted_table_is_stored_and_read(name: str, fitted: Table, tmp_path: Path) -> None:
     write_table(tmp_path / "x.h5", fitted)
     again = read_table(tmp_path / "x.h5")
     assert again.surrogates == fitted.surrogates
-    one, two = Surrogate.from_table(fitted), Surrogate.from_table(again)
+    one, two = Surrogate.from_table(fitted, name), Surrogate.from_table(again, name)
     np.testing.assert_array_equal(one.predict_curves(fitted.cells), two.predict_curves(fitted.cells))
 
 
-def test_fitting_again_gives_the_same_and_another_seed_another(table: Table, fitted: Table) -> None:
-    assert fit_surrogate(table, settings=QUICK).surrogates == fitted.surrogates
-    other = fit_surrogate(table, seed=1, settings=QUICK)
-    assert other.surrogates["lightgbm"].model != fitted.surrogates["lightgbm"].model
+@pytest.mark.parametrize("name", NAMES)
+def test_fitting_again_gives_the_same_and_another_seed_another(
+    name: str, table: Table, fitted: Table
+) -> None:
+    again = fit_surrogate(table, settings=QUICK, family=name)
+    assert again.surrogates[name] == fitted.surrogates[name]
+    other = fit_surrogate(table, seed=1, settings=QUICK, family=name)
+    worlds = [Surrogate.from_table(one, name, 1).predict_mean(table.cells) for one in (fitted, other)]
+    assert not np.array_equal(*worlds)
     with pytest.raises(SettingError, match="seed is -1"):
-        fit_surrogate(table, seed=-1, settings=QUICK)
+        fit_surrogate(table, seed=-1, settings=QUICK, family=name)
 
 
-def test_several_surrogates_lie_side_by_side(fitted: Table) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_do_not_depend_on_company_width_or_blocks_of_others(name: str, fitted: Table) -> None:
+    surrogate = Surrogate.from_table(fitted, name)
+    cells = random_cells(fitted.space, 150)
+    together = surrogate.predict_accuracy(cells)
+    wide = CellSpace(max_blocks=9).fit_width(cells)
+    np.testing.assert_array_equal(surrogate.predict_accuracy(wide), together)
+    order = np.random.default_rng(0).permutation(len(cells))
+    np.testing.assert_array_equal(surrogate.predict_accuracy(cells[order]), together[order])
+    for place in range(0, len(cells), 29):
+        assert surrogate.predict_accuracy(cells[place : place + 1])[0] == together[place]
+    np.testing.assert_array_equal(surrogate.predict(cells).valid_accuracy, together)
+    assert len(surrogate.predict_accuracy(cells[:0])) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_predictions_follow_a_known_truth(name: str, fitted: Table) -> None:
+    cells = random_cells(fitted.space, 100)
+    predicted = Surrogate.from_table(fitted, name).predict_mean(cells)
+    assert np.corrcoef(predicted, made_up_accuracy(fitted.space, cells))[0, 1] > 0.6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_worlds_differ_by_refit_and_by_fixed_effects(name: str, fitted: Table) -> None:
+    cells = random_cells(fitted.space, 200)
+    worlds = [Surrogate.from_table(fitted, name, world) for world in range(3)]
+    means = np.array([world.predict_mean(cells) for world in worlds])
+    values = np.array([world.predict_accuracy(cells) for world in worlds])
+    for one, two in ((0, 1), (0, 2), (1, 2)):
+        assert not np.array_equal(means[one], means[two])
+        effects = values - means
+        assert abs(np.corrcoef(effects[one], effects[two])[0, 1]) < 0.25, "each world draws its own"
+        assert 0.3 < np.corrcoef(values[one], values[two])[0, 1] < 1
+    spread = worlds[0].metadata["effects"]
+    assert set(spread) == {"1", "2", "3"} and all(value > 0 for value in spread.values())
+    with pytest.raises(SettingError, match=r"world is 3; the surrogate has the worlds 0 to 2"):
+        Surrogate.from_table(fitted, name, 3)
+    with pytest.raises(SettingError, match="world is -1"):
+        Surrogate.from_table(fitted, name, -1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_effect_is_the_cells_own_and_of_the_size_left_over(name: str, fitted: Table) -> None:
+    """In scores it has the stored deviation; its sign and size belong to the canonical cell alone."""
+    from pnas_tables.scale import read_scale
+
+    cells = fitted.space.canonical(fitted.space.sample(1500, np.random.default_rng(3), blocks=3))
+    surrogate = Surrogate.from_table(fitted, name)
+    scale = read_scale(surrogate.metadata["scales"][-1])
+    effect = scale.to_scores(surrogate.predict_accuracy(cells)) - scale.to_scores(
+        surrogate.predict_mean(cells)
+    )
+    assert effect.std() == pytest.approx(surrogate.metadata["effects"]["3"], rel=0.1)
+    assert abs(effect.mean()) < 0.1 * effect.std() + 0.02
+
+
+def test_several_surrogates_lie_side_by_side(table: Table, fitted: Table) -> None:
     both = fit_surrogate(fitted, name="second", seed=1, settings=QUICK)
-    assert sorted(both.surrogates) == ["lightgbm", "second"]
-    one, two = (Surrogate.from_table(both, name).predict(both.cells) for name in ("lightgbm", "second"))
-    assert not np.array_equal(one.valid_accuracy, two.valid_accuracy)
+    assert sorted(both.surrogates) == ["gp", "lightgbm", "second"]
+    with pytest.raises(SettingError, match="family 'svm' is unknown; known are: lightgbm, gp"):
+        fit_surrogate(table, family="svm")
+
+
+# ----------------------------------------------------------------------------------------- what it is made of
 
 
 def test_metadata_says_what_was_measured(fitted: Table) -> None:
     about = fitted.surrogates["lightgbm"].metadata
     assert json.loads(json.dumps(about, allow_nan=False)) == about
-    assert about["cells"] == 60 and about["largest_blocks"] == 3 and about["noise_degrees_of_freedom"] == 60
-    for place in range(len(CHECKPOINTS)):
-        assert about["noise"][f"valid {place}"] == pytest.approx(NOISE, rel=0.35)
-    assert about["noise"]["test"] == pytest.approx(NOISE, rel=0.35)
-    assert abs(about["noise"]["correlation"]) < 0.4
+    assert about["cells"] == 60 and about["largest_blocks"] == 3
     assert about["runs_by_status"] == {"ok": 120, "diverged": 0, "failed": 0}
+    for deviation in (*about["noise"]["valid"], about["noise"]["test"]):
+        assert deviation["middle"] == pytest.approx(NOISE, rel=0.35) and deviation["freedom"] == 60
     quality = about["quality"]
     assert set(quality["by_blocks"]) == {"1", "2", "3"} and quality["folds"] == 5
+    assert set(quality["by_group"]) == {"random"} and set(quality["by_training_share"]) == {"50"}
     overall = quality["overall"]
+    assert quality["by_training_share"]["50"]["rmse"] > overall["rmse"]
     assert 0.3 < overall["kendall_tau"] < overall["ceiling_kendall_tau"] < 1
     assert overall["spearman"] < overall["ceiling_spearman"] and overall["r2"] < overall["ceiling_r2"]
 
 
-def test_test_accuracy_is_validation_accuracy_and_a_gap(fitted: Table) -> None:
+def test_sealed_cells_are_never_fitted_and_measured_apart(table: Table, fitted: Table) -> None:
+    """Whatever their accuracies are, the model stays the same; they are measured as a group of their own."""
+    sealed = np.arange(len(table)) % 4 == 0
+    origins = tuple("sealed+uniform" if mine else "search" for mine in sealed)
+    apart = replace(table, origins=origins)
+    of_sealed = sealed[table.run_cells]
+    changed = replace(
+        apart, valid_accuracy=np.where(of_sealed, 1 - table.valid_accuracy, table.valid_accuracy)
+    )
+    one, two = (fit_surrogate(with_, settings=QUICK).surrogates["lightgbm"] for with_ in (apart, changed))
+    assert one.metadata["cells"] == 45
+    assert all(np.array_equal(one.arrays[name], two.arrays[name]) for name in one.arrays if "world" in name)
+    groups = one.metadata["quality"]["by_group"]
+    assert {name: group["cells"] for name, group in groups.items()} == {"search": 45, "sealed": 15}
+    assert groups["sealed"]["spearman"] > 0.3 > two.metadata["quality"]["by_group"]["sealed"]["spearman"]
+
+
+def test_test_accuracy_is_validation_accuracy_a_gap_and_an_effect(fitted: Table) -> None:
     surrogate = Surrogate.from_table(fitted)
     answer = surrogate.predict(fitted.cells)
     gap = np.mean(fitted.test_accuracy - fitted.valid_accuracy)
-    np.testing.assert_allclose(answer.test_accuracy, answer.valid_accuracy + gap)
+    apart = answer.test_accuracy - answer.valid_accuracy
+    assert apart.mean() == pytest.approx(gap, abs=0.003)
+    assert apart.std() == pytest.approx(surrogate.metadata["extras"]["test_effect"], abs=0.002)
     early = surrogate.predict(fitted.cells, 0)
     np.testing.assert_array_equal(early.test_accuracy, answer.test_accuracy)
 
@@ -83,22 +175,27 @@ def test_seconds_follow_those_measured(fitted: Table) -> None:
     assert np.corrcoef(answer.seconds, expected)[0, 1] > 0.9
 
 
-def test_curves_end_at_the_prediction(fitted: Table) -> None:
-    surrogate = Surrogate.from_table(fitted)
+@pytest.mark.parametrize("name", NAMES)
+def test_curves_end_at_the_prediction(name: str, fitted: Table) -> None:
+    surrogate = Surrogate.from_table(fitted, name, 1)
     curves = surrogate.predict_curves(fitted.cells)
     for place in range(len(CHECKPOINTS)):
         np.testing.assert_array_equal(curves[:, place], surrogate.predict(fitted.cells, place).valid_accuracy)
     assert (curves[:, 0] < curves[:, 2]).all()
+    assert np.corrcoef(curves[:, 1], curves[:, 2])[0, 1] > 0.9
 
 
-def test_failed_runs_are_left_out(table: Table, fitted: Table) -> None:
+def test_failed_runs_are_left_out_and_diverged_ones_are_a_rate(table: Table) -> None:
     """A cell with one failed seed is fitted on the other; one without any seed left is not fitted."""
     status, valid, curves = table.status.copy(), table.valid_accuracy.copy(), table.curves.copy()
     lost = [0, 1, 2]  # both seeds of the first cell, one of the second
     status[lost], valid[lost], curves[lost] = 2, np.nan, np.nan
+    status[10], valid[10], curves[10] = 1, 0.1, 0.1
     partial = replace(table, status=status, valid_accuracy=valid, curves=curves)
     about = fit_surrogate(partial, settings=QUICK).surrogates["lightgbm"].metadata
-    assert about["cells"] == 59 and about["runs_by_status"] == {"ok": 117, "diverged": 0, "failed": 3}
+    assert about["cells"] == 59 and about["runs_by_status"] == {"ok": 116, "diverged": 1, "failed": 3}
+    assert about["noise"]["divergence"] == pytest.approx(1 / 116)
+    assert about["noise"]["divergence_runs"] == 116
 
 
 def test_unknown_columns_are_not_made_up(table: Table) -> None:
@@ -131,14 +228,28 @@ def test_too_few_cells_are_refused(table: Table) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (replace(QUICK, worlds=0), "worlds is 0"),
+        (replace(QUICK, scale="cubic"), "scale is 'cubic'; it must be one of: normal, logit"),
+        (replace(QUICK, forest=ForestSettings(leaves=9)), "leaves is 9; it must be from 2 to 8"),
+        (replace(QUICK, forest=ForestSettings(trees=0)), "0 trees"),
+    ],
+)
+def test_settings_out_of_range_are_named(settings: FitSettings, complaint: str, table: Table) -> None:
+    with pytest.raises(SettingError, match=complaint):
+        fit_surrogate(table, settings=settings)
+
+
+@pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"kind": "gp"}, "is of kind 'gp'"),
+        ({"kind": "gaussian"}, "is of kind 'gaussian'"),
         ({"features": 0}, "was fitted on other features"),
-        ({"model": "import os"}, "model is not LightGBM's text"),
-        ({"trees": {"final": [3]}}, "trees instead of 3"),
-        ({"noise": {}}, "metadata is incomplete"),
-        ({"noise": 5}, "metadata is incomplete"),
+        ({"noise": {}}, "contents are incomplete"),
+        ({"noise": 5}, "contents are incomplete"),
+        ({"settings": {"worlds": 3}}, "contents are incomplete"),
+        ({"effects": {}}, "contents are incomplete"),
         ({"scales": []}, "another number of checkpoints"),
     ],
 )
@@ -146,109 +257,27 @@ def test_a_stored_surrogate_that_cannot_be_read_is_named(
     change: dict[str, Any], complaint: str, fitted: Table
 ) -> None:
     stored = fitted.surrogates["lightgbm"]
-    text = change.get("model", stored.model)
-    about = {**stored.metadata, **{key: value for key, value in change.items() if key != "model"}}
-    table = replace(fitted, surrogates={"lightgbm": StoredSurrogate(text, about)})
+    changed = StoredSurrogate({**stored.metadata, **change}, stored.arrays)
     with pytest.raises(TableError, match=complaint):
-        Surrogate.from_table(table)
+        Surrogate.from_table(replace(fitted, surrogates={"lightgbm": changed}))
 
 
-# ----------------------------------------------------------------------------------------------------- parts
+@pytest.mark.parametrize("name", NAMES)
+def test_missing_and_damaged_arrays_are_named(name: str, fitted: Table) -> None:
+    stored = fitted.surrogates[name]
+    for lost in stored.arrays:
+        if lost.startswith(("world-1", "world-2")):
+            continue
+        rest = {key: values for key, values in stored.arrays.items() if key != lost}
+        with pytest.raises(TableError, match="contents are incomplete"):
+            Surrogate.from_table(
+                replace(fitted, surrogates={name: StoredSurrogate(stored.metadata, rest)}), name
+            )
 
 
-def test_joined_forests_answer_as_each_alone() -> None:
-    import lightgbm
-
-    rng = np.random.default_rng(0)
-    features, targets = rng.normal(size=(200, 5)), rng.normal(size=200)
-    settings_ = FitSettings(trees=12).for_lightgbm()
-    fitted = [fit_forest(features, targets, np.ones(200), settings_, seed) for seed in range(5)]
-    counts = [count for _, count in fitted]
-    joined = Forests(join_forests([text for text, _ in fitted]), {"one": counts[:2], "two": counts[2:]})
-    alone = [lightgbm.Booster(model_str=text).predict(features) for text, _ in fitted]
-    np.testing.assert_allclose(
-        joined.predict("one", features), np.mean(alone[:2], axis=0), rtol=0, atol=1e-12
-    )
-    np.testing.assert_allclose(
-        joined.predict("two", features), np.mean(alone[2:], axis=0), rtol=0, atol=1e-12
-    )
-
-
-@settings(deadline=None, max_examples=60)
-@given(values=st.lists(st.floats(0, 1), min_size=1, max_size=200))
-def test_the_scale_keeps_the_order_and_its_inverse(values: list[float]) -> None:
-    accuracies = np.array(values)
-    scale = NormalScores.from_json(json.loads(json.dumps(NormalScores.fit(accuracies).as_json())))
-    grid = np.linspace(-6, 6, 101)
-    back = scale.to_accuracies(grid)
-    assert ((back >= 0) & (back <= 1)).all() and (np.diff(back) >= 0).all()
-    assert (np.diff(scale.to_scores(np.linspace(0, 1, 101))) > 0).all()
-    np.testing.assert_allclose(scale.to_accuracies(scale.to_scores(accuracies)), accuracies, atol=1e-9)
-
-
-def test_scores_of_the_fitted_values_are_normal() -> None:
-    accuracies = np.random.default_rng(0).beta(5, 2, 2000)
-    scores = NormalScores.fit(accuracies).to_scores(accuracies)
-    assert abs(scores.mean()) < 0.02 and scores.std() == pytest.approx(1, abs=0.03)
-
-
-def test_noise_is_normal_and_keyed() -> None:
-    space = CellSpace()
-    cells = space.sample(4000, np.random.default_rng(0))
-    keys = cell_keys(space.operations, cells)
-    noise = standard_noise(keys, 1.0, 0, "valid")
-    assert abs(noise.mean()) < 0.06 and noise.std() == pytest.approx(1, abs=0.05)
-    assert len(np.unique(keys)) == len(space.unique(cells)[0])
-    others = [standard_noise(keys, *key) for key in ((1.0, 1, "valid"), (0.5, 0, "valid"), (1.0, 0, "test"))]
-    for other in others:
-        assert abs(np.corrcoef(noise, other)[0, 1]) < 0.06
-    neighbours = standard_noise(keys + np.uint64(1), 1.0, 0, "valid")
-    assert abs(np.corrcoef(noise, neighbours)[0, 1]) < 0.06
-
-
-def test_keys_see_neither_padding_nor_the_order_of_operations() -> None:
-    space, wide = CellSpace(max_blocks=3), CellSpace(max_blocks=10)
-    rows = space.sample(50, np.random.default_rng(0), blocks=2)
-    keys = cell_keys(space.operations, rows)
-    np.testing.assert_array_equal(cell_keys(wide.operations, wide.fit_width(rows)), keys)
-    flipped = rows.copy()
-    flipped[:, [2, 3, 6, 7]] = 7 - rows[:, [2, 3, 6, 7]]
-    np.testing.assert_array_equal(cell_keys(space.operations[::-1], flipped), keys)
-
-
-def test_keys_are_the_same_for_ever() -> None:
-    """Searches recorded with one version go on with the next: the key of this cell is part of the format."""
-    space = CellSpace()
-    row = space.parse("sep5(-2)+max3(-2) | sep7(-1)+max3(-1)")[None]
-    keys = cell_keys(space.operations, row)
-    assert keys.tolist() == [GOLDEN_KEY]
-    assert standard_noise(keys, 1.0, 3, "valid")[0] == pytest.approx(GOLDEN_NOISE, abs=1e-12)
-
-
-GOLDEN_KEY = 9762808417112845169
-GOLDEN_NOISE = 0.11936476631329583
-
-
-def test_quality_of_an_oracle_is_its_ceiling() -> None:
-    rng = np.random.default_rng(0)
-    truth = rng.normal(0.5, 0.05, 600)
-    noise = np.full(600, 0.02)
-    found = measure_quality(truth, truth + noise * rng.standard_normal(600), noise, np.full(600, 5))[
-        "overall"
-    ]
-    for name in ("kendall_tau", "spearman", "r2"):
-        assert found[name] == pytest.approx(found[f"ceiling_{name}"], abs=0.05)
-    assert found["rmse"] == pytest.approx(0.02, rel=0.1)
-
-
-def test_quality_of_too_few_cells_is_unknown() -> None:
-    found = measure_quality(np.arange(9.0), np.arange(9.0), np.zeros(9), np.array([1] * 8 + [2]))
-    assert found["by_blocks"]["2"]["kendall_tau"] is None and found["by_blocks"]["2"]["cells"] == 1
-    assert found["by_blocks"]["1"]["kendall_tau"] == pytest.approx(1.0)
-
-
-def test_predictions_follow_a_known_truth(fitted: Table) -> None:
-    space = fitted.space
-    rows = space.canonical(space.sample(300, np.random.default_rng(5), blocks=3))
-    predicted = Surrogate.from_table(fitted).predict(rows).valid_accuracy
-    assert np.corrcoef(predicted, made_up_accuracy(space, rows))[0, 1] > 0.5
+def test_trees_that_point_outside_are_refused(fitted: Table) -> None:
+    stored = fitted.surrogates["lightgbm"]
+    far = stored.arrays["world-0-conditions"] + 10**6
+    broken = StoredSurrogate(stored.metadata, {**stored.arrays, "world-0-conditions": far})
+    with pytest.raises(TableError, match="trees are damaged"):
+        Surrogate.from_table(replace(fitted, surrogates={"lightgbm": broken}))

@@ -11,6 +11,7 @@ from pnas_sim.errors import DataError, SettingError, TableError
 from pnas_sim.space import CellSpace
 from pnas_tables.build import main
 from pnas_tables.check import Verdict, check_table, retrain
+from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table, write_table
 from pnas_tables.plans import PLANS, sample_plan
 from pnas_tables.record import Table
@@ -70,7 +71,9 @@ def test_costs_that_were_made_up_are_found(name: str, trained_path: Path, tmp_pa
 def test_a_surrogate_of_a_known_network_counts_its_costs(table: Table) -> None:
     """The made-up table under a recipe whose networks can be counted."""
     known = replace(table, recipe=TINY.model_dump(mode="json"))
-    fitted = fit_surrogate(known, settings=FitSettings(forests=2, trees=10, small_trees=5))
+    fitted = fit_surrogate(
+        known, settings=FitSettings(worlds=2, shares=(), forest=ForestSettings(forests=2, trees=10))
+    )
     answer = Surrogate.from_table(fitted).predict(table.cells)
     from pnas_backends.training.costs import cell_costs
 

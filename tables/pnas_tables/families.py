@@ -1,0 +1,132 @@
+"""The families of surrogates: different models on the same cells, scores and worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnas_sim.errors import SettingError
+from pnas_sim.space import CellSpace
+from pnas_tables.forest import ForestModel, ForestSettings, fit_forests
+from pnas_tables.process import ProcessModel, ProcessSettings, fit_process
+from pnas_tables.sample import Sample
+
+Rows: TypeAlias = NDArray[np.uint8]
+Floats: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.int64]
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """How a surrogate is fitted.
+
+    Attributes:
+        worlds: how many, the first on all cells, each other one on a bootstrap of them.
+        scale: the scores that are fitted: `normal` or `logit`; see `pnas_tables.scale`.
+        shares: of the training cells, for which held-out figures are given beside those of all of them.
+        forest: of the family `lightgbm`.
+        process: of the family `gp`.
+    """
+
+    worlds: int = 10
+    scale: str = "normal"
+    shares: tuple[float, ...] = (0.25, 0.5, 0.75)
+    forest: ForestSettings = field(default_factory=ForestSettings)
+    process: ProcessSettings = field(default_factory=ProcessSettings)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of them as JSON values."""
+        return asdict(self) | {"shares": list(self.shares)}
+
+    @classmethod
+    def from_json(cls, about: Mapping[str, Any]) -> FitSettings:
+        """What `as_json` described."""
+        return cls(
+            worlds=int(about["worlds"]),
+            scale=str(about["scale"]),
+            shares=tuple(about["shares"]),
+            forest=ForestSettings(**about["forest"]),
+            process=ProcessSettings(**about["process"]),
+        )
+
+
+class ScoreModel(Protocol):
+    """One world of one surrogate."""
+
+    @property
+    def width(self) -> int:
+        """Number of features it wants."""
+        ...
+
+    def predict(self, cells: Rows, features: Floats) -> Floats:
+        """Mean score, `float64[n]`, of cells `uint8[n, width]` with features `float64[n, f]`.
+
+        The score of one cell does not depend on the others, to the last bit.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How one kind of model is fitted and read.
+
+    Attributes:
+        name: of the family, and of its surrogate unless it is given another.
+        kind: stored with it; another way to read its arrays needs another one.
+        fit: (sample, scores `[n]`, draws `[w, n]`, settings, seed) to the arrays of each world.
+        load: (arrays, world, settings, space, number of features) to the model.
+    """
+
+    name: str
+    kind: str
+    fit: Callable[[Sample, Floats, Integers, FitSettings, int], list[dict[str, NDArray[Any]]]]
+    load: Callable[[Arrays, int, FitSettings, CellSpace, int], ScoreModel]
+
+
+def _fit_forests(
+    sample: Sample, scores: Floats, draws: Integers, settings: FitSettings, seed: int
+) -> list[dict[str, NDArray[Any]]]:
+    return fit_forests(sample, scores, draws, settings.forest, seed)
+
+
+def _load_forest(
+    arrays: Arrays, world: int, settings: FitSettings, space: CellSpace, width: int
+) -> ScoreModel:
+    return ForestModel(arrays, world, settings.forest.forests)
+
+
+def _fit_process(
+    sample: Sample, scores: Floats, draws: Integers, settings: FitSettings, seed: int
+) -> list[dict[str, NDArray[Any]]]:
+    return fit_process(sample, scores, draws, settings.process, seed)
+
+
+def _load_process(
+    arrays: Arrays, world: int, settings: FitSettings, space: CellSpace, width: int
+) -> ScoreModel:
+    return ProcessModel(arrays, world, space, width)
+
+
+FAMILIES = {
+    family.name: family
+    for family in (
+        Family("lightgbm", "lightgbm-bagged-2", _fit_forests, _load_forest),
+        Family("gp", "gp-structural-1", _fit_process, _load_process),
+    )
+}
+
+
+def find_family(name: str) -> Family:
+    """The family of this name.
+
+    Raises:
+        SettingError: there is none.
+    """
+    if name not in FAMILIES:
+        raise SettingError(f"surrogate family {name!r} is unknown; known are: {', '.join(FAMILIES)}")
+    return FAMILIES[name]

@@ -1,0 +1,193 @@
+"""What another training seed changes: deviation against accuracy, and how often a run diverges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnas_sim.evaluate import Status
+from pnas_sim.noise import Keys, standard_noise
+from pnas_tables.record import Table
+
+Floats: TypeAlias = NDArray[np.float64]
+Mask: TypeAlias = NDArray[np.bool_]
+
+SLOPE_PRIOR = 20.0  # precision of the slope around 0: about 40 repeated runs outweigh it
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """Standard deviation between seeds, a rising or falling exponential of accuracy.
+
+    Outside the accuracies it was measured at it stays as it is at their ends.
+
+    Attributes:
+        middle: deviation at the middle accuracy; 0 where no cell has two seeds.
+        slope: of the log of the variance, for each `spread` of accuracy.
+        center: the middle accuracy.
+        spread: deviation of the accuracies of the cells it was measured on.
+        lowest: of these accuracies.
+        highest: of these accuracies.
+        freedom: degrees of freedom it stands on.
+    """
+
+    middle: float = 0.0
+    slope: float = 0.0
+    center: float = 0.0
+    spread: float = 1.0
+    lowest: float = 0.0
+    highest: float = 1.0
+    freedom: int = 0
+
+    def at(self, accuracies: Floats) -> Floats:
+        """Deviations of cells of these mean accuracies, of any shape."""
+        places = (np.clip(accuracies, self.lowest, self.highest) - self.center) / self.spread
+        return np.asarray(self.middle * np.exp(0.5 * self.slope * places), np.float64)
+
+
+def fit_deviation(table: Table, values: Floats) -> Deviation:
+    """The deviation of one figure (`float64[m]`, one for each run) between the seeds of repeated cells.
+
+    Maximum likelihood of the within-cell variances (gamma distributed, log link), with a normal prior on the
+    slope that keeps it near 0 until there are enough repeated runs.
+    """
+    means, variances, freedom = _spread_within(table, values)
+    if len(means) == 0 or not variances.any():
+        return Deviation(freedom=int(freedom.sum()))
+    center, spread = float(np.average(means, weights=freedom)), float(means.std()) or 1.0
+    places = (means - center) / spread
+    level, slope = _fit_log_variance(places, variances, freedom)
+    return Deviation(
+        middle=float(np.exp(0.5 * level)),
+        slope=slope,
+        center=center,
+        spread=spread,
+        lowest=float(means.min()),
+        highest=float(means.max()),
+        freedom=int(freedom.sum()),
+    )
+
+
+def _spread_within(table: Table, values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Mean, unbiased variance and degrees of freedom of each cell with several runs that ended well."""
+    usable = (table.status == Status.OK) & ~np.isnan(values)
+    cells, values = table.run_cells[usable], values[usable]
+    counts = np.bincount(cells, minlength=len(table))
+    repeated = counts > 1
+    safe = np.maximum(counts, 1)
+    means = np.bincount(cells, values, minlength=len(table)) / safe
+    squares = np.bincount(cells, (values - means[cells]) ** 2, minlength=len(table))
+    freedom = (counts - 1)[repeated].astype(np.float64)
+    return means[repeated], squares[repeated] / freedom, freedom
+
+
+def _fit_log_variance(places: Floats, variances: Floats, freedom: Floats) -> tuple[float, float]:
+    """Level and slope of the log variance, by Newton's method on a convex loss."""
+    level, slope = float(np.log(np.average(variances, weights=freedom))), 0.0
+    for _ in range(30):
+        ratio = 0.5 * freedom * variances * np.exp(-(level + slope * places))
+        pull = 0.5 * freedom - ratio
+        gradient = np.array([pull.sum(), (pull * places).sum() + SLOPE_PRIOR * slope])
+        mixed = (ratio * places).sum()
+        curvature = np.array([[ratio.sum(), mixed], [mixed, (ratio * places**2).sum() + SLOPE_PRIOR]])
+        step = np.clip(np.linalg.solve(curvature, gradient), -1, 1)
+        level, slope = level - float(step[0]), slope - float(step[1])
+    return level, slope
+
+
+@dataclass(frozen=True, slots=True)
+class SeedNoise:
+    """What separates one training seed from the mean over seeds.
+
+    Attributes:
+        valid: deviation of the validation accuracy at each checkpoint.
+        test: deviation of the test accuracy.
+        correlation: between the noise of both at the last checkpoint.
+        divergence: share of runs that diverge although the cell can be trained.
+        divergence_runs: runs of repeated cells that this share is of.
+    """
+
+    valid: tuple[Deviation, ...]
+    test: Deviation
+    correlation: float
+    divergence: float
+    divergence_runs: int
+
+    @classmethod
+    def measure(cls, table: Table) -> SeedNoise:
+        """From the cells with several seeds; no noise where there are none: nothing was measured."""
+        curves = [*table.curves[:, :-1].T, table.valid_accuracy]
+        valid = tuple(fit_deviation(table, values) for values in curves)
+        test = fit_deviation(table, table.test_accuracy)
+        return cls(valid, test, _correlate(table), *_measure_divergence(table))
+
+    def draw(
+        self, keys: Keys, epochs: float, checkpoint: int, seed: int, valid: Floats, test: Floats
+    ) -> Drawn:
+        """Noise that belongs to (cell, epochs, seed).
+
+        Args:
+            keys: `uint64[n]`, of the cells.
+            epochs: of the checkpoint.
+            checkpoint: its place.
+            seed: the evaluation seed.
+            valid: `float64[n]`, noise-free validation accuracy there.
+            test: `float64[n]`, noise-free test accuracy.
+        """
+        on_valid = standard_noise(keys, epochs, seed, "valid")
+        own = standard_noise(keys, epochs, seed, "test")
+        on_test = self.correlation * on_valid + np.sqrt(1 - self.correlation**2) * own
+        diverged = np.zeros(len(keys), np.bool_)
+        if self.divergence:
+            from scipy.special import ndtr
+
+            # of (cell, seed) and not of epochs: a run that diverges has done so at every checkpoint asked for
+            diverged = ndtr(standard_noise(keys, 0.0, seed, "divergence")) < self.divergence
+        return Drawn(self.valid[checkpoint].at(valid) * on_valid, self.test.at(test) * on_test, diverged)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return asdict(self) | {"valid": [asdict(one) for one in self.valid]}
+
+    @classmethod
+    def from_json(cls, about: Mapping[str, Any]) -> SeedNoise:
+        """What `as_json` described."""
+        valid = tuple(Deviation(**one) for one in about["valid"])
+        rest = (float(about["correlation"]), float(about["divergence"]), int(about["divergence_runs"]))
+        return cls(valid, Deviation(**about["test"]), *rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Seed noise of n cells: what is added to their accuracies, `float64[n]`, and who diverged, `bool[n]`."""
+
+    valid: Floats
+    test: Floats
+    diverged: Mask
+
+
+def _correlate(table: Table) -> float:
+    """Correlation of seed noise on validation and test images, in [0, .99]; 0 where it is unknown."""
+    usable = (table.status == Status.OK) & ~np.isnan(table.test_accuracy)
+    cells = table.run_cells[usable]
+    counts = np.maximum(np.bincount(cells, minlength=len(table)), 1)
+    valid, test = (
+        values - (np.bincount(cells, values, minlength=len(table)) / counts)[cells]
+        for values in (table.valid_accuracy[usable], table.test_accuracy[usable])
+    )
+    product = float(np.sqrt((valid**2).sum() * (test**2).sum()))
+    return float(np.clip((valid * test).sum() / product, 0.0, 0.99)) if product else 0.0
+
+
+def _measure_divergence(table: Table) -> tuple[float, int]:
+    """Share of diverged runs among those of cells with several runs of which one ended well; how many."""
+    known = table.status != Status.FAILED
+    runs = np.bincount(table.run_cells[known], minlength=len(table))
+    ended = np.bincount(table.run_cells[table.status == Status.OK], minlength=len(table))
+    counted = (runs > 1) & (ended > 0)
+    total = int(runs[counted].sum())
+    return (float((runs - ended)[counted].sum()) / total if total else 0.0), total
