@@ -9,7 +9,7 @@ exception. What is raised, by the call or in place of the first answer, is one o
 
     CellError         rows of another width than the space's, or cells outside it
     BackendError      epochs, or cells, that this evaluator cannot serve; the message lists what it can
-    SettingError      a seed below 0
+    SettingError      epochs that are no positive number, a seed below 0
     DataError         images that cannot be read
     BudgetSpentError  a budget of the evaluator's own is spent (`pnas_sim.wrappers.Budgeted`)
 
@@ -210,12 +210,12 @@ def check_request(spec: EvaluatorSpec, cells: Rows, epochs: float, seed: int) ->
 
     Raises:
         CellError: rows of another width than the space's, or cells outside it.
-        BackendError: epochs that are not positive, or none of the fidelities.
-        SettingError: a seed below 0.
+        BackendError: epochs that are none of the fidelities.
+        SettingError: epochs that are no positive number, or a seed below 0.
     """
     spec.space.validate(cells)
     if not (isfinite(epochs) and epochs > 0):
-        raise BackendError(f"{epochs:g} epochs asked for; they must be a positive number")
+        raise SettingError(f"epochs is {epochs:g}; it must be a positive number")
     if spec.fidelities and epochs not in spec.fidelities:
         known = ", ".join(f"{at:g}" for at in spec.fidelities)
         raise BackendError(f"{epochs:g} epochs asked for; backend {spec.name} has {known}; choose one")

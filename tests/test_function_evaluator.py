@@ -155,7 +155,7 @@ def test_bad_requests_are_refused_at_the_call() -> None:
         evaluator.evaluate(outside, 1.0, 0)
     with pytest.raises(BackendError, match="2 epochs asked for; backend function has 1"):
         evaluator.evaluate(ROWS, 2.0, 0)
-    with pytest.raises(BackendError, match="nan epochs"):
+    with pytest.raises(SettingError, match="epochs is nan; it must be a positive number"):
         evaluator.evaluate(ROWS, nan, 0)
     with pytest.raises(SettingError, match="evaluation seed is -1"):
         evaluator.evaluate(ROWS, 1.0, -1)

@@ -12,12 +12,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pnas_sim.testing.evaluators import check_evaluator
     from pnas_sim.testing.predictors import check_predictor
     from pnas_sim.testing.strategies import check_strategy
 
-__all__ = ["check_predictor", "check_strategy"]
+__all__ = ["check_evaluator", "check_predictor", "check_strategy"]
 
-_MODULES = {"check_predictor": "predictors", "check_strategy": "strategies"}
+_MODULES = {
+    "check_evaluator": "evaluators",
+    "check_predictor": "predictors",
+    "check_strategy": "strategies",
+}
 
 
 def __getattr__(name: str) -> Any:

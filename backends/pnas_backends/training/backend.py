@@ -14,7 +14,7 @@ from pnas_backends.training.operations import describe_operation
 from pnas_backends.training.recipe import DIGITS, RECIPES, Recipe
 from pnas_backends.training.workers import Failure, Task, WorkerPool, WorkerSetup
 from pnas_sim.errors import BackendError, DataError, SettingError
-from pnas_sim.evaluate import BackendRequest, Evaluation, EvaluatorSpec, Rows, Status
+from pnas_sim.evaluate import BackendRequest, Evaluation, EvaluatorSpec, Rows, Status, check_request
 from pnas_sim.space import CellSpace
 
 OWN_OPTIONS = ("device", "dataset", "data", "workers", "time_limit")
@@ -90,9 +90,11 @@ class TrainingBackend:
         reason. Giving up the iteration kills the children in flight.
 
         Raises:
-            SettingError: epochs are not a positive number.
+            CellError: rows of another width than the space's, or cells outside it.
+            SettingError: epochs are not a positive number, or a seed below 0.
             DataError: the images cannot be loaded.
         """
+        check_request(self._spec, cells, epochs, seed)
         recipe = self._recipe.change(epochs=epochs)
         tasks = [Task(place, row, recipe, seed) for place, row in enumerate(cells)]
         for place, outcome in self._pool.run(tasks):
