@@ -77,9 +77,8 @@ def run_search(
         WorkError: as `RunLog`.
     """
     begun = time.monotonic()
-    known = log.read_evaluations() if log is not None else {}
+    known, logged = (log.read_evaluations(), log.read_batches()) if log is not None else ({}, [])
     ledger = Ledger(evaluator.spec.space, evaluator.spec.chance, known)
-    logged = log.read_batches() if log is not None else []
     bulk = evaluator if isinstance(evaluator, BulkEvaluator) else None
     run = _Run(strategy, evaluator, bulk, budget, log, evaluation_seed, epochs, progress, ledger)
     stopped, number = None, 0
