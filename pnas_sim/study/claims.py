@@ -1,0 +1,310 @@
+"""Claims about searches, judged one by one: supported only if they hold on two surrogate families or more.
+
+A surrogate favours whatever thinks as it does. So a claim that holds on one family of surrogates says as much
+about that family as about the searches; it is believed when another family, fitted on the same trained cells,
+says the same. Claims rest on noise-free values, and on the end of the interval that is against them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pnas_sim.errors import SettingError
+
+SIGNIFICANT = 0.05  # of tests, after Holm's correction
+POLICIES = ("reinforce", "ppo")
+RANDOMS = ("random", "random-raw")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """PNAS against other searches.
+
+    Attributes:
+        name: short, of the claim.
+        text: what is claimed.
+        others: names of the searches that it is about; it must hold against each that was compared.
+        figure: of a row of the efficiency table: `speed_up_models`, `speed_up_examples`,
+            `difference_at_reference_models` or `difference_at_end`.
+        account: who pays for reranking, of examples.
+        least: the figure must be at least this...
+        sure: ...and the lower end of its interval above this.
+        every_top: at each top M; else at one of them.
+        below: the other way round: the search is better than PNAS, the higher end below `sure`.
+    """
+
+    name: str
+    text: str
+    others: tuple[str, ...]
+    figure: str
+    account: str = ""
+    least: float = float("-inf")
+    sure: float = 0.0
+    every_top: bool = True
+    below: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankClaim:
+    """Two kinds of searches other than PNAS, by a paired rank test at their ends.
+
+    Attributes:
+        name: short, of the claim.
+        text: what is claimed.
+        better: names of the searches claimed to be better.
+        worse: names of the others.
+    """
+
+    name: str
+    text: str
+    better: tuple[str, ...]
+    worse: tuple[str, ...]
+
+
+CLAIMS: tuple[Claim | RankClaim, ...] = (
+    Claim(
+        name="fewer models than RL",
+        text="PNAS reaches its accuracy with fewer models than reinforcement learning needs, at each top M",
+        others=POLICIES,
+        figure="speed_up_models",
+        sure=1.0,
+    ),
+    Claim(
+        name="5 times fewer models",
+        text="up to 5 times fewer models than reinforcement learning (section 1 and 5.3 of the paper)",
+        others=POLICIES,
+        figure="speed_up_models",
+        least=5.0,
+        sure=1.0,
+        every_top=False,
+    ),
+    Claim(
+        name="8 times fewer examples",
+        text="up to 8 times fewer examples, if reinforcement learning alone pays for reranking, as in the paper",
+        others=POLICIES,
+        figure="speed_up_examples",
+        account="paper",
+        least=8.0,
+        sure=1.0,
+        every_top=False,
+    ),
+    Claim(
+        name="fewer examples if both rerank",
+        text="fewer examples than reinforcement learning at each top M even if both pay for reranking",
+        others=POLICIES,
+        figure="speed_up_examples",
+        account="both",
+        sure=1.0,
+    ),
+    Claim(
+        name="better than random",
+        text="after as many models as PNAS takes, random search is worse at each top M",
+        others=RANDOMS,
+        figure="difference_at_reference_models",
+    ),
+    Claim(
+        name="better than evolution",
+        text="after as many models as PNAS takes, regularised evolution is worse at each top M",
+        others=("evolution",),
+        figure="difference_at_reference_models",
+    ),
+    Claim(
+        name="better than local search",
+        text="after as many models as PNAS takes, local search is worse at each top M",
+        others=("local",),
+        figure="difference_at_reference_models",
+    ),
+    Claim(
+        name="growth helps",
+        text="the same predictor, K and rounds without growth are worse at each top M",
+        others=("pnas-no-growth", "pnas-mutations"),
+        figure="difference_at_reference_models",
+    ),
+    Claim(
+        name="prediction helps",
+        text="growth with K random expansions instead of the best-predicted is worse at each top M",
+        others=("pnas-random-beam",),
+        figure="difference_at_reference_models",
+    ),
+    Claim(
+        name="better predictors would help",
+        text="growth with a perfect predictor is better than with a fitted one at each top M",
+        others=("pnas-oracle",),
+        figure="difference_at_reference_models",
+        below=True,
+    ),
+    RankClaim(
+        name="RL better than random",
+        text="reinforcement learning ends above random search",
+        better=POLICIES,
+        worse=RANDOMS,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one comparison says of a claim.
+
+    Attributes:
+        holds: whether; None: it was not measured there.
+        figure: that decides: the one that is most against the claim; of the result object, with `value`,
+            `low` and `high`, or with `median_difference` and `p_value_holm`.
+        searches: labels that it is about.
+        top: M.
+    """
+
+    holds: bool | None
+    figure: Mapping[str, Any]
+    searches: tuple[str, ...] = ()
+    top: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A claim judged.
+
+    Attributes:
+        name: of the claim.
+        text: of the claim.
+        supported: it holds on every family, and on two at least.
+        reason: in words.
+        findings: by family.
+        symmetrical: as `findings`, by the symmetrical counting; it decides nothing.
+    """
+
+    name: str
+    text: str
+    supported: bool
+    reason: str
+    findings: Mapping[str, Finding]
+    symmetrical: Mapping[str, Finding]
+
+
+def judge_claims(
+    results: Mapping[str, Mapping[str, Any]],
+    reference: str = "pnas",
+    claims: Sequence[Claim | RankClaim] = CLAIMS,
+) -> list[Verdict]:
+    """Judges claims by comparisons on several surrogate families.
+
+    Args:
+        results: the object of a comparison, by the name of its surrogate family.
+        reference: label of PNAS in all of them.
+        claims: to be judged.
+
+    Raises:
+        SettingError: there is no comparison, or one has not measured against the reference.
+    """
+    if not results:
+        raise SettingError("no comparison to judge claims by; give at least one, and two for a verdict")
+    for family, result in results.items():
+        if reference not in result["references"]:
+            known = ", ".join(result["references"])
+            raise SettingError(f"comparison on {family} has no reference {reference!r}; it has: {known}")
+    return [_judge(claim, results, reference) for claim in claims]
+
+
+def _judge(claim: Claim | RankClaim, results: Mapping[str, Mapping[str, Any]], reference: str) -> Verdict:
+    found = {
+        counting: {family: _find(claim, result, reference, counting) for family, result in results.items()}
+        for counting in ("paper", "symmetrical")
+    }
+    findings = found["paper"]
+    supported = len(findings) >= 2 and all(one.holds for one in findings.values())
+    return Verdict(claim.name, claim.text, supported, _explain(findings), findings, found["symmetrical"])
+
+
+def _explain(findings: Mapping[str, Finding]) -> str:
+    missing = [family for family, one in findings.items() if one.holds is None]
+    failing = [family for family, one in findings.items() if one.holds is False]
+    if failing:
+        return f"does not hold on {', '.join(failing)}"
+    if missing:
+        return f"not measured on {', '.join(missing)}"
+    if len(findings) < 2:
+        return f"holds on {next(iter(findings))}, the only surrogate family measured"
+    return f"holds on {' and '.join(findings)}"
+
+
+def _find(claim: Claim | RankClaim, result: Mapping[str, Any], reference: str, counting: str) -> Finding:
+    if isinstance(claim, RankClaim):
+        return _find_rank(claim, result, counting)
+    labels = _find_labels(result, claim.others, reference)
+    rows = [
+        row
+        for row in result["efficiency"]
+        if row["search"] in labels
+        and (row["reference"], row["counting"], row["kind"]) == (reference, counting, "expected")
+    ]
+    if not rows:
+        return Finding(None, {})
+    outcomes = [(_holds(claim, row), row) for row in rows]
+    if not claim.every_top:
+        outcomes = [_find_best_top(claim, label, outcomes) for label in labels]
+    weakest = min(outcomes, key=lambda one: (one[0], _measure_margin(claim, one[1])))[1]
+    holds = all(holds for holds, _ in outcomes)
+    return Finding(holds, _read(claim, weakest), (weakest["search"],), weakest["top"])
+
+
+def _measure_margin(claim: Claim, row: Mapping[str, Any]) -> float:
+    """How far a figure speaks for the claim."""
+    value = _read_value(_read(claim, row))
+    return -value if claim.below else value
+
+
+def _find_labels(result: Mapping[str, Any], names: Sequence[str], reference: str) -> list[str]:
+    return [
+        search["label"]
+        for search in result["searches"]
+        if search["search"] in names and search["label"] != reference
+    ]
+
+
+def _find_best_top(
+    claim: Claim, label: str, outcomes: Sequence[tuple[bool, Mapping[str, Any]]]
+) -> tuple[bool, Mapping[str, Any]]:
+    """The top M at which a search comes closest to the claim."""
+    mine = [(holds, row) for holds, row in outcomes if row["search"] == label]
+    return max(mine, key=lambda one: (one[0], _measure_margin(claim, one[1])))
+
+
+def _read(claim: Claim, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    figure: Mapping[str, Any] = row[claim.figure][claim.account] if claim.account else row[claim.figure]
+    return figure
+
+
+def _read_value(figure: Mapping[str, Any]) -> float:
+    """The figure; where it was not reached, the bound that it is known to be above."""
+    value = figure["value"] if figure["value"] is not None else figure.get("bound")
+    return float("-inf") if value is None else float(value)
+
+
+def _holds(claim: Claim, row: Mapping[str, Any]) -> bool:
+    """Whether one figure bears the claim out; without an interval none does."""
+    figure = _read(claim, row)
+    if figure["low"] is None:
+        return False
+    if claim.below:
+        return figure["high"] is not None and figure["high"] < claim.sure
+    return bool(_read_value(figure) >= claim.least and figure["low"] > claim.sure)
+
+
+def _find_rank(claim: RankClaim, result: Mapping[str, Any], counting: str) -> Finding:
+    better, worse = (_find_labels(result, names, "") for names in (claim.better, claim.worse))
+    found = []
+    for row in result["rank_tests"]:
+        if (row["counting"], row["kind"], row["at"], row["unit"]) != (counting, "expected", "end", "run"):
+            continue
+        if row["first"] in better and row["second"] in worse:
+            found.append((row["median_difference"], row))
+        elif row["second"] in better and row["first"] in worse:
+            found.append((-row["median_difference"], row))
+    if not found:
+        return Finding(None, {})
+    outcomes = [(gain > 0 and row["p_value_holm"] < SIGNIFICANT, gain, row) for gain, row in found]
+    _, gain, row = min(outcomes, key=lambda one: one[:2])
+    figure = {"median_difference": gain, "p_value_holm": row["p_value_holm"]}
+    return Finding(all(one[0] for one in outcomes), figure, (row["first"], row["second"]), row["top"])

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pnas_sim.errors import SettingError
+from pnas_sim.report.comparison_claims import format_finding, make_claim_table
+from pnas_sim.study.claims import CLAIMS, Claim, RankClaim, Verdict, judge_claims
+
+FEWER = Claim(name="fewer", text="fewer models", others=("ppo",), figure="speed_up_models", sure=1.0)
+FIVE = Claim(
+    name="five",
+    text="5 times",
+    others=("ppo",),
+    figure="speed_up_models",
+    least=5.0,
+    sure=1.0,
+    every_top=False,
+)
+BETTER = Claim(name="better", text="better", others=("ppo",), figure="difference_at_reference_models")
+ORACLE = Claim(
+    name="oracle", text="room", others=("ppo",), figure="difference_at_reference_models", below=True
+)
+RANK = RankClaim(name="rank", text="RL above random", better=("ppo",), worse=("random",))
+
+
+def censored(value: float | None, low: float | None, bound: float = 5.17) -> dict[str, Any]:
+    return {"value": value, "low": low, "high": value, "reached": 1.0, "bound": bound}
+
+
+def make_result(
+    speed_ups: dict[int, tuple[float | None, float | None]],
+    difference: tuple[float, float | None, float | None] = (0.01, 0.005, 0.02),
+    ranks: tuple[float, float] = (0.01, 0.001),
+    others: tuple[str, ...] = ("ppo",),
+) -> dict[str, Any]:
+    """A comparison of PNAS with others whose figures are all the same."""
+    rows = [
+        {
+            "reference": "pnas",
+            "search": other,
+            "top": top,
+            "counting": counting,
+            "kind": kind,
+            "speed_up_models": censored(*figure) if kind == "expected" else censored(99.0, 99.0),
+            "difference_at_reference_models": dict(zip(("value", "low", "high"), difference, strict=True)),
+        }
+        for other in others
+        for top, figure in speed_ups.items()
+        for counting in ("paper", "symmetrical")
+        for kind in ("expected", "observed")
+    ]
+    tests = [
+        {
+            "counting": counting,
+            "kind": "expected",
+            "at": "end",
+            "unit": "run",
+            "top": 1,
+            "first": "random",
+            "second": "ppo",
+            "median_difference": -ranks[0],
+            "p_value_holm": ranks[1],
+        }
+        for counting in ("paper", "symmetrical")
+    ]
+    searches = [{"label": name, "search": name} for name in ("pnas", "random", *others)]
+    return {"references": ["pnas"], "searches": searches, "efficiency": rows, "rank_tests": tests}
+
+
+GOOD = {1: (5.0, 1.5), 5: (3.0, 1.2)}
+
+
+def judge(claim: Claim | RankClaim, *results: dict[str, Any]) -> Verdict:
+    (verdict,) = judge_claims(dict(zip(("trees", "graphs"), results, strict=False)), claims=[claim])
+    return verdict
+
+
+def test_supported_needs_both_families() -> None:
+    good, bad = make_result(GOOD), make_result({1: (5.0, 0.9), 5: (3.0, 1.2)})
+    assert judge(FEWER, good, good).supported
+    assert judge(FEWER, good, good).reason == "holds on trees and graphs"
+    alone = judge(FEWER, good)
+    assert not alone.supported
+    assert "the only surrogate family" in alone.reason
+    mixed = judge(FEWER, good, bad)
+    assert not mixed.supported
+    assert mixed.reason == "does not hold on graphs"
+    assert [one.holds for one in mixed.findings.values()] == [True, False]
+
+
+def test_claim_of_each_top_fails_where_one_fails_and_shows_it() -> None:
+    found = judge(FEWER, make_result({1: (5.0, 1.5), 5: (3.0, 1.0)})).findings["trees"]
+    assert found.holds is False
+    assert (found.top, found.searches, found.figure["value"]) == (5, ("ppo",), 3.0)
+
+
+def test_claim_of_some_top_needs_one() -> None:
+    assert judge(FIVE, make_result({1: (5.0, 1.5), 5: (3.0, 0.5)})).findings["trees"].holds
+    assert not judge(FIVE, make_result({1: (4.9, 1.5), 5: (3.0, 1.5)})).findings["trees"].holds
+
+
+def test_claim_must_hold_against_each_search() -> None:
+    claim = Claim(name="x", text="x", others=("ppo", "tpe"), figure="speed_up_models", sure=1.0)
+    result = make_result(GOOD, others=("ppo", "tpe"))
+    assert judge(claim, result).findings["trees"].holds
+    for row in result["efficiency"]:
+        if row["search"] == "tpe":
+            row["speed_up_models"] = censored(0.5, 0.4)
+    found = judge(claim, result).findings["trees"]
+    assert (found.holds, found.searches) == (False, ("tpe",))
+
+
+def test_not_reached_counts_as_its_bound() -> None:
+    assert judge(FIVE, make_result({1: (None, 2.0)})).findings["trees"].holds  # more than 5.17 times
+    assert not judge(FIVE, make_result({1: (None, 0.9)})).findings["trees"].holds
+
+
+def test_without_an_interval_nothing_holds() -> None:
+    assert judge(BETTER, make_result(GOOD, (0.01, None, None))).findings["trees"].holds is False
+    assert judge(FEWER, make_result({1: (5.0, None)})).findings["trees"].holds is False
+
+
+def test_differences_and_their_reverse() -> None:
+    ahead, behind = make_result(GOOD, (0.01, 0.002, 0.02)), make_result(GOOD, (-0.01, -0.02, -0.002))
+    unclear = make_result(GOOD, (0.01, -0.001, 0.02))
+    assert [judge(BETTER, one).findings["trees"].holds for one in (ahead, behind, unclear)] == [
+        True,
+        False,
+        False,
+    ]
+    assert [judge(ORACLE, one).findings["trees"].holds for one in (ahead, behind, unclear)] == [
+        False,
+        True,
+        False,
+    ]
+
+
+def test_rank_claims_read_tests_in_either_order() -> None:
+    assert judge(RANK, make_result(GOOD)).findings["trees"].holds
+    assert not judge(RANK, make_result(GOOD, ranks=(0.01, 0.2))).findings["trees"].holds
+    assert not judge(RANK, make_result(GOOD, ranks=(-0.01, 0.001))).findings["trees"].holds
+
+
+def test_what_was_not_compared_is_not_measured() -> None:
+    verdict = judge(FEWER, make_result(GOOD), make_result(GOOD, others=()))
+    assert verdict.findings["graphs"].holds is None
+    assert verdict.reason == "not measured on graphs"
+    assert not verdict.supported
+
+
+def test_all_claims_are_judged_and_written() -> None:
+    searches = tuple(
+        {name for claim in CLAIMS if isinstance(claim, Claim) for name in claim.others} - {"random"}
+    )
+    result = make_result(GOOD, others=searches)
+    for row in result["efficiency"]:
+        row["speed_up_examples"] = {account: censored(9.0, 2.0) for account in ("paper", "none", "both")}
+    verdicts = judge_claims({"trees": result, "graphs": result})
+    assert [verdict.name for verdict in verdicts] == [claim.name for claim in CLAIMS]
+    assert not any(one.holds is None for verdict in verdicts for one in verdict.findings.values())
+    table = make_claim_table(verdicts)
+    assert len(table) == 2 + len(CLAIMS)
+    assert sum("**supported**" in line for line in table) == sum(verdict.supported for verdict in verdicts)
+    assert len({line.count("|") for line in table}) == 1
+
+
+def test_findings_in_words() -> None:
+    found = judge(FEWER, make_result(GOOD)).findings["trees"]
+    assert format_finding(found) == "holds: 3.0 (1.2 to 3.0) times against ppo, top 5"
+    ranked = judge(RANK, make_result(GOOD)).findings["trees"]
+    assert format_finding(ranked) == "holds: +1.00 points, p 0.001, random and ppo, top 1"
+    assert format_finding(judge(FEWER, make_result(GOOD, others=())).findings["trees"]) == "-"
+
+
+def test_comparisons_without_the_reference_are_refused() -> None:
+    with pytest.raises(SettingError, match="no comparison"):
+        judge_claims({})
+    with pytest.raises(SettingError, match="comparison on trees has no reference 'k8'; it has: pnas"):
+        judge_claims({"trees": make_result(GOOD)}, "k8")
