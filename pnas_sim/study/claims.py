@@ -82,7 +82,7 @@ CLAIMS: tuple[Claim | RankClaim, ...] = (
     ),
     Claim(
         name="8 times fewer examples",
-        text="up to 8 times fewer examples, if reinforcement learning alone pays for reranking, as in the paper",
+        text="up to 8 times fewer examples, if reinforcement learning alone pays for reranking (the paper)",
         others=POLICIES,
         figure="speed_up_examples",
         account="paper",
