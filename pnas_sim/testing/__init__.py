@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pnas_sim.testing.evaluators import check_evaluator
     from pnas_sim.testing.predictors import check_predictor
+    from pnas_sim.testing.spaces import check_space
     from pnas_sim.testing.strategies import check_strategy
 
-__all__ = ["check_evaluator", "check_predictor", "check_strategy"]
+__all__ = ["check_evaluator", "check_predictor", "check_space", "check_strategy"]
 
 _MODULES = {
     "check_evaluator": "evaluators",
     "check_predictor": "predictors",
+    "check_space": "spaces",
     "check_strategy": "strategies",
 }
 

@@ -89,9 +89,11 @@ def test_a_table_with_a_surrogate_keeps_the_contract(tmp_path: Path) -> None:
     jobs = list_jobs(sample_plan("fitted", 90, (1, 2, 3), seeds=2, seed=3, space=space), space)
     quick = FitSettings(worlds=2, shares=(), forest=ForestSettings(forests=2, trees=10))
     write_table(path, fit_surrogate(build_made_up_table(jobs, space, path, "fitted"), settings=quick))
-    for options in ({}, {"noise": "off"}):
-        check_evaluator("table", blocks=2, table=str(path), **options)
-    check_evaluator("table", blocks=4, table=str(path), extrapolate=True)
+    check_evaluator("table", blocks=3, table=str(path))
+    for blocks, option in ((2, {"noise": "off"}), (4, {"extrapolate": True})):
+        check_evaluator(
+            lambda request: make_backend("table", request), blocks=blocks, table=str(path), **option
+        )
 
 
 def test_a_closed_table_keeps_the_contract(tmp_path: Path) -> None:

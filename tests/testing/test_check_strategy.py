@@ -15,6 +15,12 @@ from pnas_sim.testing.strategies import check_strategy
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=3)
 
 
+@pytest.mark.parametrize("space", [SPACE, CellSpace(operations=("id",), max_blocks=1)])
+@pytest.mark.parametrize("name", ["random", "random-raw"])
+def test_random_keeps_the_contract(space: CellSpace, name: str) -> None:
+    check_strategy(name, space, seed_matters=space is SPACE)
+
+
 @pytest.mark.parametrize("space", [SPACE, CellSpace(operations=("id", "sep5"), max_blocks=2)])
 def test_pnas_keeps_the_contract_to_its_end(space: CellSpace) -> None:
     check_strategy("pnas", space, seed_matters=False, n=16, batches=30, predictor="ridge", beam=12, batch=16)
