@@ -10,7 +10,8 @@ import click
 from pnas_sim.cli.options import FOLDER, example, json_option, quiet_option, verbose_option
 from pnas_sim.cli.output import say, write_json
 from pnas_sim.cli.table_build import build
-from pnas_sim.cli.table_files import fit, import_, merge
+from pnas_sim.cli.table_files import import_, merge
+from pnas_sim.cli.table_fit import fit, quality
 from pnas_sim.errors import WorkError
 
 DEFAULT = "cifar10-16px"
@@ -144,5 +145,5 @@ def _print_check(path: Path, answer: dict[str, Any]) -> None:
         click.echo(f"trained again: {len(verdicts)} runs, {', '.join(parts)}")
 
 
-for _command in (build, merge, fit, import_):
+for _command in (build, merge, fit, quality, import_):
     table.add_command(_command)

@@ -1,4 +1,4 @@
-"""`pnas-sim table merge`, `fit`, `import`: make table files of other files."""
+"""`pnas-sim table merge`, `import`: make table files of other files."""
 
 from __future__ import annotations
 
@@ -33,28 +33,7 @@ def merge(files: tuple[Path, ...], out: Path, name: str | None, as_json: bool) -
     from pnas_tables.format import read_table
     from pnas_tables.merge import merge_tables
 
-    _write(out, merge_tables([read_table(path) for path in files], name or out.stem), as_json)
-
-
-@click.command(
-    epilog=example(
-        "pnas-sim table fit whole.h5",
-    )
-)
-@click.argument("file", type=FILE)
-@click.option("--out", type=NEW_FILE, metavar="FILE", help="The table to write.  [default: the same file]")
-@click.option("--name", default="lightgbm", show_default=True, help="Of the surrogate.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the fit.")
-@json_option
-@verbose_option
-def fit(file: Path, out: Path | None, name: str, seed: int, as_json: bool) -> None:
-    """Fit a surrogate on the cells of table FILE and store it there."""
-    from pnas_tables.format import read_table
-    from pnas_tables.surrogate import fit_surrogate
-
-    if not 0 <= seed < 2**31:
-        raise SettingError(f"seed is {seed}; it must be from 0 to {2**31 - 1}")
-    _write(out or file, fit_surrogate(read_table(file), name, seed), as_json)
+    write_file(out, merge_tables([read_table(path) for path in files], name or out.stem), as_json)
 
 
 @click.command(
@@ -100,10 +79,10 @@ def import_(
     names = PAPER_OPERATIONS if operations is None else tuple(n.strip() for n in operations.split(","))
     space = CellSpace(operations=names, max_blocks=blocks)
     table = import_csv(file, name or out.stem, space, epochs=epochs, chance=chance, licence=licence)
-    _write(out, table, as_json)
+    write_file(out, table, as_json)
 
 
-def _write(out: Path, table: Table, as_json: bool) -> None:
+def write_file(out: Path, table: Table, as_json: bool) -> None:
     """Writes a table and says so."""
     from pnas_tables.format import write_table
     from pnas_tables.record import checksum

@@ -20,8 +20,14 @@ def print_table_facts(facts: Mapping[str, Any], console: Console | None = None) 
     for key, value in _list_facts(facts):
         grid.add_row(key, escape(value))
     console.print(grid)
-    if facts["surrogate"] is not None:
-        console.print(_table_quality(facts["surrogate"]))
+    for name, quality in facts["quality"].items():
+        if quality is not None:
+            console.print(_table_quality(name, quality))
+
+
+def print_quality(name: str, quality: Mapping[str, Any], console: Console | None = None) -> None:
+    """Prints a surrogate's figures on cells held out."""
+    (console or Console()).print(_table_quality(name, quality))
 
 
 def _list_facts(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -39,16 +45,40 @@ def _list_facts(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "training time", f"{facts['core_hours']:.2f} core hours"
     yield "licence", facts["licence"]
     yield "checksum", facts["checksum"]
-    yield "surrogates", ", ".join(facts["surrogates"]) or "none; fit one by pnas-sim table fit FILE"
+    worlds = facts["worlds"]
+    listed = ", ".join(f"{name} ({worlds.get(name) or '?'} worlds)" for name in facts["surrogates"])
+    yield "surrogates", listed or "none; fit one by pnas-sim table fit FILE"
 
 
-def _table_quality(quality: Mapping[str, Any]) -> Grid:
-    """The surrogate's figures on cells held out, by block count."""
-    grid = Grid(title="surrogate on held-out cells", title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("blocks", "cells", "Spearman", "Kendall tau", "R2", "RMSE"):
+HEADINGS = {
+    "tau": "kendall_tau",
+    "ceiling": "ceiling_kendall_tau",
+    "top half": "kendall_tau_top_half",
+    "top 10%": "kendall_tau_top_tenth",
+    "P@5%": "precision_at_5",
+    "rho": "spearman",
+    "R2": "r2",
+}
+
+
+def _table_quality(name: str, quality: Mapping[str, Any]) -> Grid:
+    """A surrogate's figures on cells held out: all, by block count, by why trained, by share of the cells."""
+    title = f"surrogate {name} on held-out cells (tau, and its ceiling by seed noise)"
+    grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("", "cells", *HEADINGS, "RMSE"):
         grid.add_column(heading, justify="right")
-    for size, row in {**quality["by_blocks"], "all": quality["overall"]}.items():
-        figures = (format_correlation(row[name]) for name in ("spearman", "kendall_tau", "r2"))
+    for label, row in _list_quality(quality):
         rmse = "-" if row["rmse"] is None else f"{row['rmse']:.4f}"
-        grid.add_row(size, format_count(row["cells"]), *figures, rmse)
+        figures = (format_correlation(row.get(key)) for key in HEADINGS.values())
+        grid.add_row(label, format_count(row["cells"]), *figures, rmse)
     return grid
+
+
+def _list_quality(quality: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield "all", quality["overall"]
+    for size, row in quality["by_blocks"].items():
+        yield f"{size} blocks", row
+    for group, row in quality.get("by_group", {}).items():
+        yield group, row
+    for share, row in quality.get("by_training_share", {}).items():
+        yield f"fit on {share}%", row

@@ -16,10 +16,11 @@ from pnas_sim.evaluate import Evaluation, Evaluator, Status
 from pnas_tables.costs import find_cost_rule
 from pnas_tables.figures import cells_by_blocks, core_hours, seed_deviation, seeds_per_cell
 from pnas_tables.format import read_table
-from pnas_tables.record import Table, checksum
+from pnas_tables.record import StoredSurrogate, Table, checksum
 
 Integers: TypeAlias = NDArray[np.int64]
 
+DEFAULT_SURROGATE = "lightgbm"
 WITHIN = 4.0  # seed deviations by which an honest run may differ on another machine
 
 
@@ -148,7 +149,7 @@ def worst_verdict(results: Sequence[Retrained]) -> Verdict:
 
 def describe_table(table: Table) -> dict[str, Any]:
     """What `pnas-sim table info` tells, as JSON values."""
-    first = next(iter(table.surrogates.values()), None)
+    quality = {name: table.surrogates[name].metadata.get("quality") for name in sorted(table.surrogates)}
     deviation, freedom = seed_deviation(table, table.valid_accuracy)
     return {
         "name": table.name,
@@ -168,6 +169,14 @@ def describe_table(table: Table) -> dict[str, Any]:
         "licence": table.licence,
         "checksum": checksum(table),
         "provenance": [dict(entry) for entry in table.provenance],
-        "surrogate": None if first is None else dict(first.metadata["quality"]),
+        "surrogate": quality.get(DEFAULT_SURROGATE, next(iter(quality.values()), None)),
         "surrogates": sorted(table.surrogates),
+        "worlds": {name: _count_worlds(stored) for name, stored in sorted(table.surrogates.items())},
+        "quality": quality,
     }
+
+
+def _count_worlds(stored: StoredSurrogate) -> int | None:
+    """How many worlds a surrogate has; None if it is of a kind that does not say."""
+    settings = stored.metadata.get("settings")
+    return settings.get("worlds") if isinstance(settings, dict) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeAlias
@@ -49,16 +50,25 @@ class FitTask:
     chance: float
 
 
-def fit_model(table: Table, family: str, seed: int, settings: FitSettings) -> StoredSurrogate:
+def fit_model(
+    table: Table, family: str, seed: int, settings: FitSettings, tuning: Mapping[str, Any] | None = None
+) -> StoredSurrogate:
     """Fits all worlds, and measures the first by five-fold cross-validation over cells.
 
     Sealed cells are left out of everything that is fitted, seed noise apart.
+
+    Args:
+        table: with trained cells.
+        family: of the model.
+        seed: of all that is drawn.
+        settings: of the fit.
+        tuning: how the settings were chosen, to be stored; JSON values.
 
     Raises:
         SettingError: the seed is negative, or a setting out of range.
         TableError: too few cells, or too few of them with a curve.
     """
-    whole, task = _prepare(table, family, seed, settings)
+    whole, task = prepare_fit(table, family, seed, settings)
     sample = task.sample
     _demand_cells(table, sample)
     columns = [column[~np.isnan(column)] for column in sample.accuracies.T]
@@ -76,6 +86,7 @@ def fit_model(table: Table, family: str, seed: int, settings: FitSettings) -> St
         "costs": find_cost_rule(table.recipe) is not None,
         "seed": seed,
         "settings": settings.as_json(),
+        "tuning": None if tuning is None else dict(tuning),
         "versions": {name: version(name) for name in ("lightgbm", "numpy", "scipy")},
         "cells": len(sample),
         "largest_blocks": int(sample.blocks.max()),
@@ -91,11 +102,16 @@ def fit_model(table: Table, family: str, seed: int, settings: FitSettings) -> St
 
 def measure_surrogate(table: Table, family: str, seed: int, settings: FitSettings) -> dict[str, Any]:
     """The held-out figures that `fit_model` stores, found again."""
-    whole, task = _prepare(table, family, seed, settings)
+    whole, task = prepare_fit(table, family, seed, settings)
     return _measure(whole, task, predict_held_out(task), SeedNoise.measure(table))
 
 
-def _prepare(table: Table, family: str, seed: int, settings: FitSettings) -> tuple[Sample, FitTask]:
+def prepare_fit(table: Table, family: str, seed: int, settings: FitSettings) -> tuple[Sample, FitTask]:
+    """All cells with an accuracy, and the task of fitting those that are not sealed.
+
+    Raises:
+        SettingError: the seed is negative, or there is no such family.
+    """
     if seed < 0:
         raise SettingError(f"seed is {seed}; it must be at least 0")
     if settings.worlds < 1:

@@ -36,7 +36,7 @@ class ForestSettings:
     trees: int = 80
     leaves: int = 6
     rate: float = 0.08
-    least_cells: int = 3
+    least_cells: int = 5
     columns: float = 0.3
     ridge: float = 1.0
 

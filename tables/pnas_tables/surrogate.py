@@ -47,17 +47,18 @@ def fit_surrogate(
     seed: int = 0,
     settings: FitSettings | None = None,
     family: str = DEFAULT_SURROGATE,
+    tuning: Mapping[str, Any] | None = None,
 ) -> Table:
     """The table with a freshly fitted surrogate of this family and name; other surrogates stay.
 
     Same table, seed, settings, machine and versions: the same model, whatever the process. The name is the
-    family's unless another is given.
+    family's unless another is given; `tuning` says how the settings were chosen, for the record.
 
     Raises:
         SettingError: there is no such family.
         TableError: the table has too few cells to fit anything on.
     """
-    stored = fit_model(table, family, seed, settings or FitSettings())
+    stored = fit_model(table, family, seed, settings or FitSettings(), tuning)
     return replace(table, surrogates={**table.surrogates, name or family: stored})
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pnas_tables.format import read_table
+from pnas_tables.format import read_table, write_table
 
 
 def test_info_says_what_the_table_holds(pnas: Any, small_table: Path) -> None:
@@ -23,7 +24,7 @@ def test_info_says_what_the_table_holds(pnas: Any, small_table: Path) -> None:
 
 def test_info_for_a_person(pnas: Any, small_table: Path, bare_table: Path) -> None:
     text = pnas("table", "info", small_table).out
-    assert "surrogate on held-out cells" in text
+    assert "surrogate lightgbm on held-out cells" in text and "lightgbm (2 worlds)" in text
     assert max(map(len, text.splitlines())) <= 80
     assert "pnas-sim table fit" in pnas("table", "info", bare_table).out
 
@@ -71,22 +72,71 @@ def test_merge_joins_and_fit_stores_a_surrogate(pnas: Any, bare_table: Path, tmp
     whole = tmp_path / "whole.h5"
     merged = pnas("table", "merge", bare_table, bare_table, "--out", whole, "--json").json
     assert (merged["name"], merged["cells"], merged["runs"]) == ("whole", 60, 120)
-    fitted = pnas("table", "fit", whole, "--seed", 3, "--json").json
+    fitted = pnas("table", "fit", whole, "--seed", 3, "--worlds", 2, "--json").json
     assert fitted["checksum"] != merged["checksum"]
-    assert list(read_table(whole).surrogates) == ["lightgbm"]
+    surrogates = read_table(whole).surrogates
+    assert sorted(surrogates) == ["gp", "lightgbm"]
+    assert {stored.metadata["settings"]["worlds"] for stored in surrogates.values()} == {2}
 
 
-def test_fit_can_write_elsewhere(pnas: Any, bare_table: Path, tmp_path: Path) -> None:
-    outcome = pnas("table", "fit", bare_table, "--out", tmp_path / "new.h5", "--name", "other")
+def test_fit_can_write_elsewhere_and_tune(pnas: Any, bare_table: Path, tmp_path: Path) -> None:
+    outcome = pnas(
+        "table",
+        "fit",
+        bare_table,
+        "--out",
+        tmp_path / "new.h5",
+        "--family",
+        "gp",
+        "--name",
+        "other",
+        "--tune",
+    )
     assert outcome.code == 0
-    assert list(read_table(tmp_path / "new.h5").surrogates) == ["other"]
+    assert "gp: chosen: scale" in outcome.err and "36 of 36 fits" in outcome.err
+    surrogates = read_table(tmp_path / "new.h5").surrogates
+    assert list(surrogates) == ["other"]
+    about = surrogates["other"].metadata
+    assert about["tuning"]["chosen"] == {"scale": about["settings"]["scale"]}
+    assert len(about["tuning"]["chosen_in_outer_folds"]) == 5
     assert read_table(bare_table).surrogates == {}
 
 
-def test_fit_refuses_a_seed_below_0(pnas: Any, bare_table: Path) -> None:
-    outcome = pnas("table", "fit", bare_table, "--seed", -1)
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--seed", -1], "seed is -1"),
+        (["--worlds", 0], "worlds is 0"),
+        (["--family", "svm"], "family 'svm' is unknown; known are: lightgbm, gp"),
+        (["--name", "mine"], "name is 'mine' for 2 families"),
+    ],
+)
+def test_fit_refuses_what_it_cannot_do(
+    pnas: Any, bare_table: Path, words: list[object], complaint: str
+) -> None:
+    outcome = pnas("table", "fit", bare_table, *words)
     assert outcome.code == 2
-    assert "-1" in outcome.complaint
+    assert complaint in outcome.complaint
+
+
+def test_quality_is_found_again(pnas: Any, small_table: Path) -> None:
+    answer = pnas("table", "quality", small_table, "--json").json
+    assert answer["apart"] == 0.0
+    assert answer["quality"] == pnas("table", "info", small_table, "--json").json["quality"]["lightgbm"]
+    assert "difference in tau from what is stored: 0.0000" in pnas("table", "quality", small_table).out
+
+
+def test_quality_that_is_not_what_is_stored_fails(pnas: Any, small_table: Path, tmp_path: Path) -> None:
+    table = read_table(small_table)
+    stored = table.surrogates["lightgbm"]
+    overall = {**stored.metadata["quality"]["overall"], "kendall_tau": 0.99}
+    metadata = {**stored.metadata, "quality": {**stored.metadata["quality"], "overall": overall}}
+    praised = replace(table, surrogates={"lightgbm": replace(stored, metadata=metadata)})
+    write_table(tmp_path / "praised.h5", praised)
+    outcome = pnas("table", "quality", tmp_path / "praised.h5")
+    assert outcome.code == 1
+    assert "held-out figures differ from those stored" in outcome.err
+    assert pnas("table", "quality", small_table, "--surrogate", "gp").code == 2
 
 
 def test_import_reads_a_csv(pnas: Any, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ FACTS: dict[str, Any] = {
     "checksum": "abc",
     "surrogates": [],
     "surrogate": None,
+    "worlds": {},
+    "quality": {},
 }
 FIGURES = {"cells": 57, "spearman": 0.78, "kendall_tau": 0.6, "r2": 0.5, "rmse": 0.01234}
 
@@ -45,8 +47,12 @@ def test_the_facts_are_named() -> None:
 def test_the_surrogates_figures_stand_by_block_count() -> None:
     unknown = dict.fromkeys(FIGURES)
     quality = {"overall": FIGURES, "by_blocks": {"1": {**unknown, "cells": 3}, "2": FIGURES}}
-    text = _print({**FACTS, "surrogate": quality, "surrogates": ["lightgbm"]})
-    assert "Spearman" in text
-    assert text.count("0.78") == 2
-    assert text.count("0.0123") == 2
+    quality |= {"by_group": {"sealed": FIGURES}, "by_training_share": {"25": FIGURES}}
+    facts = {"surrogate": quality, "surrogates": ["gp", "lightgbm"], "worlds": {"gp": None, "lightgbm": 10}}
+    text = _print({**FACTS, **facts, "quality": {"gp": None, "lightgbm": quality}})
+    assert "gp (? worlds), lightgbm (10 worlds)" in text
+    assert "surrogate lightgbm on held-out cells" in text and "surrogate gp on" not in text
+    assert "sealed" in text and "fit on 25%" in text and "2 blocks" in text
+    assert text.count("0.78") == 4
+    assert text.count("0.0123") == 4
     assert all(len(line) <= 80 for line in text.splitlines())

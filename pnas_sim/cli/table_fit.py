@@ -1,0 +1,131 @@
+"""`pnas-sim table fit`, `quality`: surrogates of a table, and how far they are right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pnas_sim.cli.options import FILE, NEW_FILE, example, json_option, quiet_option, verbose_option
+from pnas_sim.cli.output import say, write_json
+from pnas_sim.cli.table_files import write_file
+from pnas_sim.errors import SettingError, WorkError
+
+if TYPE_CHECKING:
+    from pnas_tables.record import Table
+
+DEFAULT_TABLE = "cifar10-16px"
+CLOSE = 0.02  # of Kendall tau: what other versions of the libraries may change
+
+
+@click.command(
+    epilog=example(
+        "pnas-sim table fit whole.h5",
+        "pnas-sim table fit whole.h5 --family lightgbm --tune",
+    )
+)
+@click.argument("file", type=FILE)
+@click.option("--out", type=NEW_FILE, metavar="FILE", help="The table to write.  [default: the same file]")
+@click.option(
+    "--family", default="lightgbm,gp", show_default=True, metavar="NAMES", help="Families, commas between."
+)
+@click.option("--name", help="Of the surrogate, if it is one family.  [default: the family's]")
+@click.option("--worlds", type=int, default=10, show_default=True, help="Refits, each a world.")
+@click.option("--tune", is_flag=True, help="Choose settings by nested cross-validation first; minutes.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the fit.")
+@json_option
+@quiet_option
+@verbose_option
+def fit(
+    file: Path,
+    out: Path | None,
+    family: str,
+    name: str | None,
+    worlds: int,
+    tune: bool,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Fit surrogates on the cells of table FILE and store them there.
+
+    Each has several worlds: refits on bootstraps of the cells, with an effect of their own for each cell.
+    Cells whose origin is `sealed` are not fitted; the surrogates are measured on them.
+    """
+    from pnas_tables.families import find_family
+    from pnas_tables.format import read_table
+
+    if not 0 <= seed < 2**31:
+        raise SettingError(f"seed is {seed}; it must be from 0 to {2**31 - 1}")
+    if not 1 <= worlds <= 1000:
+        raise SettingError(f"worlds is {worlds}; it must be from 1 to 1000")
+    families = [find_family(word.strip()).name for word in family.split(",")]
+    if name is not None and len(families) > 1:
+        raise SettingError(f"name is {name!r} for {len(families)} families; name one --family with it")
+    table = read_table(file)
+    for one in families:
+        table = _fit_one(table, one, name, worlds, tune, seed, quiet)
+    write_file(out or file, table, as_json)
+
+
+def _fit_one(
+    table: Table, family: str, name: str | None, worlds: int, tune: bool, seed: int, quiet: bool
+) -> Table:
+    from pnas_tables.surrogate import FitSettings, fit_surrogate
+    from pnas_tables.tune import tune_settings
+
+    settings, report = FitSettings(worlds=worlds), None
+    if tune:
+        settings, report = tune_settings(table, family, seed, settings, _count_fits(family, quiet))
+        if not quiet:
+            chosen = ", ".join(f"{key} {value}" for key, value in report["chosen"].items())
+            say(f"{family}: chosen: {chosen}")
+    if not quiet:
+        say(f"{family}: fitting {worlds} worlds and measuring on cells held out")
+    return fit_surrogate(table, name, seed, settings, family, report)
+
+
+def _count_fits(family: str, quiet: bool) -> Callable[[int, int], None] | None:
+    def tell(done: int, total: int) -> None:
+        if done % 20 == 0 or done == total:
+            say(f"{family}: {done} of {total} fits")
+
+    return None if quiet else tell
+
+
+@click.command(
+    epilog=example(
+        "pnas-sim table quality",
+        "pnas-sim table quality my-table.h5 --surrogate gp --json",
+    )
+)
+@click.argument("table", default=DEFAULT_TABLE)
+@click.option("--surrogate", default="lightgbm", show_default=True, metavar="NAME", help="Which surrogate.")
+@json_option
+@verbose_option
+def quality(table: str, surrogate: str, as_json: bool) -> None:
+    """Measure a surrogate of TABLE on held-out cells again, and compare with what the file says.
+
+    The surrogate is fitted anew, without the cells it is asked for, with its stored settings and seed. If a
+    rank correlation differs from the stored one by more than other library versions explain, the exit code
+    is 1.
+    """
+    from pnas_tables.catalogue import find_table
+    from pnas_tables.format import read_table
+    from pnas_tables.recheck import compare_quality, remeasure
+
+    read = read_table(find_table(table))
+    found = remeasure(read, surrogate)
+    apart = compare_quality(found, read.surrogates[surrogate].metadata["quality"])
+    answer: dict[str, Any] = {"table": read.name, "surrogate": surrogate, "quality": found, "apart": apart}
+    if as_json:
+        write_json({"kind": "table-quality", "schema": 1, **answer})
+    else:
+        from pnas_sim.report.table_summary import print_quality
+
+        print_quality(surrogate, found)
+        click.echo(f"largest difference in tau from what is stored: {apart:.4f}")
+    if apart > CLOSE:
+        raise WorkError(f"surrogate {surrogate}: held-out figures differ from those stored by {apart:.3f}")
