@@ -1,4 +1,4 @@
-"""What a predictor study fits on and asks about: a pool of cells of each size, with noisy and noise-free truth.
+"""What a predictor study fits on and asks about: a pool of cells of each size, truth with noise and without.
 
 Pools come from two sources that are never mixed: really trained cells, and cells that an evaluator (a table's
 surrogate) answers.
@@ -110,7 +110,8 @@ def pool_trained(trained: TrainedCells) -> Pools:
     noisy = np.full(count, np.nan)
     noisy[own[::-1]] = accuracy[order[::-1]]  # the first run of a cell is written last
     mean = np.bincount(own, accuracy[order], minlength=count) / np.maximum(runs, 1)
-    squares = np.bincount(own, (accuracy[order] - mean[own]) ** 2, minlength=count)
+    away = accuracy[order] - mean[own]
+    squares = np.asarray(np.bincount(own, away**2, minlength=count), np.float64)
     expected = np.where(runs > 1, mean, np.nan)
     sizes = trained.space.block_counts(trained.cells)
     uniform = np.array(
@@ -132,7 +133,7 @@ def _is_uniform(origin: str, size: int) -> bool:
     return "uniform" in words or f"all-{size}" in words
 
 
-def _pool_noise(squares: Floats, runs: NDArray[np.int64], mine: NDArray[np.bool_]) -> float:
+def _pool_noise(squares: Floats, runs: NDArray[np.integer], mine: NDArray[np.bool_]) -> float:
     """The deviation of a seed: of this size's repeated trainings, or of all where those are too few."""
     for chosen in (mine & (runs > 1), runs > 1):
         freedom = int((runs[chosen] - 1).sum())
@@ -152,7 +153,7 @@ def pool_answers(evaluator: Evaluator, cells: int, epochs: float, seed: int, lar
         largest: size of the largest cells.
 
     Raises:
-        SettingError: fewer than 2 cells.
+        SettingError: fewer than 2 cells, or all of a size failed.
     """
     if cells < 2:
         raise SettingError(f"cells is {cells}; a pool has at least 2")
@@ -162,6 +163,8 @@ def pool_answers(evaluator: Evaluator, cells: int, epochs: float, seed: int, lar
         rows = draw_distinct(space, size, cells, np.random.default_rng([seed, size]))
         noisy, expected, usable = ask_truth(evaluator, rows, epochs, seed)
         left_out += int((~usable).sum())
+        if not usable.any():
+            raise SettingError(f"all {len(rows)} cells of {size} blocks failed; ask another backend")
         noise = float(np.std(noisy[usable] - expected[usable]))
         pools[size] = Pool(rows[usable], noisy[usable], expected[usable], noise)
     return Pools(SURROGATE, space, pools, evaluator.spec.checksum, left_out)

@@ -1,0 +1,328 @@
+"""Carries a predictor study out: everything asked for is checked before anything is fitted or written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pnas_sim.cli.execute import default_threads, list_versions, make_absolute
+from pnas_sim.cli.folder import write_whole
+from pnas_sim.cli.options import InterruptionError
+from pnas_sim.cli.output import say, strict, write_json
+from pnas_sim.errors import RunError, SettingError
+from pnas_sim.evaluate import BackendRequest, Evaluator
+from pnas_sim.predict import PredictorInfo, describe_predictor, list_predictors, make_predictor
+from pnas_sim.registry import make_backend
+from pnas_sim.space import CellSpace
+from pnas_sim.study.predictors import Study, StudySettings, run_study
+from pnas_sim.study.predictors_output import describe_study, format_csv, format_markdown
+from pnas_sim.study.predictors_pools import (
+    SURROGATE,
+    TRAINED,
+    Pools,
+    TrainedCells,
+    pool_answers,
+    pool_trained,
+)
+from pnas_sim.study.predictors_search import SearchJob
+
+if TYPE_CHECKING:
+    from pnas_tables.record import Table
+
+SOURCES = (TRAINED, SURROGATE)
+COSTED = ("log-parameters", "multiply-adds")  # predictors that a table's recipe can tell of which network
+LEAST_SHOWN = 5.0  # seconds between two lines of progress
+PARTS, RESULT, CSV, MARKDOWN = "parts", "result.json", "predictors.csv", "predictors.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRequest:
+    """What the command line asks for, checked.
+
+    Attributes:
+        settings: of the study.
+        infos: of the predictors.
+        table: with trained cells.
+        sources: of the truth.
+        backend_options: of backend table.
+        blocks: of the largest cells.
+        cells: R.
+        epochs: of the surrogate's answers; None: the table's.
+        search_seeds: of the searches looked into.
+        beam: K of those.
+    """
+
+    settings: StudySettings
+    infos: tuple[PredictorInfo, ...]
+    table: Table
+    sources: tuple[str, ...]
+    backend_options: Mapping[str, Any]
+    blocks: int
+    cells: int
+    epochs: float | None
+    search_seeds: tuple[int, ...]
+    beam: int
+
+
+def read_request(given: Mapping[str, Any], backend_options: Mapping[str, Any]) -> StudyRequest:
+    """Reads and checks the command line.
+
+    Args:
+        given: by the name of their option.
+        backend_options: of backend table, those given.
+
+    Raises:
+        RequestError: something that was asked for is unknown, out of range or cannot be had.
+    """
+    from pnas_tables.catalogue import DEFAULT_TABLE, find_table
+    from pnas_tables.format import read_table
+
+    options = make_absolute(backend_options)
+    table = read_table(find_table(str(options.get("table", DEFAULT_TABLE))))
+    blocks = _choose_blocks(given["blocks"], table)
+    sources = _choose_sources(given["sources"], table)
+    names = split_list(given["predictors"]) if given["predictors"] is not None else _list_known()
+    settings = StudySettings(
+        predictors=tuple(names),
+        options={name: _tell_network(table) for name in names if name in COSTED},
+        fitted={
+            TRAINED: _read_counts("fitted", given["fitted"]),
+            SURROGATE: _read_counts("surrogate-fitted", given["surrogate_fitted"]),
+        },
+        trials=given["trials"],
+        resamples=given["resamples"],
+        seed=given["seed"],
+        workers=default_threads() if given["workers"] is None else given["workers"],
+    )
+    space = CellSpace(operations=table.space.operations, max_blocks=blocks)
+    for name in names:
+        make_predictor(name, space, **settings.options.get(name, {}))
+    if given["beam"] < 1:
+        raise SettingError(f"beam is {given['beam']}; it must be at least 1")
+    searched = SURROGATE in sources
+    return StudyRequest(
+        settings=settings,
+        infos=tuple(describe_predictor(name) for name in names),
+        table=table,
+        sources=sources,
+        backend_options=options,
+        blocks=blocks,
+        cells=given["cells"],
+        epochs=given["epochs"],
+        search_seeds=_read_seeds(given["search_seeds"]) if searched else (),
+        beam=given["beam"],
+    )
+
+
+def _list_known() -> list[str]:
+    return [info.name for info in list_predictors()]
+
+
+def _choose_blocks(blocks: int | None, table: Table) -> int:
+    largest = table.space.max_blocks
+    if blocks is None:
+        return largest
+    if not 2 <= blocks <= largest:
+        raise SettingError(f"blocks is {blocks}; with table {table.name} it must be from 2 to {largest}")
+    return blocks
+
+
+def _choose_sources(text: str | None, table: Table) -> tuple[str, ...]:
+    if text is None:
+        if not table.surrogates:
+            say(f"table {table.name} has no surrogate: only its trained cells are studied")
+            return (TRAINED,)
+        return SOURCES
+    sources = tuple(dict.fromkeys(split_list(text)))
+    unknown = [name for name in sources if name not in SOURCES]
+    if unknown or not sources:
+        wrong = repr(unknown[0]) if unknown else "empty"
+        raise SettingError(f"sources is {wrong}; give one or both of {', '.join(SOURCES)}")
+    return sources
+
+
+def split_list(text: str) -> list[str]:
+    """Parts between commas, without empty ones."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _read_counts(option: str, text: str) -> tuple[int, ...]:
+    parts = split_list(text)
+    if not parts or not all(part.isdecimal() for part in parts):
+        raise SettingError(f"{option} is {text!r}; give numbers of cells, commas between them")
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
+def _read_seeds(text: str) -> tuple[int, ...]:
+    """Seeds: `3` are 0, 1 and 2; `4,7` are these."""
+    parts = split_list(text)
+    if not parts or not all(part.isdecimal() for part in parts):
+        raise SettingError(f"search-seeds is {text!r}; give a number, or a list such as 0,3,7")
+    return tuple(range(int(parts[0]))) if "," not in text else tuple(int(part) for part in parts)
+
+
+def _tell_network(table: Table) -> dict[str, Any]:
+    """F and N of a table's recipe, for predictors that count costs."""
+    return {
+        name: table.recipe[name]
+        for name in ("filters", "cells_per_stage")
+        if isinstance(table.recipe.get(name), int)
+    }
+
+
+def carry_out(
+    request: StudyRequest, out: Path | None, markdown: Path | None, pictures: bool, quiet: bool
+) -> dict[str, Any]:
+    """Studies, writes what came out, and returns the `--json` object.
+
+    Raises:
+        InterruptionError: the user stopped it.
+        WorkError: a predictor failed, or the disk is full.
+    """
+    folder = _open_folder(out)
+    try:
+        pools, searches = _prepare(request)
+        study = run_study(pools, searches, request.settings, folder / PARTS, _make_teller(quiet))
+        result: dict[str, Any] = strict(
+            describe_study(study, request.settings, request.infos, _tell_of(request, pools, folder))
+        )
+        _write(result, study, folder, markdown, pictures)
+    except KeyboardInterrupt:
+        raise InterruptionError(f"interrupted; give the same command with --out {folder} to go on") from None
+    return result
+
+
+def _open_folder(out: Path | None) -> Path:
+    folder = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-predictors"
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is not a folder; give another --out")
+    try:
+        known = json.loads((folder / RESULT).read_text(encoding="utf-8")).get("kind")
+    except (OSError, ValueError, AttributeError):
+        known = "predictors"
+    if known != "predictors":
+        raise RunError(f"{folder} holds the result of another command ({known}); give another --out")
+    try:
+        (folder / PARTS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: {error.strerror}; give another --out") from None
+    return folder
+
+
+def _prepare(request: StudyRequest) -> tuple[list[Pools], list[SearchJob]]:
+    """Makes the pools of each source and lists the searches."""
+    pools: list[Pools] = []
+    searches: list[SearchJob] = []
+    if TRAINED in request.sources:
+        pools.append(_cut(pool_trained(read_trained(request.table)), request.blocks))
+    if SURROGATE in request.sources:
+        asked = BackendRequest(blocks=request.blocks, options=request.backend_options)
+        with closing(make_backend("table", asked)) as evaluator:
+            epochs = evaluator.spec.epochs if request.epochs is None else request.epochs
+            seed = request.settings.seed
+            pools.append(pool_answers(evaluator, request.cells, epochs, seed, request.blocks))
+            searches = list(_list_searches(request, evaluator, epochs))
+    return pools, searches
+
+
+def read_trained(table: Table) -> TrainedCells:
+    """The trained cells of a table."""
+    from pnas_tables.record import data_checksum
+
+    return TrainedCells(
+        space=table.space,
+        cells=table.cells,
+        origins=table.origins,
+        run_cells=table.run_cells,
+        seeds=table.seeds,
+        status=table.status,
+        valid_accuracy=table.valid_accuracy,
+        chance=table.chance,
+        data=data_checksum(table),
+    )
+
+
+def _cut(pools: Pools, blocks: int) -> Pools:
+    kept = {size: pool for size, pool in pools.by_blocks.items() if size <= blocks}
+    return Pools(pools.source, pools.space, kept, pools.data, pools.left_out)
+
+
+def _list_searches(request: StudyRequest, evaluator: Evaluator, epochs: float) -> Iterator[SearchJob]:
+    for name in request.settings.predictors:
+        for seed in request.search_seeds:
+            yield SearchJob(
+                predictor=name,
+                options=request.settings.options.get(name, {}),
+                backend="table",
+                backend_options=request.backend_options,
+                blocks=request.blocks,
+                beam=request.beam,
+                seed=seed,
+                epochs=epochs,
+                data=evaluator.spec.checksum,
+            )
+
+
+def _make_teller(quiet: bool) -> Any:
+    from time import monotonic
+
+    begun, shown = monotonic(), -LEAST_SHOWN
+
+    def tell(name: str, done: int, total: int) -> None:
+        nonlocal shown
+        now = monotonic()
+        if not quiet and (now - shown >= LEAST_SHOWN or done == total):
+            shown = now
+            say(f"{done}/{total}  {name}  {now - begun:.0f} s")
+
+    return tell
+
+
+def _tell_of(request: StudyRequest, pools: list[Pools], folder: Path) -> dict[str, Any]:
+    """What the result says of table and command."""
+    from pnas_tables.record import checksum
+
+    return {
+        "table": {"name": request.table.name, "checksum": checksum(request.table)},
+        "space": {"operations": list(request.table.space.operations), "max_blocks": request.blocks},
+        "backend_options": dict(request.backend_options),
+        "cells_by_source": {
+            one.source: {size: len(pool) for size, pool in one.by_blocks.items()} for one in pools
+        },
+        "left_out": {one.source: one.left_out for one in pools},
+        "versions": list_versions(),
+        "out": str(folder),
+    }
+
+
+def _write(
+    result: Mapping[str, Any], study: Study, folder: Path, markdown: Path | None, pictures: bool
+) -> None:
+    """Writes all files, the result last."""
+    text = format_markdown(result)
+    for path in (folder / MARKDOWN, *([markdown] if markdown is not None else [])):
+        write_whole(path, text)
+    write_whole(folder / CSV, format_csv(result))
+    if pictures:
+        from pnas_sim.study.predictors_pictures import draw_pictures
+
+        draw_pictures(study, folder)
+    write_whole(folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def show(result: Mapping[str, Any], as_json: bool) -> None:
+    """Writes a study's result to standard output, as JSON or for a person."""
+    if as_json:
+        write_json(result)
+        return
+    from pnas_sim.report.predictor_study import print_study
+
+    print_study(result)
+    click.echo(f"written: {result['out']}")

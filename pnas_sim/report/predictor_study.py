@@ -1,0 +1,81 @@
+"""A predictor study, for a person at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from pnas_sim.study.predictors_output import (
+    CIRCULAR_MARK,
+    PLACES,
+    SEARCH_NOTE,
+    SOURCES,
+    count_blocks,
+    format_figure,
+    format_number,
+    group_rows,
+    mark_name,
+    tabulate_ceilings,
+    tabulate_searches,
+)
+from pnas_sim.study.predictors_paper import NEXT
+from pnas_sim.study.predictors_rows import ALL_SIZES, NOISY
+
+
+def print_study(result: Mapping[str, Any], console: Console | None = None) -> None:
+    """Prints the main tables of what `pnas_sim.study.predictors_output.describe_study` tells."""
+    console = console or Console()
+    for (source, fitted), rows in group_rows(result["rows"]).items():
+        console.print(f"\nfitted on {fitted} {SOURCES[source]}, {result['trials']} trials", highlight=False)
+        for place, words in PLACES.items():
+            mine = [row for row in rows if row["place"] == place and row["truth"] == NOISY]
+            if mine:
+                console.print(_make_grid(f"Spearman {words}, pooled (the paper's)", *tabulate_briefly(mine)))
+    if result["ceilings"]:
+        title = "one who knew the noise-free truth would reach (deviations of seeds and of cells)"
+        console.print(_make_grid(title, *tabulate_ceilings(result["ceilings"])))
+    if result["searches"]:
+        console.print(_make_grid("inside searches", *tabulate_searches(result["searches"])))
+        console.print(SEARCH_NOTE, highlight=False)
+    if any(row["circular"] for row in (*result["rows"], *result["searches"])):
+        console.print(f"{CIRCULAR_MARK} shares the surrogate's model family: circular", highlight=False)
+
+
+def tabulate_briefly(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Heads and lines that fit a terminal: intervals only of the means over sizes.
+
+    Args:
+        rows: of one source, K, set of cells and truth.
+    """
+    sizes = sorted({row["blocks"] for row in rows} - {ALL_SIZES})
+    step = 1 if rows[0]["place"] == NEXT else 0
+    heads = ["predictor", *(count_blocks(size + step) for size in sizes)]
+    means = any(row["blocks"] == ALL_SIZES for row in rows)
+    lines = []
+    for name in dict.fromkeys(row["predictor"] for row in rows):
+        mine = {row["blocks"]: row for row in rows if row["predictor"] == name}
+        line = [mark_name(next(iter(mine.values()))), *(_beside_paper(mine.get(size, {})) for size in sizes)]
+        overall = mine.get(ALL_SIZES, {})
+        if means:
+            line += [format_figure(overall, "spearman"), format_figure(overall, "difference")]
+        lines.append(line)
+    return heads + (["mean", "less the first's"] if means else []), lines
+
+
+def _beside_paper(row: Mapping[str, Any]) -> str:
+    value, paper = format_number(row.get("spearman_pooled")), format_number(row.get("paper"))
+    return value if paper == "-" else f"{value} ({paper})"
+
+
+def _make_grid(title: str, heads: Sequence[str], lines: Sequence[Sequence[str]]) -> Grid:
+    grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for place, head in enumerate(heads):
+        grid.add_column(head, justify="left" if place == 0 else "right", no_wrap=place == 0)
+    for line in lines:
+        grid.add_row(*(escape(cell) for cell in line))
+    return grid

@@ -1,0 +1,207 @@
+"""The work of a predictor study: fit on some cells of a pool, predict that pool and the next, keep it.
+
+A job is one predictor on one pool with all its trials (the loop over t of Algorithm 2). The file it leaves is
+named after everything that decides it, so a study given again makes only what is missing.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnas_sim.errors import PnasError, WorkError
+from pnas_sim.predict import Predictor, make_predictor
+from pnas_sim.space import CellSpace
+from pnas_sim.study.finished import find_fingerprint
+from pnas_sim.study.predictors_pools import Pool
+
+Floats: TypeAlias = NDArray[np.float64]
+Indices: TypeAlias = NDArray[np.intp]
+
+_CHOICE, _FIT = 1, 2  # random streams of a study's seed
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """What a predictor said in T trials.
+
+    Attributes:
+        fitted: `intp[T, k]`, the cells of the pool that each trial was fitted on.
+        here: `float64[T, n]`, predictions on the pool.
+        beyond: `float64[T, m]`, predictions on the next pool.
+        seconds: `float64[T]`, of each fit.
+    """
+
+    fitted: Indices
+    here: Floats
+    beyond: Floats
+    seconds: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialJob:
+    """One predictor on one pool.
+
+    Attributes:
+        predictor: its name.
+        options: of the predictor.
+        space: of the cells.
+        here: the pool fitted on.
+        beyond: the pool of cells one block larger.
+        fitted: K, cells of each fit; all of the pool where there are fewer.
+        trials: T.
+        seed: of the choice of cells, the same for every predictor, and of the fits.
+        data: checksum of what the truth comes from, with the name of its source.
+    """
+
+    predictor: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    space: CellSpace
+    here: Pool
+    beyond: Pool
+    fitted: int
+    trials: int
+    seed: int
+    data: str
+
+    @property
+    def blocks(self) -> int:
+        """Size of the cells fitted."""
+        return int(self.space.block_counts(self.here.cells[:1])[0])
+
+    @property
+    def file_name(self) -> str:
+        """Of what it leaves; another for anything that would make it differ."""
+        decides = {
+            "predictor": self.predictor,
+            "options": dict(self.options),
+            "operations": self.space.operations,
+            "blocks": self.blocks,
+            "cells": [len(self.here), len(self.beyond)],
+            "fitted": self.fitted,
+            "trials": self.trials,
+            "seed": self.seed,
+            "data": self.data,
+        }
+        plain = "".join(letter if letter.isalnum() or letter in "-_." else "~" for letter in self.predictor)
+        return f"{plain}-b{self.blocks}-{find_fingerprint(decides)}.npz"
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.predictor} on {self.fitted} cells of {self.blocks} blocks"
+
+    def run(self, folder: Path) -> None:
+        """Runs all trials and leaves its file.
+
+        Raises:
+            WorkError: the predictor failed, or the file cannot be written.
+        """
+        write_trials(folder / self.file_name, run_trials(self))
+
+    def is_done(self, folder: Path) -> bool:
+        """Whether its file is there and whole."""
+        return read_trials(folder / self.file_name) is not None
+
+
+def choose_cells(pool: Pool, fitted: int, blocks: int, trial: int, seed: int) -> Indices:
+    """Chooses the cells of a trial, without replacement, `intp[min(fitted, n)]`, ascending."""
+    rng = np.random.default_rng([seed, _CHOICE, blocks, fitted, trial])
+    return np.sort(rng.permutation(len(pool))[:fitted])
+
+
+def run_trials(job: TrialJob) -> Trials:
+    """Runs all trials of a job; each begins with a fresh predictor.
+
+    Raises:
+        WorkError: the predictor raised something that is no error of this project.
+    """
+    count = min(job.fitted, len(job.here))
+    fitted = np.empty((job.trials, count), np.intp)
+    here, beyond = np.empty((job.trials, len(job.here))), np.empty((job.trials, len(job.beyond)))
+    seconds = np.empty(job.trials)
+    for trial in range(job.trials):
+        fitted[trial] = chosen = choose_cells(job.here, job.fitted, job.blocks, trial, job.seed)
+        predictor = make_predictor(job.predictor, job.space, **job.options)
+        begun = time.perf_counter()
+        _fit(job, predictor, chosen, trial)
+        seconds[trial] = time.perf_counter() - begun
+        here[trial] = _ask(job, predictor, job.here)
+        beyond[trial] = _ask(job, predictor, job.beyond)
+    return Trials(fitted, here, beyond, seconds)
+
+
+def _fit(job: TrialJob, predictor: Predictor, chosen: Indices, trial: int) -> None:
+    seed = int(np.random.SeedSequence([job.seed, _FIT, job.blocks, trial]).generate_state(1)[0])
+    with _name_in_errors(job):
+        predictor.fit(job.here.cells[chosen], job.here.noisy[chosen], seed)
+
+
+def _ask(job: TrialJob, predictor: Predictor, pool: Pool) -> Floats:
+    with _name_in_errors(job):
+        mean = np.asarray(predictor.predict(pool.cells).mean, np.float64)
+    if mean.shape != (len(pool),) or not np.isfinite(mean).all():
+        raise WorkError(
+            f"predictor {job.predictor} does not answer every cell with a finite number; check it with "
+            "pnas_sim.testing.predictors.check_predictor"
+        )
+    return mean
+
+
+@contextmanager
+def _name_in_errors(job: TrialJob) -> Iterator[None]:
+    """Says which predictor raised what is no error of this project."""
+    try:
+        yield
+    except PnasError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise WorkError(f"predictor {job.predictor} failed: {reason}; mend it") from error
+
+
+def read_trials(path: Path) -> Trials | None:
+    """Reads what a job left; nothing where it is missing or damaged, for then it is made again."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return Trials(*(stored[name] for name in ("fitted", "here", "beyond", "seconds")))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def write_trials(path: Path, trials: Trials) -> None:
+    """Writes what a job leaves, whole or not at all.
+
+    Raises:
+        WorkError: it cannot be written.
+    """
+    body = io.BytesIO()
+    np.savez_compressed(
+        body, fitted=trials.fitted, here=trials.here, beyond=trials.beyond, seconds=trials.seconds
+    )
+    write_bytes(path, body.getvalue())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file under another name and renames it.
+
+    Raises:
+        WorkError: it cannot be written.
+    """
+    passing = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        passing.write_bytes(content)
+        passing.replace(path)
+    except OSError as error:
+        passing.unlink(missing_ok=True)
+        raise WorkError(f"{path}: {error.strerror}; mend it and give the same command again") from None

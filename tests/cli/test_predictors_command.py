@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FAST = ("--trials", 1, "--cells", 40, "--fitted", "10", "--surrogate-fitted", "20", "--resamples", 20)
+WHERE = ("--search-seeds", 1, "--beam", 6, "--workers", 1, "-q")
+
+
+def test_a_study_of_both_sources_leaves_its_files(pnas: Any, small_table: Path, tmp_path: Path) -> None:
+    words = ("predictors", "--table", small_table, "--predictors", "ridge,knn,gbt", *FAST, *WHERE)
+    outcome = pnas(*words, "--out", "study", "--markdown", "mine.md", "--json")
+    assert outcome.code == 0, outcome.err
+    result = outcome.json
+    assert (result["kind"], result["schema"], result["table"]["name"]) == ("predictors", 1, "bare")
+    assert {(row["source"], row["place"]) for row in result["rows"]} >= {
+        ("trained", "next"),
+        ("surrogate", "fitted"),
+        ("surrogate", "unseen"),
+    }
+    assert {row["predictor"] for row in result["rows"] if row["circular"]} == {"gbt"}
+    assert not any(row["circular"] for row in result["rows"] if row["source"] == "trained")
+    assert {(row["predictor"], row["blocks"]) for row in result["searches"]} == {
+        (name, blocks) for name in ("ridge", "knn", "gbt") for blocks in (2, 3)
+    }
+    folder = tmp_path / "study"
+    assert json.loads((folder / "result.json").read_text()) == result
+    assert (tmp_path / "mine.md").read_text() == (folder / "predictors.md").read_text()
+    assert (folder / "predictors.csv").read_text().count("\n") == len(result["rows"]) + 1
+    assert (folder / "scatter-surrogate-20-knn.png").exists()
+    parts = {path: path.stat().st_mtime_ns for path in (folder / "parts").iterdir()}
+    again = pnas(*words, "--out", "study", "--no-pictures")
+    assert again.code == 0 and "less the first's" in again.out and "written: study" in again.out
+    assert {path: path.stat().st_mtime_ns for path in (folder / "parts").iterdir()} == parts
+
+
+def test_a_table_without_a_surrogate_has_trained_cells_only(
+    pnas: Any, bare_table: Path, tmp_path: Path
+) -> None:
+    outcome = pnas(
+        "predictors", "--table", bare_table, "--predictors", "depth", *FAST, *WHERE, "--json", "--no-pictures"
+    )
+    assert outcome.code == 0, outcome.err
+    assert "has no surrogate" in outcome.err
+    assert {row["source"] for row in outcome.json["rows"]} == {"trained"}
+    assert outcome.json["searches"] == []
+    assert Path(outcome.json["out"]).parent.name == "runs"
+
+
+def test_a_predictor_of_ones_own_comes_by_import_path(
+    pnas: Any, bare_table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples"))
+    outcome = pnas(
+        "predictors",
+        "--table",
+        bare_table,
+        "--predictors",
+        "ridge,own_predictor:make",
+        *FAST,
+        *WHERE,
+        "--json",
+    )
+    assert outcome.code == 0, outcome.err
+    own = outcome.json["predictors"][1]
+    assert (own["description"], own["family"]) == ("Mean worth of a cell's operations.", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--predictors", "ridg"), "unknown predictor 'ridg'; did you mean 'ridge'?"),
+        (("--predictors", "no_such.module:make"), "no module 'no_such'"),
+        (("--predictors", ","), "no predictors"),
+        (("--predictors", "knn,knn"), "named twice"),
+        (("--sources", "imagined"), "sources is 'imagined'"),
+        (("--blocks", 9), "blocks is 9"),
+        (("--blocks", 1), "blocks is 1"),
+        (("--trials", 0), "trials is 0"),
+        (("--fitted", "many"), "fitted is 'many'"),
+        (("--fitted", "2"), "cells to fit on are 2"),
+        (("--surrogate-fitted", ""), "surrogate-fitted is ''"),
+        (("--search-seeds", "x"), "search-seeds is 'x'"),
+        (("--beam", 0), "beam is 0"),
+        (("--cells", 1), "cells is 1"),
+        (("--epochs", 7), "7 epochs"),
+        (("--resamples", 1), "resamples is 1"),
+        (("--surrogate", "forest"), "forest"),
+        (("--table", "nowhere.h5"), "nowhere.h5"),
+    ],
+)
+def test_wrong_requests_are_answered_in_one_line(
+    pnas: Any, small_table: Path, words: tuple[object, ...], named: str
+) -> None:
+    outcome = pnas("predictors", "--table", small_table, "--predictors", "ridge", *FAST, *WHERE, *words)
+    assert outcome.code == 2, outcome.err
+    assert named in outcome.complaint
+    assert not Path("runs").exists() or not any(Path("runs").rglob("*.npz"))
+
+
+def test_another_commands_folder_is_refused(pnas: Any, bare_table: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "result.json").write_text('{"kind": "run"}')
+    outcome = pnas(
+        "predictors", "--table", bare_table, "--predictors", "ridge", *FAST, *WHERE, "--out", "other"
+    )
+    assert outcome.code == 2 and "result of another command (run)" in outcome.complaint
+    (tmp_path / "file").write_text("")
+    outcome = pnas(
+        "predictors", "--table", bare_table, "--predictors", "ridge", *FAST, *WHERE, "--out", "file"
+    )
+    assert outcome.code == 2

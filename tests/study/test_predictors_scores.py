@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import kendalltau, spearmanr
+
+from pnas_sim.study.predictors_scores import (
+    MEASURES,
+    average_resamples,
+    bound,
+    count_top,
+    draw_resamples,
+    estimate,
+    find_ceilings,
+    score_kendall,
+    score_pooled,
+    score_precision,
+    score_spearman,
+    score_trials,
+)
+
+
+def draw_pair(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(size=count).round(1)  # with ties
+    return truth + rng.normal(size=count), truth
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32), st.integers(5, 300))
+def test_values_are_those_of_scipy_and_the_mean_of_their_parts(seed: int, count: int) -> None:
+    predicted, truth = draw_pair(seed, count)
+    if np.ptp(truth) == 0:
+        return
+    for measure in MEASURES.values():
+        score = measure(predicted, truth)
+        assert abs(score.parts.mean() - score.value) < 1e-9
+        assert -1 - 1e-9 <= score.value <= 1 + 1e-9
+    assert abs(score_spearman(predicted, truth).value - spearmanr(predicted, truth).statistic) < 1e-9
+    assert abs(score_kendall(predicted, truth).value - kendalltau(predicted, truth).statistic) < 1e-9
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES.keys())
+def test_any_rising_change_of_predictions_keeps_every_figure(measure) -> None:
+    predicted, truth = draw_pair(0, 100)
+    assert measure(np.exp(predicted), truth).value == pytest.approx(measure(predicted, truth).value)
+    assert measure(truth + 0.0, truth).value == pytest.approx(1.0)
+
+
+def test_predictions_that_are_all_alike_rank_nothing() -> None:
+    truth = np.arange(50.0)
+    for measure in (score_spearman, score_kendall):
+        score = measure(np.full(50, 0.5), truth)
+        assert score.value == 0 and np.allclose(score.parts.mean(), 0)
+
+
+def test_precision_counts_the_best_that_are_found() -> None:
+    truth = np.arange(100.0)
+    predicted = truth.copy()
+    predicted[[95, 96]] = -1  # two of the best five are missed
+    assert score_precision(predicted, truth).value == pytest.approx(0.6)
+    assert [count_top(n) for n in (3, 20, 100, 10_000)] == [1, 1, 5, 500]
+
+
+def test_intervals_agree_with_a_plain_bootstrap() -> None:
+    predicted, truth = draw_pair(3, 120)
+    rng = np.random.default_rng(4)
+    for measure in MEASURES.values():
+        plain = []
+        for _ in range(500):
+            drawn = rng.integers(0, 120, 120)
+            plain.append(measure(predicted[drawn], truth[drawn]).value)
+        parts = measure(predicted, truth).parts[None]
+        linear = average_resamples(parts, draw_resamples(120, 1, 500, [5]))
+        assert abs(np.std(linear) - np.std(plain)) < 0.35 * np.std(plain)
+        assert abs(np.mean(linear) - measure(predicted, truth).value) < 0.5 * np.std(plain)
+
+
+def test_both_cells_and_trials_are_resampled() -> None:
+    truth = np.arange(200.0)
+    rng = np.random.default_rng(0)
+    alike = np.stack([truth + 30 * rng.normal(size=200)] * 6)
+    unlike = np.stack([truth * sign for sign in (1, 1, 1, -1, -1, -1)]) + rng.normal(size=200)
+    asked = np.ones((6, 200), np.bool_)
+    draws = draw_resamples(200, 6, 300, [1])
+    narrow, _ = estimate(score_trials(score_spearman, alike, truth, asked), draws)
+    wide, _ = estimate(score_trials(score_spearman, unlike, truth, asked), draws)
+    assert 0.01 < narrow.high - narrow.low < 0.15
+    assert wide.high - wide.low > 0.8
+    assert narrow.low <= narrow.value <= narrow.high
+
+
+def test_each_trial_counts_its_own_cells_only() -> None:
+    truth = np.arange(20.0)
+    predicted = np.stack([truth, -truth])
+    asked = np.zeros((2, 20), np.bool_)
+    asked[0, :10] = asked[1, 10:] = True
+    parts = score_trials(score_spearman, predicted, truth, asked)
+    assert np.isnan(parts[~asked]).all()
+    assert np.nanmean(parts, axis=1).tolist() == pytest.approx([1.0, -1.0])
+    pooled = score_pooled(score_spearman, predicted, truth, asked)
+    expected = spearmanr(np.concatenate([truth[:10], -truth[10:]]), truth).statistic
+    assert np.nanmean(pooled) == pytest.approx(expected)
+
+
+def test_pairs_are_resampled_together() -> None:
+    truth = np.arange(60.0)
+    rng = np.random.default_rng(0)
+    one = (truth + 20 * rng.normal(size=60))[None]
+    other = one + 0.5 * rng.normal(size=60)
+    asked = np.ones((1, 60), np.bool_)
+    draws = draw_resamples(60, 1, 300, [1])
+    (a, drawn_a), (b, drawn_b) = (
+        estimate(score_trials(score_spearman, predicted, truth, asked), draws) for predicted in (one, other)
+    )
+    paired = bound(b.value - a.value, drawn_b - drawn_a)
+    assert paired.high - paired.low < (a.high - a.low) / 2
+
+
+def test_ceilings_are_asked_or_simulated_alike() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(0.5, 0.02, 2_000)
+    noisy = truth + rng.normal(0, 0.01, 2_000)
+    asked = find_ceilings(noisy, truth, 0.01, seed=0)
+    simulated = find_ceilings(noisy, np.full(2_000, np.nan), 0.01, seed=0, draws=5)
+    assert asked["spearman"] == pytest.approx(spearmanr(truth, noisy).statistic)
+    for name in MEASURES:
+        assert simulated[name] == pytest.approx(asked[name], abs=0.05)
+    assert all(np.isnan(value) for value in find_ceilings(noisy, np.full(2_000, np.nan), np.nan, 0).values())
