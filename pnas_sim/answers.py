@@ -11,15 +11,29 @@ from numpy.typing import NDArray
 
 from pnas_sim.evaluate import Answers, Evaluation, Source, Status
 
-# What an `Answers` says once of all cells; its other fields are arrays with one value a cell.
+# What an `Answers` says once of all cells; its other fields are arrays with one value a cell, two of which
+# may be left out.
 _COMMON = ("source", "epochs", "seed")
-ARRAYS = tuple(field.name for field in fields(Answers) if field.name not in _COMMON)
+OPTIONAL = ("seeds", "errors")
+ARRAYS = tuple(field.name for field in fields(Answers) if field.name not in (*_COMMON, *OPTIONAL))
 _TYPES = {"status": np.uint8, "parameters": np.int64, "multiply_adds": np.int64, "extrapolated": np.bool_}
+
+
+def list_seeds(answers: Answers) -> NDArray[np.int64]:
+    """The training seed of each, `int64[n]`."""
+    return np.full(len(answers), answers.seed, np.int64) if answers.seeds is None else answers.seeds
+
+
+def list_errors(answers: Answers) -> NDArray[np.object_]:
+    """What went wrong with each, in words: `object[n]` of str, empty where nothing did."""
+    return np.full(len(answers), "", np.object_) if answers.errors is None else answers.errors
 
 
 def select_answers(answers: Answers, places: NDArray[Any] | slice) -> Answers:
     """Some of the answers: `places` indexes them, `intp[k]`, `bool[n]` or a slice."""
-    return replace(answers, **{name: getattr(answers, name)[places] for name in ARRAYS})
+    given = {name: getattr(answers, name) for name in (*ARRAYS, *OPTIONAL)}
+    chosen = {name: values[places] for name, values in given.items() if values is not None}
+    return replace(answers, **chosen)
 
 
 def put_answers(answers: Answers, places: NDArray[Any], others: Answers) -> Answers:
@@ -27,7 +41,9 @@ def put_answers(answers: Answers, places: NDArray[Any], others: Answers) -> Answ
     arrays = {name: getattr(answers, name).copy() for name in ARRAYS}
     for name, values in arrays.items():
         values[places] = getattr(others, name)
-    return replace(answers, **arrays)
+    seeds, errors = list_seeds(answers).copy(), list_errors(answers).copy()
+    seeds[places], errors[places] = list_seeds(others), list_errors(others)
+    return replace(answers, **arrays, seeds=seeds, errors=errors)
 
 
 def unpack_answers(answers: Answers, cells: Sequence[str]) -> Iterator[Evaluation]:
@@ -39,13 +55,14 @@ def unpack_answers(answers: Answers, cells: Sequence[str]) -> Iterator[Evaluatio
     """
     columns = {name: getattr(answers, name).tolist() for name in ARRAYS}
     columns["status"] = [Status(value) for value in columns["status"]]
-    common = {name: getattr(answers, name) for name in _COMMON}
+    columns |= {"seed": list_seeds(answers).tolist(), "error": list_errors(answers).tolist()}
+    source, epochs = answers.source, answers.epochs
     for cell, *values in zip(cells, *columns.values(), strict=True):
-        yield Evaluation(cell=cell, **dict(zip(columns, values, strict=True)), **common)
+        yield Evaluation(cell=cell, source=source, epochs=epochs, **dict(zip(columns, values, strict=True)))
 
 
 def pack_answers(evaluations: Sequence[Evaluation], source: Source, epochs: float, seed: int) -> Answers:
-    """Evaluations as arrays, in their order; learning curves and error texts have no place there.
+    """Evaluations as arrays, in their order; learning curves have no place there.
 
     Args:
         evaluations: n of them.
@@ -57,4 +74,8 @@ def pack_answers(evaluations: Sequence[Evaluation], source: Source, epochs: floa
         name: np.array([getattr(one, name) for one in evaluations], _TYPES.get(name, np.float64))
         for name in ARRAYS
     }
+    seeds = np.array([one.seed for one in evaluations], np.int64)
+    errors = np.array([one.error for one in evaluations], np.object_)
+    arrays["seeds"] = seeds if (seeds != seed).any() else None
+    arrays["errors"] = errors if errors.any() else None
     return Answers(source=source, epochs=epochs, seed=seed, **arrays)

@@ -5,8 +5,7 @@ answered from memory, cost nothing and are counted apart.
 
 An evaluator that answers whole arrays (`BulkEvaluator`) is asked that way: one call, one commit and one word
 of progress a batch. Of any other, each answer is committed as it arrives. The course and the counts of a run
-are the same on both ways. What `Answers` has no arrays for is known only on the second: learning curves, what
-a child says of itself in `error`, and the training seed that a measured cell was looked up with.
+are the same on both ways, and so is the log but for learning curves: those are known only on the second.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pnas_sim.answers import ARRAYS, select_answers
+from pnas_sim.answers import ARRAYS, OPTIONAL, select_answers
 from pnas_sim.budget import Budget
 from pnas_sim.errors import BackendError, BudgetSpentError
 from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluator
@@ -178,12 +177,12 @@ class _Run:
         self._tell_progress(entry, asked[-1])
 
     def _demand_lengths(self, answers: Answers, asked: int) -> None:
-        for name in ARRAYS:
-            found = len(getattr(answers, name))
-            if found != asked:
+        for name in (*ARRAYS, *OPTIONAL):
+            values = getattr(answers, name)
+            if values is not None and len(values) != asked:
                 backend = self.evaluator.spec.name
                 raise BackendError(
-                    f"backend {backend} gave {found} values of {name} for {asked} cells; mend it"
+                    f"backend {backend} gave {len(values)} values of {name} for {asked} cells; mend it"
                 )
 
     def _count_in_time(self, answers: Answers) -> int:

@@ -93,11 +93,11 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """Evaluations as arrays, row i for the i-th cell asked; fields as in `Evaluation`."""
+    """Evaluations as arrays, row i for the i-th cell asked; fields as in `Evaluation`, but without curves."""
 
     source: Source
     epochs: float
-    seed: int
+    seed: int  # the evaluation seed that was asked with
     status: NDArray[np.uint8]  # [n]
     valid_accuracy: Floats  # [n]
     expected_valid_accuracy: Floats  # [n]
@@ -107,6 +107,8 @@ class Answers:
     parameters: NDArray[np.int64]  # [n]
     multiply_adds: NDArray[np.int64]  # [n]
     extrapolated: NDArray[np.bool_]  # [n]
+    seeds: NDArray[np.int64] | None = None  # [n], training seeds; None: all are `seed`
+    errors: NDArray[np.object_] | None = None  # [n] of str; None: all are empty
 
     def __len__(self) -> int:
         return len(self.valid_accuracy)

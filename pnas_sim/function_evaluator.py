@@ -24,7 +24,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -125,15 +124,12 @@ class FunctionEvaluator:
     def _evaluate_bulk(self, cells: Rows, epochs: float, seed: int) -> Answers:
         """As `BulkEvaluator.evaluate_bulk`; raises as `evaluate`."""
         check_request(self._spec, cells, epochs, seed)
-        return self._answer(cells, epochs, seed)[0]
+        return self._answer(cells, epochs, seed)
 
     def _describe(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
-        answers, errors = self._answer(cells, epochs, seed)
-        for place, answer in enumerate(unpack_answers(answers, self._spec.space.format_many(cells))):
-            yield replace(answer, error=errors.get(place, ""))
+        return unpack_answers(self._answer(cells, epochs, seed), self._spec.space.format_many(cells))
 
-    def _answer(self, cells: Rows, epochs: float, seed: int) -> tuple[Answers, dict[int, str]]:
-        """Answers, and what went wrong by the place of the cell."""
+    def _answer(self, cells: Rows, epochs: float, seed: int) -> Answers:
         count, spec = len(cells), self._spec
         begun = time.process_time()
         values, errors = self._call(cells, epochs)
@@ -145,7 +141,7 @@ class FunctionEvaluator:
         share = float(epochs) / spec.epochs
         each = spent / max(1, count) if self._seconds is None else self._seconds * share
         valid = np.where(status == Status.DIVERGED, spec.chance, values)
-        answers = Answers(
+        return Answers(
             source=self._source,
             epochs=float(epochs),
             seed=seed,
@@ -158,8 +154,8 @@ class FunctionEvaluator:
             parameters=parameters,
             multiply_adds=multiply_adds,
             extrapolated=np.zeros(count, np.bool_),
+            errors=np.array([errors.get(at, "") for at in range(count)], np.object_) if errors else None,
         )
-        return answers, errors
 
     def _call(self, cells: Rows, epochs: float) -> tuple[Floats, dict[int, str]]:
         """Accuracies (`float64[n]`, NaN where the function raised or said so); what it raised, by place."""

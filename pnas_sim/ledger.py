@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.answers import ARRAYS
+from pnas_sim.answers import ARRAYS, list_seeds
 from pnas_sim.evaluate import Answers, Evaluation, Floats, Rows, Source, Status
 from pnas_sim.search.base import Observations, Proposals
 from pnas_sim.space import CellSpace
@@ -199,8 +199,11 @@ class Ledger:
         for name in ARRAYS:
             figures[name][places] = getattr(answers, name)
         figures["epochs"][places] = answers.epochs
-        figures["seed"][places] = answers.seed
+        figures["seed"][places] = list_seeds(answers)
         figures["source"][places] = SOURCES.index(answers.source)
+        if answers.errors is not None:
+            told = zip(places.tolist(), answers.errors.tolist(), strict=True)
+            self._errors.update((place, error) for place, error in told if error)
         self._count(places)
 
     def is_complete(self, entry: Entry) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from pnas_sim.answers import ARRAYS, list_errors, list_seeds
 from pnas_sim.errors import RunError, WorkError
 from pnas_sim.evaluate import Answers, Evaluation, Source, Status
 from pnas_sim.search.base import Proposals
@@ -105,20 +106,24 @@ class RunLog:
         self._write(_as_values(evaluation, asked_epochs) for evaluation in evaluations)
 
     def add_bulk(self, cells: list[str], answers: Answers, asked_epochs: float) -> None:
-        """Keeps the answers to these cells, in one commit. Arrays of answers hold no curves and no errors.
+        """Keeps the answers to these cells, in one commit; arrays of answers hold no curves.
 
         Args:
             cells: canonical texts.
             answers: one for each, in their order.
             asked_epochs: at which they were asked for.
         """
-        constant = {"asked_epochs": asked_epochs, "source": str(answers.source), "curve": "[]", "error": ""}
-        constant |= {"epochs": answers.epochs, "seed": answers.seed}
-        columns: list[Iterable[Any]] = [cells]
-        for name in _COLUMNS[1:]:  # SQLite keeps a NaN as NULL, as `add` does
-            values = repeat(constant[name]) if name in constant else getattr(answers, name).tolist()
-            columns.append(values)
-        self._write(zip(*columns, strict=False))
+        columns: dict[str, Iterable[Any]] = {
+            "cell": cells,
+            "asked_epochs": repeat(asked_epochs),
+            "source": repeat(str(answers.source)),
+            "epochs": repeat(answers.epochs),
+            "seed": list_seeds(answers).tolist(),
+            "curve": repeat("[]"),
+            "error": list_errors(answers).tolist(),
+            **{name: getattr(answers, name).tolist() for name in ARRAYS},  # SQLite keeps a NaN as NULL
+        }
+        self._write(zip(*(columns[name] for name in _COLUMNS), strict=False))
 
     def _write(self, values: Iterable[tuple[Any, ...]]) -> None:
         """Keeps rows of `evaluations`, in one commit."""

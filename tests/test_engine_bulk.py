@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pnas_sim.answers import ARRAYS
+from pnas_sim.answers import ARRAYS, OPTIONAL, unpack_answers
 from pnas_sim.engine import Budget, Progress, RunResult, run_search
 from pnas_sim.errors import BackendError
 from pnas_sim.evaluate import (
@@ -60,15 +60,12 @@ class InArrays:
             parameters=(draw[:, 5] * 1000).astype(np.int64),
             multiply_adds=np.full(len(cells), -1),
             extrapolated=draw[:, 5] > 0.5,
+            seeds=(draw[:, 5] * 3).astype(np.int64),
+            errors=np.where(status == Status.FAILED, "killed", "").astype(np.object_),
         )
 
     def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
-        answers = self.evaluate_bulk(cells, epochs, seed)
-        columns = {name: getattr(answers, name).tolist() for name in ARRAYS}
-        for i, text in enumerate(SPACE.format_many(cells)):
-            fields: dict[str, Any] = {name: column[i] for name, column in columns.items()}
-            fields |= {"status": Status(fields["status"]), "source": answers.source}
-            yield Evaluation(cell=text, epochs=epochs, seed=seed, **fields)
+        yield from unpack_answers(self.evaluate_bulk(cells, epochs, seed), SPACE.format_many(cells))
 
     def close(self) -> None:
         """Nothing is held."""
@@ -209,7 +206,7 @@ class Changed:
         return self.change(self.inner.evaluate_bulk(cells, epochs, seed))
 
 
-@pytest.mark.parametrize("name", ARRAYS)
+@pytest.mark.parametrize("name", [*ARRAYS, *OPTIONAL])
 def test_arrays_of_the_wrong_length_are_the_backends_fault(name: str) -> None:
     short = Changed(lambda answers: replace(answers, **{name: getattr(answers, name)[:-1]}))
     with pytest.raises(BackendError, match=f"7 values of {name} for 8 cells"):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pnas_sim.answers import ARRAYS
+from pnas_sim.answers import pack_answers
 from pnas_sim.evaluate import Answers, Evaluation, Source, Status
 from pnas_sim.ledger import Entry, Ledger, add_up
 from pnas_sim.search import Proposals
@@ -37,8 +37,7 @@ def answer(place: int, accuracy: float = 0.5, **given: Any) -> Evaluation:
 
 
 def as_arrays(answers: list[Evaluation]) -> Answers:
-    columns: dict[str, Any] = {name: np.array([getattr(one, name) for one in answers]) for name in ARRAYS}
-    return Answers(source=Source.TRAINED, epochs=1.0, seed=0, **columns)
+    return pack_answers(answers, Source.TRAINED, 1.0, 0)
 
 
 def test_a_batch_counts_new_models_and_repeats() -> None:
@@ -111,7 +110,15 @@ def test_diverged_children_are_told_as_chance_and_failed_ones_as_nothing() -> No
 @settings(max_examples=50, deadline=None)
 def test_arrays_count_like_one_after_another(draws: list[tuple[float, float, Status]], cut: int) -> None:
     answers = [
-        answer(place, value, seconds=seconds, examples=seconds / 3, status=status)
+        answer(
+            place,
+            value,
+            seconds=seconds,
+            examples=seconds / 3,
+            status=status,
+            seed=place % 3,
+            error=status.name,
+        )
         for place, (value, seconds, status) in enumerate(draws)
     ]
     one_by_one, at_once = make_ledger(), make_ledger()

@@ -119,8 +119,17 @@ def test_arrays_of_answers_are_kept_as_one_by_one(tmp_path: Path) -> None:
     second = replace(second, seconds=0.2, multiply_adds=3, **shared)
     with RunLog(tmp_path / "a") as log:
         log.add_bulk(TEXTS[:2], answers, 1.0)
+        told = replace(answers, seeds=np.array([1, 2]), errors=np.array(["", "killed"], np.object_))
+        log.add_bulk(TEXTS[2:4], told, 2.0)
         found = log.read_evaluations()
-    assert repr(found) == repr({(TEXTS[0], 1.0): first, (TEXTS[1], 1.0): second})
+    assert repr(found) == repr(
+        {
+            (TEXTS[0], 1.0): first,
+            (TEXTS[1], 1.0): second,
+            (TEXTS[2], 2.0): replace(first, cell=TEXTS[2], seed=1),
+            (TEXTS[3], 2.0): replace(second, cell=TEXTS[3], seed=2, error="killed"),
+        }
+    )
 
 
 def test_the_same_cell_at_other_epochs_is_another_model(log: RunLog) -> None:

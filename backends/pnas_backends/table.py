@@ -7,12 +7,15 @@ its space.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pnas_sim.answers import unpack_answers
 from pnas_sim.errors import BackendError, SettingError, TableError
 from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Rows, Source, Status
 from pnas_sim.space import CellSpace
@@ -273,7 +276,7 @@ class MeasuredBackend:
         """Answers for canonical rows (`uint8[n, width]`) in their order.
 
         Seed s takes run s modulo the cell's number of runs, in the order of their training seeds.
-        `Answers.seed` is the seed asked for; `evaluate` says which one each cell was trained with.
+        `Answers.seed` is the seed asked for, `Answers.seeds` says which one each cell was trained with.
 
         Raises:
             BackendError: the table has no such checkpoint, or does not hold a cell.
@@ -298,6 +301,8 @@ class MeasuredBackend:
             parameters=table.parameters[places],
             multiply_adds=table.multiply_adds[places],
             extrapolated=np.zeros(len(runs), np.bool_),
+            seeds=table.seeds[runs].astype(np.int64),
+            errors=np.array([table.errors[run] for run in runs], np.object_),
         )
 
     def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
@@ -308,14 +313,7 @@ class MeasuredBackend:
         _, runs = self._find(cells, seed)
         count = _find_checkpoint(epochs, self._table.epochs) + 1
         texts = self._spec.space.format_many(cells)
-        yield from _unpack(
-            answers,
-            texts,
-            self._spec.fidelities[:count],
-            self._curves[runs, :count],
-            seeds=self._table.seeds[runs],
-            errors=[self._table.errors[run] for run in runs],
-        )
+        yield from _unpack(answers, texts, self._spec.fidelities[:count], self._curves[runs, :count])
 
     def _find(self, cells: Rows, seed: int) -> tuple[Integers, Integers]:
         """The table's cell and run for each row."""
@@ -333,30 +331,9 @@ class MeasuredBackend:
 
 
 def _unpack(
-    answers: Answers,
-    texts: list[str],
-    checkpoints: tuple[float, ...],
-    curves: Floats,
-    seeds: Integers | None = None,
-    errors: list[str] | None = None,
+    answers: Answers, texts: list[str], checkpoints: tuple[float, ...], curves: Floats
 ) -> Iterator[Evaluation]:
-    """Arrays as one `Evaluation` after another."""
-    for i, text in enumerate(texts):
-        curve = tuple((e, float(a)) for e, a in zip(checkpoints, curves[i], strict=True) if not np.isnan(a))
-        yield Evaluation(
-            cell=text,
-            status=Status(int(answers.status[i])),
-            source=answers.source,
-            valid_accuracy=float(answers.valid_accuracy[i]),
-            expected_valid_accuracy=float(answers.expected_valid_accuracy[i]),
-            test_accuracy=float(answers.test_accuracy[i]),
-            epochs=answers.epochs,
-            examples=float(answers.examples[i]),
-            seconds=float(answers.seconds[i]),
-            parameters=int(answers.parameters[i]),
-            multiply_adds=int(answers.multiply_adds[i]),
-            curve=curve,
-            seed=answers.seed if seeds is None else int(seeds[i]),
-            extrapolated=bool(answers.extrapolated[i]),
-            error="" if errors is None else errors[i],
-        )
+    """Arrays as one `Evaluation` after another, with their curves (`float64[n, c]`)."""
+    for answer, values in zip(unpack_answers(answers, texts), curves.tolist(), strict=True):
+        points = zip(checkpoints, values, strict=True)
+        yield replace(answer, curve=tuple((at, value) for at, value in points if not math.isnan(value)))

@@ -48,7 +48,7 @@ Found: TypeAlias = dict[str, Evaluation]
 
 # What must be the same whenever the same is asked; seconds never are, and examples of a repeat may be 0.
 _SAME = tuple(name for name in Evaluation.__dataclass_fields__ if name not in ("examples", "seconds"))
-_BULK = tuple(name for name in ARRAYS if name not in ("examples", "seconds"))
+_BULK = (*(name for name in ARRAYS if name not in ("examples", "seconds")), "seed")
 _TYPES = {"status": np.uint8, "parameters": np.int64, "multiply_adds": np.int64, "extrapolated": np.bool_}
 
 
