@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pnas_sim.predict.base import Rows
 from pnas_sim.predict.data import TOKENS_PER_BLOCK, Tokens, block_tokens, input_vocabulary
+from pnas_sim.predict.lstm_fit import lay_out, read_minibatches
 from pnas_sim.predict.lstm_tree import LstmTree, prepare_tree
 from pnas_sim.predict.stacked import EMBEDDING_WIDTH, Shapes, Weights, linear_width
 from pnas_sim.space import CellSpace
@@ -58,7 +59,11 @@ class StackedRnn:
 
     def logits(self, weights: Weights, features: Tensor) -> Tensor:
         """As `StackedNetwork.logits`."""
-        hidden, _ = self._read(weights, features)
+        if torch.is_grad_enabled():
+            steps = lay_out(features.expand(len(weights["bias"]), -1, -1), self._padding)
+            hidden = read_minibatches(self._read_table(weights), weights["recurrent_weight"], steps)
+        else:
+            hidden, _ = self._read(weights, features)
         return (hidden @ weights["last_weight"] + weights["bias"]).squeeze(-1)
 
     def expansion_logits(self, weights: Weights, parents: Rows, blocks: Rows) -> Iterator[Tensor]:
