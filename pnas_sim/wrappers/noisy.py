@@ -20,6 +20,7 @@ from pnas_sim.evaluate import (
     Status,
 )
 from pnas_sim.noise import cell_keys, standard_noise
+from pnas_sim.space import CellSpace
 from pnas_sim.wrappers.inside import asking, note_wrapper, wrap_bulk
 
 
@@ -53,19 +54,62 @@ class Noisy:
 
     def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
         """Yields the inner evaluator's answers with noise, as they arrive; raises as it does."""
+        noise: _Noise | None = None
         with asking(self._inner, cells, epochs, seed) as answers:
             for answer in answers:
-                yield answer if answer.status != Status.OK else self._disturb(answer, seed)
+                noise = noise or self._draw(cells, seed)  # now that the inner one took these cells
+                yield noise.disturb(answer) if answer.status == Status.OK else answer
 
     def close(self) -> None:
         """Closes the inner one."""
         self._inner.close()
 
-    def _disturb(self, answer: Evaluation, seed: int) -> Evaluation:
-        row = self._spec.space.parse(answer.cell)[None]
+    def _evaluate_bulk(self, inner: BulkEvaluator, cells: Rows, epochs: float, seed: int) -> Answers:
+        answers = inner.evaluate_bulk(cells, epochs, seed)
+        fine = answers.status == Status.OK
+        valid, expected = answers.valid_accuracy, answers.expected_valid_accuracy
+        noise = self._draw(cells, seed)
+        noisy_valid = np.clip(valid + noise.at(answers.epochs, "valid"), 0, 1)
+        noisy_test = np.clip(answers.test_accuracy + noise.at(answers.epochs, "test"), 0, 1)
+        return replace(
+            answers,
+            valid_accuracy=np.where(fine, noisy_valid, valid),
+            expected_valid_accuracy=np.where(fine & np.isnan(expected), valid, expected),
+            test_accuracy=np.where(fine, noisy_test, answers.test_accuracy),
+        )
+
+    def _draw(self, cells: Rows, seed: int) -> _Noise:
+        return _Noise(self._spec.space, cells, seed, self._deviation)
+
+
+class _Noise:
+    """The noise of some cells with one seed, drawn for all of them when it is first needed."""
+
+    def __init__(self, space: CellSpace, cells: Rows, seed: int, deviation: float) -> None:
+        self._space, self._cells, self._seed, self._deviation = space, cells, seed, deviation
+        self._keys = cell_keys(space.operations, cells)
+        self._places: dict[str, int] = {}
+        self._drawn: dict[tuple[float, str], Floats] = {}
+
+    def at(self, epochs: float, what: str) -> Floats:
+        """Of "valid" or "test" accuracies after so many epochs, `float64[n]`."""
+        if (epochs, what) not in self._drawn:
+            standard = standard_noise(self._keys, epochs, self._seed, what)
+            self._drawn[epochs, what] = self._deviation * standard
+        return self._drawn[epochs, what]
+
+    def disturb(self, answer: Evaluation) -> Evaluation:
+        """One cell's answer with its noise; one that was not asked for stays as it is."""
+        if not self._places:
+            self._places = {text: at for at, text in enumerate(self._space.format_many(self._cells))}
+        place = self._places.get(answer.cell)
+        if place is None:
+            return answer
 
         def add(value: float, epochs: float, what: str) -> float:
-            return float(self._add_noise(np.array([value]), row, epochs, seed, what)[0])
+            if math.isnan(value):
+                return value
+            return min(1.0, max(0.0, value + float(self.at(epochs, what)[place])))
 
         expected = answer.expected_valid_accuracy
         return replace(
@@ -75,20 +119,3 @@ class Noisy:
             test_accuracy=add(answer.test_accuracy, answer.epochs, "test"),
             curve=tuple((at, add(value, at, "valid")) for at, value in answer.curve),
         )
-
-    def _evaluate_bulk(self, inner: BulkEvaluator, cells: Rows, epochs: float, seed: int) -> Answers:
-        answers = inner.evaluate_bulk(cells, epochs, seed)
-        fine = answers.status == Status.OK
-        valid, expected = answers.valid_accuracy, answers.expected_valid_accuracy
-        noisy_valid = self._add_noise(valid, cells, answers.epochs, seed, "valid")
-        noisy_test = self._add_noise(answers.test_accuracy, cells, answers.epochs, seed, "test")
-        return replace(
-            answers,
-            valid_accuracy=np.where(fine, noisy_valid, valid),
-            expected_valid_accuracy=np.where(fine & np.isnan(expected), valid, expected),
-            test_accuracy=np.where(fine, noisy_test, answers.test_accuracy),
-        )
-
-    def _add_noise(self, values: Floats, cells: Rows, epochs: float, seed: int, what: str) -> Floats:
-        keys = cell_keys(self._spec.space.operations, cells)
-        return np.clip(values + self._deviation * standard_noise(keys, epochs, seed, what), 0, 1)

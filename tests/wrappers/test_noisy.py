@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pnas_sim.errors import SettingError
-from pnas_sim.evaluate import BulkEvaluator
+from pnas_sim.evaluate import BulkEvaluator, Evaluation, EvaluatorSpec
 from pnas_sim.function_evaluator import FunctionEvaluator
 from pnas_sim.noise import cell_keys, standard_noise
 from pnas_sim.space import CellSpace
@@ -79,6 +81,25 @@ def test_accuracies_stay_in_range() -> None:
     noisy = Noisy(FunctionEvaluator(lambda cells: np.ones(len(cells)), space), 5.0)
     values = noisy.evaluate_bulk(space.initial(), 1.0, 0).valid_accuracy
     assert set(values) >= {0.0, 1.0} and ((values >= 0) & (values <= 1)).all()
+
+
+def test_what_is_not_known_stays_so() -> None:
+    class HalfCurve:
+        def __init__(self, space: CellSpace) -> None:
+            self.spec = EvaluatorSpec(name="half", space=space, epochs=2.0)
+
+        def evaluate(self, cells: np.ndarray, epochs: float, seed: int) -> Iterator[Evaluation]:
+            for text in self.spec.space.format_many(cells):
+                curve = ((1.0, math.nan), (2.0, 0.5))
+                yield Evaluation(cell=text, valid_accuracy=0.5, epochs=2.0, curve=curve)
+
+        def close(self) -> None:
+            pass
+
+    space = CellSpace(max_blocks=1)
+    (answer,) = Noisy(HalfCurve(space), 0.02).evaluate(space.initial()[:1], 2.0, 0)
+    assert math.isnan(answer.test_accuracy) and math.isnan(answer.curve[0][1])
+    assert answer.curve[1] == (2.0, answer.valid_accuracy)
 
 
 def test_what_is_expected_already_is_kept() -> None:
