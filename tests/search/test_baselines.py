@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pnas_sim.engine import Budget, RunResult, run_search
 from pnas_sim.errors import SettingError
+from pnas_sim.runlog import RunLog
 from pnas_sim.search import SearchRequest, list_searches, make_search
 from pnas_sim.space import CellSpace
 from pnas_sim.testing.strategies import check_strategy
+from pnas_tables.testing import MadeUpTrainer
 
 SPACE = CellSpace(("sep3", "id", "max3"), 3)
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -53,3 +57,24 @@ def test_is_made_by_name_with_its_published_defaults(name: str) -> None:
 def test_refuses_settings_out_of_range(name: str) -> None:
     with pytest.raises(SettingError, match="batch is 0"):
         make_search(name, SearchRequest(space=SPACE, fidelities=(0.25, 1.0), options={"batch": 0}))
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_run_that_was_cut_resumes_to_the_same_end(tmp_path: Path, name: str) -> None:
+    """Through engine and log, cut within a batch; cells are logged as the search wrote them."""
+    request = SearchRequest(space=SPACE, seed=3, fidelities=FIDELITIES.get(name, ()), options=QUICK[name])
+
+    def run(models: int, log: RunLog | None) -> RunResult:
+        budget = Budget(models=models)
+        return run_search(make_search(name, request), MadeUpTrainer(SPACE), budget=budget, log=log, batch=8)
+
+    whole = run(45, None)
+    with RunLog(tmp_path / "log") as log:
+        run(21, log)
+    with RunLog(tmp_path / "log") as log:
+        resumed = run(45, log)
+    assert resumed.evaluations.cells.tolist() == whole.evaluations.cells.tolist()
+    for figure in ("valid_accuracy", "epochs", "examples"):
+        assert (resumed.evaluations.figures[figure] == whole.evaluations.figures[figure]).all()
+    assert (resumed.models_evaluated, resumed.proposals) == (whole.models_evaluated, whole.proposals)
+    assert resumed.stopped == whole.stopped
