@@ -50,7 +50,7 @@ class Prepared:
 
     Attributes:
         settings: of it.
-        spec: of the evaluator, of the first world.
+        spec: of the evaluator, of the last world.
         options: of each search by label, with defaults filled in.
     """
 

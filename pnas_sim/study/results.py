@@ -18,6 +18,7 @@ from pnas_sim.study.targets import Regret, TargetReach
 
 SCHEMA = 1
 DIGITS = 6  # of numbers in curves
+OWN_KIND = {"lightgbm": ("gbt", "forest"), "gp": ("gp",)}  # predictors, by the surrogate that thinks alike
 
 
 def describe_comparison(comparison: Comparison, versions: Mapping[str, str], out: str) -> dict[str, Any]:
@@ -60,6 +61,7 @@ def list_notes(comparison: Comparison) -> list[str]:
             "one world: intervals are over seeds only, and say nothing of another landscape; raise --worlds"
         )
     notes.extend(_list_narrow_levels(comparison))
+    notes.extend(_list_favoured(comparison))
     if len(analysis.kinds) == 1:
         notes.append("the backend knows no noise-free values: figures are observed ones, which flatter")
     untuned = [label for label, choice in comparison.prepared.settings.searches.items() if not choice.tuning]
@@ -80,6 +82,15 @@ def _list_narrow_levels(comparison: Comparison) -> Iterator[str]:
                 f"the last level of {label} has {last} cells: by the paper's counting, its top "
                 f"{', '.join(too_many)} is of an earlier level; read the symmetrical counting"
             )
+
+
+def _list_favoured(comparison: Comparison) -> Iterator[str]:
+    """Searches whose predictor is the surrogate's own kind of model, which the benchmark favours."""
+    prepared = comparison.prepared
+    surrogate = str(prepared.spec.settings.get("surrogate", ""))
+    for label, options in prepared.options.items():
+        if options.get("predictor") in OWN_KIND.get(surrogate, ()):
+            yield f"{label} predicts by the surrogate's own kind of model ({surrogate}), which favours it"
 
 
 def _describe_search(comparison: Comparison, label: str) -> dict[str, Any]:

@@ -1,0 +1,114 @@
+"""The comparison that the paper's headline rests on: models and examples for the same accuracy.
+
+    python bench/efficiency.py main --surrogate lightgbm --out results/lightgbm
+    python bench/efficiency.py main --surrogate gp --out results/gp
+    python bench/efficiency.py beams --surrogate lightgbm --out results/beams
+    python bench/efficiency.py measured --table cifar10-mini --blocks 2 --out results/mini
+    python bench/efficiency.py speed --out results/speed
+    python bench/efficiency.py tables lightgbm=results/lightgbm gp=results/gp > tables.md
+
+Each plan is one `pnas-sim compare` command, which is printed first: n = worlds x seeds whole runs of each
+search, 6,000 models each where a search does not end by itself. A plan that was stopped goes on where it was
+when the same command is given again. Words that the script does not know are handed on (`--workers 2`). With
+`--dry` a plan is cut to a minute, to prove it. `speed` is 10 seeds in one world: its seconds, printed at the
+end, are held against 30 minutes on two cores. `tables` writes every table of each comparison and, above
+them, the verdicts: a claim is supported only where it holds on every surrogate family given, two at least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LIMIT_MINUTES = 30.0  # of the plan `speed`, on two cores
+RL, RANDOM = "reinforce,ppo", "random,random-raw"
+ABLATIONS = "pnas-no-growth,pnas-mutations,pnas-random-beam,pnas-oracle"
+MEASURES = {"by-parameters": "log-parameters", "by-multiply-adds": "multiply-adds", "by-depth": "depth"}
+BEAMS = (32, 64, 128, 256)
+SEARCHES = ",".join(
+    ["pnas", "pnas-rnn=pnas", RL, "evolution,local", RANDOM, ABLATIONS, *(f"{m}=pnas" for m in MEASURES)]
+)
+PREDICTORS = {"pnas-rnn": "rnn-ensemble", **MEASURES}
+SETS = [f"{label}.predictor={predictor}" for label, predictor in PREDICTORS.items()]
+DRY = "--blocks 3 --budget 200 --worlds 2 --seeds 2 --top 1,5 --sample 200 --local 500 --resamples 100"
+GROWING = ("pnas", "pnas-rnn", *ABLATIONS.split(","), *MEASURES)
+
+
+def write_plan(plan: str, dry: bool) -> list[str]:
+    """The words of a plan's `pnas-sim compare` command, but for table and folder."""
+    if plan == "beams":
+        labels = [f"k{beam}" for beam in BEAMS]
+        listed = ",".join([*(f"{label}=pnas" for label in labels), RL, "evolution,local", RANDOM])
+        sets = [
+            f"{label}.beam={max(beam // 8, 1) if dry else beam}"
+            for label, beam in zip(labels, BEAMS, strict=True)
+        ]
+        words = ["--searches", listed, "--reference", ",".join(labels)]
+    else:
+        sets = [*SETS, *(f"{label}.beam=10" for label in GROWING if dry)]
+        sets += [f"{label}.candidates=300" for label in ABLATIONS.split(",")[:2] if dry]
+        words = ["--searches", SEARCHES, "--reference", "pnas,pnas-rnn"]
+    words += [word for one in sets for word in ("--set", one)]
+    if dry:
+        return [*words, *DRY.split()]
+    sizes = {"speed": "--worlds 1 --seeds 10", "measured": "--worlds 1 --seeds 10 --budget 300"}
+    return [*words, *sizes.get(plan, "--budget 6000 --worlds 10 --seeds 2").split()]
+
+
+def run(plan: str, dry: bool, more: Sequence[str]) -> int:
+    """Prints a plan's command and carries it out; returns its exit code."""
+    from pnas_sim.cli import main
+
+    words = ["compare", *write_plan(plan, dry), *more]
+    if plan == "measured":
+        words += ["--table-mode", "measured"]
+    print("pnas-sim", shlex.join(words), flush=True)
+    begun = time.monotonic()
+    try:
+        main(words)
+    except SystemExit as end:
+        minutes = (time.monotonic() - begun) / 60
+        print(f"{minutes:.1f} minutes (the plan speed is held against {LIMIT_MINUTES:g} on two cores)")
+        late = plan == "speed" and not dry and minutes > LIMIT_MINUTES
+        return int(end.code or late)
+    return 0
+
+
+def write_tables(named: Sequence[str]) -> str:
+    """Verdicts and every table of comparisons given as FAMILY=FOLDER, as Markdown."""
+    from pnas_sim.report.comparison_claims import make_claim_table
+    from pnas_sim.report.comparison_markdown import write_markdown
+    from pnas_sim.study.claims import judge_claims
+
+    results = {name: read_result(Path(folder)) for name, _, folder in (one.partition("=") for one in named)}
+    lines = ["## Claim by claim", "", *make_claim_table(judge_claims(results)), ""]
+    for name, result in results.items():
+        command = shlex.join(["pnas-sim", "compare", "--config", f"{result['out']}/compare.toml"])
+        lines += [f"## On {name}", "", f"Repeated by `{command}`.", ""]
+        lines += [*(f"- {note}" for note in result["notes"]), "", write_markdown(result)]
+    return "\n".join(lines)
+
+
+def read_result(folder: Path) -> Mapping[str, Any]:
+    """The result object of a finished comparison."""
+    result: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return result
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("plan", choices=("main", "beams", "measured", "speed", "tables"))
+    parser.add_argument("--dry", action="store_true", help="a minute's worth, to prove the plan")
+    given, rest = parser.parse_known_args()
+    if given.plan == "tables":
+        sys.stdout.write(write_tables(rest))
+    else:
+        sys.exit(run(given.plan, given.dry, rest))
