@@ -5,25 +5,19 @@ It needs no test framework; call it in a test of any.
 
 from __future__ import annotations
 
-import importlib
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from pnas_sim.errors import RequestError
 from pnas_sim.predict import ExpansionPredictor, Prediction, Predictor, make_predictor
 from pnas_sim.predict.base import Floats, Rows
 from pnas_sim.space import CellSpace
+from pnas_sim.testing.checks import call_in_second_process, find_path, require, require_refusal
 
 Factory: TypeAlias = Callable[[CellSpace], Predictor]
 
 TOLERANCE = 1e-5  # between two ways of asking the same; networks compute in single precision
-_SECOND_PROCESS = "from pnas_sim.testing.predictors import answer_in_second_process as a; a()"
 
 
 def check_predictor(factory: str | Factory, space: CellSpace, seed: int = 0, **options: Any) -> None:
@@ -53,21 +47,29 @@ def check_predictor(factory: str | Factory, space: CellSpace, seed: int = 0, **o
     _check_expansions(predictor, space, cells)
     again = make(space)
     again.fit(cells, accuracies, seed)
-    _require(np.array_equal(again.predict(asked).mean, expected.mean), "the same fit predicts otherwise")
-    name = factory if isinstance(factory, str) else _find_name(factory)
+    require(np.array_equal(again.predict(asked).mean, expected.mean), "the same fit predicts otherwise")
+    name = factory if isinstance(factory, str) else find_path(factory)
     if name:
         there = _ask_second_process(name, options, space, cells, accuracies, asked, seed)
-        _require(np.array_equal(there, expected.mean), "the same fit in another process predicts otherwise")
+        require(np.array_equal(there, expected.mean), "the same fit in another process predicts otherwise")
     _check_small_data(make(space), cells, asked, seed)
 
 
-def answer_in_second_process() -> None:
-    """Fits and predicts as the JSON object on standard input says; prints the means, exactly."""
-    job = json.load(sys.stdin)
-    space = CellSpace(tuple(job["operations"]), job["max_blocks"])
-    predictor = make_predictor(job["name"], space, **job["options"])
-    predictor.fit(np.array(job["cells"], np.uint8), np.array(job["accuracies"]), job["seed"])
-    print(json.dumps(predictor.predict(np.array(job["asked"], np.uint8)).mean.tolist()))
+def answer_in_second_process(
+    name: str,
+    options: dict[str, Any],
+    operations: list[str],
+    max_blocks: int,
+    cells: list[list[int]],
+    accuracies: list[float],
+    asked: list[list[int]],
+    seed: int,
+) -> list[float]:
+    """What `check_predictor` compares of a fit in another process: the means, exactly."""
+    predictor = make_predictor(name, CellSpace(tuple(operations), max_blocks), **options)
+    predictor.fit(np.array(cells, np.uint8), np.array(accuracies), seed)
+    means: list[float] = predictor.predict(np.array(asked, np.uint8)).mean.tolist()
+    return means
 
 
 def _name_maker(name: str, options: dict[str, Any]) -> Factory:
@@ -85,32 +87,30 @@ def _check_refusals(predictor: Predictor, space: CellSpace, cells: Rows, accurac
     outside[0, 2] = len(space.operations)
     unknown = accuracies.copy()
     unknown[-1] = np.nan
-    _require_refusal("predict before fit", lambda: predictor.predict(cells))
-    _require_refusal("an operation outside the space", lambda: predictor.fit(outside, accuracies))
-    _require_refusal("an accuracy that is not a number", lambda: predictor.fit(cells, unknown))
-    _require_refusal("an accuracy above 1", lambda: predictor.fit(cells, accuracies + 1))
-    _require_refusal("fewer accuracies than cells", lambda: predictor.fit(cells, accuracies[1:]))
-    _require_refusal("no cells", lambda: predictor.fit(cells[:0], accuracies[:0]))
+    require_refusal("predict before fit", lambda: predictor.predict(cells))
+    require_refusal("an operation outside the space", lambda: predictor.fit(outside, accuracies))
+    require_refusal("an accuracy that is not a number", lambda: predictor.fit(cells, unknown))
+    require_refusal("an accuracy above 1", lambda: predictor.fit(cells, accuracies + 1))
+    require_refusal("fewer accuracies than cells", lambda: predictor.fit(cells, accuracies[1:]))
+    require_refusal("no cells", lambda: predictor.fit(cells[:0], accuracies[:0]))
 
 
 def _check_fit_keeps_inputs(predictor: Predictor, cells: Rows, accuracies: Floats, seed: int) -> None:
     cells_before, accuracies_before = cells.copy(), accuracies.copy()
     predictor.fit(cells, accuracies, seed)
     kept = np.array_equal(cells, cells_before) and np.array_equal(accuracies, accuracies_before)
-    _require(kept, "fit changes the arrays it was given")
+    require(kept, "fit changes the arrays it was given")
 
 
 def _check_prediction(prediction: Prediction, count: int) -> None:
     mean, std, members = prediction.mean, prediction.std, prediction.members
-    _require(mean.shape == (count,) and mean.dtype == np.float64, f"mean is not float64[{count}]")
-    _require(bool(np.isfinite(mean).all()), "a prediction is not finite")
-    _require(bool((mean >= 0).all() and (mean <= 1).all()), "a prediction lies outside [0, 1]")
+    require(mean.shape == (count,) and mean.dtype == np.float64, f"mean is not float64[{count}]")
+    require(bool(np.isfinite(mean).all()), "a prediction is not finite")
+    require(bool((mean >= 0).all() and (mean <= 1).all()), "a prediction lies outside [0, 1]")
     if std is not None:
-        _require(
-            std.shape == (count,) and bool((std >= 0).all()), f"std is not {count} numbers of at least 0"
-        )
+        require(std.shape == (count,) and bool((std >= 0).all()), f"std is not {count} numbers of at least 0")
     if members is not None:
-        _require(members.ndim == 2 and members.shape[1] == count, f"members is not [m, {count}]")
+        require(members.ndim == 2 and members.shape[1] == count, f"members is not [m, {count}]")
 
 
 def _check_ways_of_asking(
@@ -121,7 +121,7 @@ def _check_ways_of_asking(
     order = rng.permutation(len(asked))
     shuffled = predictor.predict(asked[order]).mean
     _require_close(shuffled, expected[order], "the order of the cells asked about changes predictions")
-    _require(len(predictor.predict(asked[:0]).mean) == 0, "no cells are not answered with no predictions")
+    require(len(predictor.predict(asked[:0]).mean) == 0, "no cells are not answered with no predictions")
 
 
 def _check_expansions(predictor: Predictor, space: CellSpace, cells: Rows) -> None:
@@ -136,24 +136,14 @@ def _check_expansions(predictor: Predictor, space: CellSpace, cells: Rows) -> No
             scored.mean, predictor.predict(children).mean, "predict_expansions differs from predict"
         )
         parents = children[:: len(children) - 1]
-    _require(len(predictor.predict_expansions(cells[:0]).mean) == 0, "no parents have expansions")
-    _require_refusal("parents that are full", lambda: predictor.predict_expansions(parents))
+    require(len(predictor.predict_expansions(cells[:0]).mean) == 0, "no parents have expansions")
+    require_refusal("parents that are full", lambda: predictor.predict_expansions(parents))
 
 
 def _check_small_data(predictor: Predictor, cells: Rows, asked: Rows, seed: int) -> None:
     for count in (1, 2):
         predictor.fit(cells[:count], np.full(count, 0.5), seed)
         _check_prediction(predictor.predict(asked), len(asked))
-
-
-def _find_name(factory: Factory) -> str:
-    """Returns `module:factory` if that names it, else nothing."""
-    module, name = getattr(factory, "__module__", ""), getattr(factory, "__qualname__", "")
-    try:
-        found = getattr(importlib.import_module(module), name, None)
-    except (ImportError, ValueError):
-        return ""
-    return f"{module}:{name}" if found is factory and module != "__main__" else ""
 
 
 def _ask_second_process(
@@ -166,33 +156,19 @@ def _ask_second_process(
     seed: int,
 ) -> Floats:
     """Returns the means that the same fit predicts in a process with another hash seed, `float64[n]`."""
-    job = {"name": name, "options": options, "operations": space.operations, "max_blocks": space.max_blocks}
-    job |= {"cells": cells.tolist(), "accuracies": accuracies.tolist(), "asked": asked.tolist(), "seed": seed}
-    other = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
-    environment = os.environ | {
-        "PYTHONHASHSEED": other,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    }
-    command = [sys.executable, "-c", _SECOND_PROCESS]
-    done = subprocess.run(
-        command, input=json.dumps(job), env=environment, capture_output=True, text=True, check=False
+    means = call_in_second_process(
+        "pnas_sim.testing.predictors:answer_in_second_process",
+        name=name,
+        options=options,
+        operations=space.operations,
+        max_blocks=space.max_blocks,
+        cells=cells.tolist(),
+        accuracies=accuracies.tolist(),
+        asked=asked.tolist(),
+        seed=seed,
     )
-    _require(done.returncode == 0, f"the second process failed: {done.stderr.strip()[-500:]}")
-    return np.array(json.loads(done.stdout), np.float64)
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise AssertionError(message)
+    return np.array(means, np.float64)
 
 
 def _require_close(values: Floats, expected: Floats, message: str) -> None:
-    _require(bool(np.allclose(values, expected, rtol=0, atol=TOLERANCE)), message)
-
-
-def _require_refusal(what: str, call: Callable[[], object]) -> None:
-    try:
-        call()
-    except RequestError:
-        return
-    raise AssertionError(f"{what} is not refused with an error of pnas_sim.errors.RequestError")
+    require(bool(np.allclose(values, expected, rtol=0, atol=TOLERANCE)), message)
