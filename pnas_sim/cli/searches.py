@@ -13,11 +13,13 @@ import click
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 SEARCH_DECLARATIONS = (
-    click.option("--predictor", help="mlp-ensemble, rnn-ensemble, mlp, rnn, ridge.  [default: mlp-ensemble]"),
+    click.option("--predictor", help="mlp-ensemble, gp, ..., or module:factory.  [default: mlp-ensemble]"),
     click.option("--refit", help="The predictor: from scratch, or finetune.  [default: scratch]"),
     click.option("--beam", type=int, metavar="K", help="Cells kept on each level.  [default: 256]"),
+    click.option("--acquisition", help="How cells are chosen: greedy, ucb, thompson.  [default: greedy]"),
+    click.option("--kappa", type=float, metavar="N", help="Deviations that ucb adds.  [default: 1]"),
 )
-SEARCH_NAMES = ("predictor", "refit", "beam")
+SEARCH_NAMES = ("predictor", "refit", "beam", "acquisition", "kappa")
 
 
 def search_options(function: _Function) -> _Function:

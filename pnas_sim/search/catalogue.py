@@ -45,7 +45,14 @@ class _Row:
     progressive: bool = False
 
 
-_PROGRESSIVE = {"predictor": "mlp-ensemble", "refit": "scratch", "beam": 256, "batch": 256}
+_PROGRESSIVE = {
+    "predictor": "mlp-ensemble",
+    "refit": "scratch",
+    "beam": 256,
+    "batch": 256,
+    "acquisition": "greedy",
+    "kappa": 1.0,
+}
 _NO_GROWTH = {"predictor": "mlp-ensemble", "beam": 256, "candidates": 300_000, "batch": 256}
 _POLICY = {
     "hidden": 100,

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
 from pnas_sim.predict.base import ExpansionPredictor, Prediction, Predictor
+from pnas_sim.search.acquisition import Acquisition, take_turns
 from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
 from pnas_sim.space import CellSpace
+
+GREEDY_ON_MEAN = Acquisition()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Pnas:
         seed: of the predictor's fits; level b draws from `SeedSequence([seed, b])`.
         restarts: every fit of this predictor starts from scratch, so that a replay need only do the last one
             again. Where a fit goes on from the one before, it must be False, and a replay does them all.
+        acquisition: by what the beam is chosen; the paper's is greedy on the mean.
 
     Raises:
         SettingError: beam or batch is below 1.
@@ -58,12 +62,14 @@ class Pnas:
         batch: int = 256,
         seed: int = 0,
         restarts: bool = False,
+        acquisition: Acquisition = GREEDY_ON_MEAN,
     ) -> None:
         for name, value in (("beam", beam), ("batch", batch)):
             if value < 1:
                 raise SettingError(f"{name} is {value}; it must be at least 1")
         self._space, self._predictor = space, predictor
         self._beam, self._batch, self._seed, self._restarts = beam, batch, seed, restarts
+        self._acquisition = acquisition
         self._blocks = 1
         self._level: _Level | None = None  # None: still to be scored, after a replay
         self._asked: Proposals | None = None
@@ -166,17 +172,21 @@ class Pnas:
         if len(parents) == 0:
             return _Level(parents, np.zeros(0), 0, 0)
         self._fit_due()
-        return _choose(self._space, self._predictor, parents, self._beam)
+        # the fits before this level drew from the same seed and level, but from the root of the sequence
+        stream = np.random.SeedSequence([self._seed, self._blocks], spawn_key=(1,))
+        rng = np.random.default_rng(stream)
+        return _choose(self._space, self._predictor, parents, self._beam, self._acquisition, rng)
 
 
 def create(request: SearchRequest) -> Pnas:
     """The search that a request asks for.
 
     Options: `predictor` (its name), `refit` (of the predictor between levels: "scratch" or "finetune"),
-    `beam` and `batch` as for `Pnas`.
+    `beam` and `batch` as for `Pnas`, `acquisition` ("greedy", "ucb" or "thompson") and `kappa` (of "ucb").
 
     Raises:
-        SettingError: an option is out of its range, or there is no such predictor.
+        SettingError: an option is out of its range, there is no such predictor, or it lacks the uncertainty
+            that the acquisition needs.
     """
     from pnas_sim.predict import make_predictor
 
@@ -189,6 +199,9 @@ def create(request: SearchRequest) -> Pnas:
         {} if scratch else {"refit": refit}
     )  # scratch is the default; not every predictor has the choice
     predictor = make_predictor(name, request.space, **fitting)
+    acquisition = Acquisition(options["acquisition"], options["kappa"])
+    if acquisition != GREEDY_ON_MEAN:
+        _demand_uncertainty(acquisition, make_predictor(name, request.space, **fitting), request.space)
     own = ":" not in name  # what a predictor of somebody else's does when it is fitted again is not known
     return Pnas(
         request.space,
@@ -197,16 +210,34 @@ def create(request: SearchRequest) -> Pnas:
         batch=options["batch"],
         seed=request.seed,
         restarts=scratch and own,
+        acquisition=acquisition,
     )
 
 
-def _choose(space: CellSpace, predictor: Predictor, parents: Rows, beam: int) -> _Level:
-    """Scores all expansions and takes the best."""
+def _demand_uncertainty(acquisition: Acquisition, probe: Predictor, space: CellSpace) -> None:
+    """Checks on two cells that a predictor has what is needed, before the first level is trained for it."""
+    cells = space.initial()[:2]
+    probe.fit(cells, np.linspace(0.4, 0.6, len(cells)))
+    acquisition.check(probe.predict(cells))
+
+
+def _choose(
+    space: CellSpace,
+    predictor: Predictor,
+    parents: Rows,
+    beam: int,
+    acquisition: Acquisition = GREEDY_ON_MEAN,
+    rng: np.random.Generator | None = None,
+) -> _Level:
+    """Scores all expansions and takes the best, by what the acquisition says is best."""
     rows = space.expand(parents).cells
     prediction = _predict(predictor, parents, rows)
     cells = space.canonical(rows)
-    best, unique = _find_best(space, cells, prediction.mean, beam)
-    return _Level(cells[best], prediction.mean[best], len(rows), unique)
+    first, cell = space.unique(cells)
+    turns = acquisition.assign(prediction, beam, rng or np.random.default_rng(0))
+    ranked = [_find_best(cell, len(first), scores, beam) for scores in turns.scores]
+    best = ranked[0] if len(ranked) == 1 else take_turns(ranked, cell, turns.order)
+    return _Level(cells[best], prediction.mean[best], len(rows), len(first))
 
 
 def _predict(predictor: Predictor, parents: Rows, rows: Rows) -> Prediction:
@@ -227,23 +258,22 @@ def _predict(predictor: Predictor, parents: Rows, rows: Rows) -> Prediction:
     return prediction
 
 
-def _find_best(space: CellSpace, cells: Rows, scores: Floats, beam: int) -> tuple[NDArray[np.intp], int]:
-    """The best cells' rows, in falling order of score, and the number of unique cells.
+def _find_best(cell: NDArray[np.intp], unique: int, scores: Floats, beam: int) -> NDArray[np.intp]:
+    """The best cells' rows, in falling order of score.
 
     A cell has its rows' highest score, and ties go to the first row. Only rows that reach the score of the
     K-th best cell are sorted.
 
     Args:
-        space: of the cells.
-        cells: `uint8[n, width]`, canonical; a cell may have several rows.
+        cell: `intp[n]`, which cell each row is of; a cell may have several rows.
+        unique: cells there are.
         scores: `float64[n]`.
         beam: K, at most so many are found.
     """
-    first, cell = space.unique(cells)
-    highest = np.full(len(first), -np.inf)
+    highest = np.full(unique, -np.inf)
     np.maximum.at(highest, cell, scores)
-    worst = max(0, len(first) - beam)
+    worst = max(0, unique - beam)
     near = np.flatnonzero(scores >= np.partition(highest, worst)[worst])
     near = near[np.argsort(-scores[near], kind="stable")]
     _, earliest = np.unique(cell[near], return_index=True)
-    return near[np.sort(earliest)[:beam]], len(first)
+    return near[np.sort(earliest)[:beam]]

@@ -127,6 +127,7 @@ def test_options_of_a_search_are_recorded_with_their_defaults(
     result = pnas(*words, "--search-option", "batch=50").json
     record = tomllib.loads((tmp_path / "r" / "run.toml").read_text())
     expected = {"predictor": "ridge", "refit": "scratch", "beam": 4, "batch": 50}
+    expected |= {"acquisition": "greedy", "kappa": 1.0}
     assert record["settings"]["search_options"] == expected
     assert result["predictor"] == "ridge"
     again = pnas("run", "--config", tmp_path / "r" / "run.toml", "--out", tmp_path / "s", "--json").json

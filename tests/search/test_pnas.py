@@ -279,12 +279,12 @@ def test_the_best_are_those_of_a_full_sort(draws: list[tuple[int, int]], beam: i
     space = CellSpace(OPERATIONS, 1)
     cells = space.initial()[[place for place, _ in draws]]
     scores = np.array([score / 8 for _, score in draws])
-    chosen, unique = _find_best(space, cells, scores, beam)
+    first, cell = space.unique(cells)
+    chosen = _find_best(cell, len(first), scores, beam)
     ranked: dict[int, int] = {}
     for row in sorted(range(len(draws)), key=lambda row: (-draws[row][1], row)):
         ranked.setdefault(draws[row][0], row)
     assert chosen.tolist() == list(ranked.values())[:beam]
-    assert unique == len(ranked)
 
 
 @pytest.mark.parametrize("fault", ["nan", "infinite", "short"])
