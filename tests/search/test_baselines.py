@@ -25,7 +25,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "reinforce": {"hidden": 8, "learning_rate": 0.05},
     "ppo": {"hidden": 8, "learning_rate": 0.05},
     "tpe": {"startup": 6, "batch": 4},
-    "bananas": {"starts": 6, "candidates": 20, "batch": 4},
+    "bananas": {"predictor": "gp", "starts": 6, "candidates": 20, "batch": 4},
     "hyperband": {"eta": 2},
     "pnas-no-growth": {"predictor": "ridge", "beam": 10, "candidates": 200},
     "pnas-mutations": {"predictor": "ridge", "beam": 10, "candidates": 200},
