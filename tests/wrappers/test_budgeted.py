@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from pnas_sim.engine import Budget, run_search
 from pnas_sim.errors import BudgetSpentError, WorkError
-from pnas_sim.evaluate import BulkEvaluator
+from pnas_sim.evaluate import BulkEvaluator, Status
 from pnas_sim.function_evaluator import FunctionEvaluator
 from pnas_sim.search import RandomSearch
 from pnas_sim.space import CellSpace
@@ -133,3 +134,26 @@ def test_wrappers_stack(make_bulk: Any, rows: np.ndarray) -> None:
     assert (first.seconds.sum(), again.seconds.sum()) == (196.0, 0.0)
     stack.close()
     assert inner.closed == 1
+
+
+def test_a_search_on_wrapped_evaluators_is_the_same_in_both_forms() -> None:
+    space = CellSpace(max_blocks=3)
+
+    def flaky(cells: np.ndarray) -> np.ndarray:
+        if (cells[:, 2] == 3).any():
+            raise MemoryError("too large")
+        return judge(cells)
+
+    results = []
+    for takes in ("rows", "cell"):
+        function = flaky if takes == "rows" else (lambda cell: float(flaky(cell.row[None])[0]))
+        inner = FunctionEvaluator(function, space, takes=takes, seconds=2.0)  # type: ignore[arg-type]
+        stack = Memoized(Budgeted(Retried(Noisy(inner, 0.01), 2), Budget(seconds=200)))
+        assert isinstance(stack, BulkEvaluator) == (takes == "rows")
+        results.append(run_search(RandomSearch(space, seed=4), stack, budget=Budget(), batch=20))
+    one, other = ([replace(answer, error="") for answer in result.evaluations] for result in results)
+    assert list(map(repr, one)) == list(map(repr, other))
+    assert results[0].failed == results[1].failed > 0
+    assert results[0].child_seconds == results[1].child_seconds
+    told = {answer.error for answer in results[1].evaluations if answer.status == Status.FAILED}
+    assert told == {"failed 3 times, the last: MemoryError: too large"}
