@@ -22,6 +22,7 @@ from pnas_sim.space import CellSpace
 from pnas_tables.catalogue import DEFAULT_TABLE, find_table
 from pnas_tables.figures import cells_by_blocks, mean_by_cell
 from pnas_tables.format import read_table
+from pnas_tables.index import RowIndex
 from pnas_tables.record import Table, checksum
 from pnas_tables.surrogate import DEFAULT_SURROGATE, Surrogate
 
@@ -33,12 +34,16 @@ MODES = ("surrogate", "measured")
 OPTIONS = ("table", "table_mode", "surrogate", "world", "noise", "extrapolate")
 
 
-def create(request: BackendRequest) -> TableBackend:
+def create(request: BackendRequest, table: Table | None = None) -> TableBackend:
     """The backend that a request asks for.
 
     Options: `table` (a file or the name of a table that ships), `table_mode` (`surrogate` or `measured`), and
     for the former `surrogate` (its name), `world` (which of its refits, from 0), `noise` (`on` or `off`) and
     `extrapolate` (answer cells larger than any in the table, marked as such).
+
+    Args:
+        request: blocks and options.
+        table: the table that `table` names, if it was read already.
 
     Raises:
         SettingError: an unknown option, or a value out of its range.
@@ -53,7 +58,7 @@ def create(request: BackendRequest) -> TableBackend:
     if mode not in MODES:
         raise SettingError(f"table_mode is {mode!r}; it must be one of: {', '.join(MODES)}")
     name = str(options.pop("table", DEFAULT_TABLE))
-    table = read_table(find_table(name))
+    table = read_table(find_table(name)) if table is None else table
     if mode == "measured":
         if options:
             raise SettingError(
@@ -257,14 +262,14 @@ class MeasuredBackend:
                 f"cells of {blocks} blocks asked for; the table's space has up to {table.space.max_blocks}"
             )
         self._table = table
-        self._place = {row.tobytes(): place for place, row in enumerate(table.cells)}
+        self._index = RowIndex(table.cells)
         order = np.lexsort((table.seeds, table.run_cells))
         self._runs = order
         self._first = np.searchsorted(table.run_cells[order], np.arange(len(table)))
         self._count = np.bincount(table.run_cells, minlength=len(table))
         curves = table.curves.copy()
         curves[:, -1] = table.valid_accuracy
-        self._curves = curves
+        self._curves, self._means = curves, mean_by_cell(table, curves)
         self._spec = _spec(table, blocks, {"table": name, "table_mode": "measured"})
 
     @property
@@ -294,7 +299,7 @@ class MeasuredBackend:
             seed=seed,
             status=table.status[runs],
             valid_accuracy=self._curves[runs, checkpoint],
-            expected_valid_accuracy=mean_by_cell(table, self._curves)[places, checkpoint],
+            expected_valid_accuracy=self._means[places, checkpoint],
             test_accuracy=table.test_accuracy[runs] if last else np.full(len(runs), np.nan),
             examples=np.full(len(runs), at * table.train_images),
             seconds=np.nan_to_num(table.seconds[runs]) * share,
@@ -320,7 +325,7 @@ class MeasuredBackend:
         _demand_seed(seed)
         rows = self._table.space.fit_width(cells)
         self._table.space.validate(rows)
-        places = np.array([self._place.get(row.tobytes(), -1) for row in rows], np.int64)
+        places = self._index.find(rows)
         if (places < 0).any():
             text = self._table.space.format(rows[int(np.argmin(places))])
             raise BackendError(f"cell {text} is not in the table; ask for canonical cells of its space")
