@@ -22,6 +22,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 STYLES = ("-", "--", "-.", ":")
 FORMATS = ("png", "svg")
 WIDTH, HEIGHT = 4.2, 3.1  # inches of one panel
+CROWD, CLEAR, FAINT = 6, 0.15, 0.06  # more searches than this have bands that are hardly there
 
 
 def draw_comparison(result: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
@@ -99,7 +100,7 @@ def draw_curves(result: Mapping[str, Any], counting: str, kind: str) -> Figure:
 def _draw_panel(panel: Axes, searches: Sequence[Mapping[str, Any]], view: tuple[str, int, str, str]) -> None:
     names = ("axis", "top", "counting", "kind")
     floor = [
-        _draw_line(panel, number, search["label"], line)
+        _draw_line(panel, number, search["label"], line, FAINT if len(searches) > CROWD else CLEAR)
         for number, search in enumerate(searches)
         for line in search["curves"]
         if tuple(line[name] for name in names) == view and line["at"]
@@ -112,16 +113,18 @@ def _draw_panel(panel: Axes, searches: Sequence[Mapping[str, Any]], view: tuple[
 
 
 def _scale_by_logarithm(panel: Axes) -> None:
-    """A logarithmic axis with plain numbers at 1, 2 and 5, which short ranges have too."""
+    """A logarithmic axis with plain numbers; over less than two decades at 1, 2 and 5."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     panel.set_xscale("log")
-    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+    low, high = panel.get_xlim()
+    subs = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
+    panel.xaxis.set_major_locator(LogLocator(subs=subs))
     panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     panel.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _draw_line(panel: Axes, number: int, label: str, line: Mapping[str, Any]) -> float:
+def _draw_line(panel: Axes, number: int, label: str, line: Mapping[str, Any], alpha: float) -> float:
     """Draws a search's curve; returns its height at a tenth of its way."""
     scale = 1 / 3600 if line["axis"] == "seconds" else 1
     at = [value * scale for value in line["at"]]
@@ -131,38 +134,40 @@ def _draw_line(panel: Axes, number: int, label: str, line: Mapping[str, Any]) ->
     panel.plot(at, mean, style, color=colour, label=label, linewidth=1.4)
     if line["low"] and line["low"][0] is not None:
         low, high = ([100 * value for value in line[end]] for end in ("low", "high"))
-        panel.fill_between(at, low, high, color=colour, alpha=0.15, linewidth=0)
+        panel.fill_between(at, low, high, color=colour, alpha=alpha, linewidth=0)
     return next(value for place, value in zip(at, mean, strict=True) if place >= at[-1] / 10)
 
 
 def draw_speed_ups(result: Mapping[str, Any], kind: str) -> Figure:
-    """Speed-ups in models with intervals, by the paper's counting; an arrow where they are not bounded."""
+    """Speed-ups in models with intervals, by the paper's counting: a panel an M, a row a pair."""
     from matplotlib.figure import Figure
 
     rows = [row for row in result["efficiency"] if row["counting"] == "paper" and row["kind"] == kind]
-    figure = Figure(figsize=(2 * WIDTH, 0.8 + 0.24 * len(rows)), layout="constrained")
-    panel = figure.subplots()
-    for place, row in enumerate(rows):
-        _draw_speed_up(panel, place, row["speed_up_models"], result["tops"].index(row["top"]))
-    names = [f"{row['reference']} against {row['search']}, top {row['top']}" for row in rows]
-    panel.set_yticks(range(len(rows)), names, fontsize=8)
-    panel.invert_yaxis()
-    panel.axvline(1, color="grey", linewidth=0.8)
-    panel.set_xscale("log")
-    panel.set_xlabel(
-        f"times the reference's models until as good ({kind}); an arrow: not reached or unbounded"
-    )
-    panel.grid(alpha=0.25, axis="x")
+    pairs = list(dict.fromkeys((row["reference"], row["search"]) for row in rows))
+    tops = result["tops"]
+    figure = Figure(figsize=(0.7 * WIDTH * (len(tops) + 1), 1.2 + 0.2 * len(pairs)), layout="constrained")
+    panels = figure.subplots(1, len(tops), sharey=True, squeeze=False)[0]
+    for panel, top in zip(panels, tops, strict=True):
+        for row in rows:
+            if row["top"] == top:
+                _draw_speed_up(panel, pairs.index((row["reference"], row["search"])), row["speed_up_models"])
+        panel.set_title("best cell" if top == 1 else f"mean of the top {top}")
+        panel.axvline(1, color="grey", linewidth=0.8)
+        panel.set_xlabel("speed-up in models")
+        _scale_by_logarithm(panel)
+        panel.grid(alpha=0.25)
+    panels[0].set_yticks(range(len(pairs)), [f"{one} against {other}" for one, other in pairs], fontsize=8)
+    panels[0].set_ylim(len(pairs) - 0.5, -0.5)
+    figure.suptitle(f"{kind} accuracy; an arrow: not reached, or no upper bound", fontsize=9)
     return figure
 
 
-def _draw_speed_up(panel: Axes, place: int, figure: Mapping[str, Any], number: int) -> None:
-    colour = COLOURS[number % len(COLOURS)]
+def _draw_speed_up(panel: Axes, place: int, figure: Mapping[str, Any]) -> None:
     value = figure["bound"] if figure["value"] is None else figure["value"]
     low = value if figure["low"] is None else figure["low"]
     high = figure["bound"] if figure["high"] is None else figure["high"]
-    panel.plot([low, max(high, low)], [place, place], color=colour, linewidth=1.5)
-    panel.plot([value], [place], ">" if figure["value"] is None else "o", color=colour, markersize=5)
+    panel.plot([low, max(high, low)], [place, place], color=COLOURS[0], linewidth=1.5)
+    panel.plot([value], [place], ">" if figure["value"] is None else "o", color=COLOURS[0], markersize=5)
     unbounded = figure["high"] is None and figure["reached"] is not None
     if unbounded and figure["value"] is not None:
-        panel.plot([figure["bound"]], [place], ">", color=colour, markersize=5)
+        panel.plot([figure["bound"]], [place], ">", color=COLOURS[0], markersize=5)

@@ -17,7 +17,7 @@ from pnas_sim.study.resampling import Resamples
 
 Floats: TypeAlias = NDArray[np.float64]
 
-MOST_POINTS = 200  # of a line; no more than a picture can show
+MOST_POINTS = 120  # of a line against models, more than a picture can show; half as many on other axes
 
 
 class Axis(StrEnum):
@@ -65,7 +65,9 @@ def draw_lines(
     """
     for axis in Axis:
         positions = [_find_positions(run, axis) for run in runs]
-        at = choose_points(max(float(position[-1]) for position in positions), axis is not Axis.SECONDS)
+        end = max(float(position[-1]) for position in positions)
+        most = MOST_POINTS if axis is Axis.MODELS else MOST_POINTS // 2
+        at = choose_points(end, axis is not Axis.SECONDS, most)
         values = read_steps(course.values, positions, at)
         known = ~np.isnan(values).any(axis=0)
         at, values = at[known], values[:, known]
@@ -79,7 +81,7 @@ def _find_positions(run: FinishedRun, axis: Axis) -> Floats:
     return run.proposals.astype(np.float64) if axis is Axis.PROPOSALS else np.cumsum(run.seconds)
 
 
-def choose_points(end: float, whole: bool, most: int = MOST_POINTS) -> Floats:
+def choose_points(end: float, whole: bool, most: int) -> Floats:
     """Points up to an end, close together at the beginning, where curves change most.
 
     Args:

@@ -6,9 +6,11 @@ A worker makes the evaluator of a world once and keeps it for its next jobs ther
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,9 +121,20 @@ def prepare_process(threads: int = 1) -> None:
 
 
 def prepare_worker() -> None:
-    """As `prepare_process`, for a worker: Ctrl-C is the parent's business, which ends its workers itself."""
+    """As `prepare_process`, for a worker: Ctrl-C is the parent's business, which ends its workers itself.
+
+    A parent that is killed cannot do so; its workers leave when they see that it is gone.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     prepare_process()
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class Worker:

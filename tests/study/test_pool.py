@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -108,6 +112,18 @@ def die_always(job: Job) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def hang(job: Job) -> None:
+    """Says which process it is in, and never ends."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    (job.folder / f"pid-{os.getpid()}").touch()
+    threading.Event().wait()
+
+
+def hang_in_pool(folder: str) -> None:
+    """What a process does that will be killed."""
+    do_jobs(list_jobs(prepare(make_settings()), Path(folder)), 2, lambda job: None, hang)
+
+
 def refuse(job: Job) -> None:
     """An error of this project."""
     raise SettingError(f"{job.name} is refused")
@@ -130,3 +146,24 @@ def test_error_of_a_worker_is_the_comparisons(importable: ModuleType, tmp_path: 
     jobs = list_jobs(prepare(make_settings()), tmp_path)
     with pytest.raises(SettingError, match="is refused"):
         do_jobs(jobs, 2, lambda job: None, importable.refuse)
+
+
+def test_workers_leave_with_a_parent_that_is_killed(importable: ModuleType, tmp_path: Path) -> None:
+    code = f"import test_pool; test_pool.hang_in_pool({str(tmp_path / 'here')!r})"
+    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
+    while len(found := list(tmp_path.glob("here/pid-*"))) < 2:
+        assert parent.poll() is None
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    for mark in found:
+        while _is_running(int(mark.name.removeprefix("pid-"))):  # for ever, if they stayed
+            time.sleep(0.05)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
