@@ -41,7 +41,9 @@ def label_halves(space: CellSpace, cells: Rows) -> Labels:
         outputs[:2] = _INPUTS[:, None]
         outputs[2:] = _mix(labels[-1].min(axis=1), labels[-1].max(axis=1))
         labels.append(_mix(operations, outputs[wiring.inputs, wiring.columns]))
-    stacked = np.stack([np.where(there, one, NOTHING) for one in labels])
+    # told apart by height, or a half that reads a cell input would be the same at heights 1 and 2
+    salted = [_mix(one, np.full_like(one, height)) for height, one in enumerate(labels)]
+    stacked = np.stack([np.where(there, one, NOTHING) for one in salted])
     return np.ascontiguousarray(stacked.reshape(HEIGHTS, -1, wiring.count).transpose(2, 0, 1))
 
 

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pnas_tables.record import Table
+from pnas_tables.seeds import Deviation, SeedNoise, fit_deviation
+from pnas_tables.testing import CHECKPOINTS, NOISE
+
+
+def with_noise(table: Table, deviations: np.ndarray, seed: int = 0) -> np.ndarray:
+    """One figure for each run: a mean of each cell from .3 to .6, plus noise of the cell's deviation."""
+    rng = np.random.default_rng(seed)
+    means = np.linspace(0.3, 0.6, len(table))
+    return means[table.run_cells] + deviations[table.run_cells] * rng.standard_normal(len(table.run_cells))
+
+
+def test_a_constant_deviation_is_found(table: Table) -> None:
+    found = fit_deviation(table, with_noise(table, np.full(60, 0.01)))
+    assert found.middle == pytest.approx(0.01, rel=0.25) and found.freedom == 60
+    assert abs(found.slope) < 0.6
+    assert found.at(np.array([0.3, 0.45, 0.6])).max() < 0.016
+
+
+def test_a_deviation_that_falls_with_accuracy_is_found_in_part(table: Table) -> None:
+    """The prior pulls the slope towards 0; with 60 degrees of freedom well over half of it is left."""
+    deviations = np.geomspace(0.03, 0.003, 60)
+    slopes = [fit_deviation(table, with_noise(table, deviations, seed)).slope for seed in range(5)]
+    true = 2 * np.log(0.1) / np.sqrt(12)  # of the log variance, over one deviation of accuracy
+    assert true < np.mean(slopes) < 0.4 * true
+    found = fit_deviation(table, with_noise(table, deviations))
+    assert found.at(np.array(0.3)) > 2 * found.at(np.array(0.6))
+    assert found.at(np.array(0.0)) == found.at(np.array(found.lowest)), "no further than measured"
+    assert found.at(np.array(1.0)) == found.at(np.array(found.highest))
+
+
+def test_without_repeated_cells_there_is_no_noise(table: Table) -> None:
+    once = table.seeds == 0
+    columns = ("run_cells", "seeds", "status", "valid_accuracy", "test_accuracy", "seconds", "curves")
+    single = replace(
+        table,
+        errors=tuple(np.array(table.errors, object)[once]),
+        **{name: getattr(table, name)[once] for name in columns},
+    )
+    noise = SeedNoise.measure(single)
+    assert noise.valid[-1] == Deviation() and noise.correlation == 0 and noise.divergence == 0
+    keys = np.arange(5, dtype=np.uint64)
+    drawn = noise.draw(keys, 1.0, 2, 0, np.full(5, 0.5), np.full(5, 0.5))
+    assert not drawn.valid.any() and not drawn.test.any() and not drawn.diverged.any()
+
+
+def test_what_is_measured_is_what_is_drawn(table: Table) -> None:
+    measured = SeedNoise.measure(table)
+    noise = SeedNoise.from_json(json.loads(json.dumps(measured.as_json(), allow_nan=False)))
+    assert noise == measured and len(noise.valid) == len(CHECKPOINTS)
+    keys = np.random.default_rng(0).integers(0, 2**63, 20_000, np.uint64)
+    noise = replace(noise, correlation=0.7, divergence=0.02)
+    level = np.full(20_000, noise.valid[-1].center)
+    drawn = noise.draw(keys, 1.0, 2, 3, level, np.full(20_000, noise.test.center))
+    assert drawn.valid.std() == pytest.approx(noise.valid[-1].middle, rel=0.03)
+    assert drawn.valid.std() == pytest.approx(NOISE, rel=0.35)
+    assert np.corrcoef(drawn.valid, drawn.test)[0, 1] == pytest.approx(0.7, abs=0.02)
+    assert drawn.diverged.mean() == pytest.approx(0.02, abs=0.004)
+    again, other = (noise.draw(keys, 1.0, 2, seed, level, level) for seed in (3, 4))
+    np.testing.assert_array_equal(drawn.valid, again.valid)
+    np.testing.assert_array_equal(drawn.diverged, again.diverged)
+    assert abs(np.corrcoef(drawn.valid, other.valid)[0, 1]) < 0.03
+    assert 0 < (drawn.diverged & other.diverged).mean() + 0.002 < 0.006, "each seed diverges elsewhere"

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pnas_sim.errors import TableError
+from pnas_tables.families import FitSettings
+from pnas_tables.recheck import compare_quality, remeasure
+from pnas_tables.record import Table
+from pnas_tables.surrogate import fit_surrogate
+from pnas_tables.tune import list_candidates, tune_settings
+
+QUICK = FitSettings(worlds=1, shares=())
+
+
+def test_the_best_candidate_is_chosen_and_nested_figures_are_of_cells_held_out(table: Table) -> None:
+    steps: list[tuple[int, int]] = []
+    chosen, report = tune_settings(table, "gp", 0, QUICK, lambda done, total: steps.append((done, total)))
+    taus = [candidate["kendall_tau"] for candidate in report["candidates"]]
+    best = report["candidates"][int(np.argmax(taus))]
+    assert report["chosen"] == {"scale": best["scale"]} and chosen.scale == best["scale"]
+    assert chosen == replace(QUICK, scale=chosen.scale)
+    assert steps[-1] == (36, 36) and len(steps) == 36
+    assert 0.2 < report["nested"]["kendall_tau"] < 1 and report["nested"]["cells"] == 60
+    assert tune_settings(table, "gp", 0, QUICK)[1] == report
+
+
+def test_forests_are_tuned_in_size_too() -> None:
+    candidates = list_candidates("lightgbm", QUICK)
+    assert len(candidates) == len({repr(one) for one in candidates}) == 12
+    assert {one.worlds for one in candidates} == {1}
+
+
+def test_too_few_cells_to_choose_by_are_refused(table: Table) -> None:
+    origins = ("sealed", *table.origins[1:])
+    with pytest.raises(TableError, match="59 cells to choose settings by; at least 60 are needed"):
+        tune_settings(replace(table, origins=origins), "gp", 0, QUICK)
+
+
+def test_figures_are_found_again(table: Table) -> None:
+    fitted = fit_surrogate(table, settings=QUICK, family="gp")
+    stored = fitted.surrogates["gp"].metadata["quality"]
+    found = remeasure(fitted, "gp")
+    assert found == stored and compare_quality(found, stored) == 0
+    praised = {**stored, "overall": {**stored["overall"], "kendall_tau": 1.0}}
+    assert compare_quality(found, praised) == pytest.approx(1 - stored["overall"]["kendall_tau"])
+    with pytest.raises(TableError, match="other parts of the table: by_training_share 50"):
+        compare_quality(found, {**stored, "by_training_share": {"50": stored["overall"]}})
+    with pytest.raises(TableError, match="surrogate 'x' is not in table made-up; it has: gp"):
+        remeasure(fitted, "x")
