@@ -195,9 +195,8 @@ def create(request: SearchRequest) -> Pnas:
     if refit not in ("scratch", "finetune"):
         raise SettingError(f"refit is {refit!r}; it must be scratch or finetune")
     name, scratch = options["predictor"], refit == "scratch"
-    fitting = (
-        {} if scratch else {"refit": refit}
-    )  # scratch is the default; not every predictor has the choice
+    # scratch is every predictor's default, and not every one has the choice
+    fitting = {} if scratch else {"refit": refit}
     predictor = make_predictor(name, request.space, **fitting)
     acquisition = Acquisition(options["acquisition"], options["kappa"])
     if acquisition != GREEDY_ON_MEAN:
