@@ -8,8 +8,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pnas_backends.training.augment import draw_batches, make_batch
 from pnas_backends.training.data import Images
+from pnas_backends.training.layers import ShiftedHalves
 from pnas_backends.training.layout import PRESETS, NetworkShape
-from pnas_backends.training.network import HiddenState, ShiftedHalves, build_network, find_unread_inputs
+from pnas_backends.training.network import HiddenState, build_network, find_unread_inputs
 from pnas_backends.training.operations import OPERATIONS, FactorisedReduction, describe_operation
 from pnas_backends.training.recipe import Recipe
 from pnas_sim.errors import CellError, SettingError

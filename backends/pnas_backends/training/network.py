@@ -19,20 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pnas_backends.training.layers import PickedConvolution, WideDepthwise, build_layer
 from pnas_backends.training.layout import CellPlan, NetworkShape, plan_cells, plan_head, plan_stem
-from pnas_backends.training.operations import (
-    BatchNorm,
-    Convolution,
-    FactorisedReduction,
-    Layer,
-    Layers,
-    Pool,
-    Relu,
-)
+from pnas_backends.training.operations import Layers, Relu
 from pnas_sim.space import PAD, CellSpace
-
-BATCH_NORM_EPSILON = 1e-5
-BATCH_NORM_MOMENTUM = 0.1  # torch's: the weight of the new batch
 
 Block: TypeAlias = tuple[int, int, str, str]  # two inputs, two operations
 
@@ -49,25 +39,6 @@ class HiddenState:
         if self._rectified is None:
             self._rectified = functional.relu(self.raw)
         return self._rectified
-
-
-class ShiftedHalves(nn.Module):
-    """Factorised reduction: one path reads even pixels, the other odd ones (beyond the edge: zeros)."""
-
-    def __init__(self, layer: FactorisedReduction) -> None:
-        super().__init__()
-        half = layer.outputs // 2
-        self.even = nn.Conv2d(layer.inputs, half, 1, bias=False) if half else None
-        self.odd = nn.Conv2d(layer.inputs, layer.outputs - half, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[n, inputs, h, w]` to `[n, outputs, ceil(h / 2), ceil(w / 2)]`."""
-        pixels = x.permute(0, 2, 3, 1)  # sliced in this order the gradient comes back channels-last too
-        padded = functional.pad(pixels, (0, 0, 0, x.shape[3] % 2, 0, x.shape[2] % 2))
-        odd: Tensor = self.odd(padded[:, 1::2, 1::2].permute(0, 3, 1, 2))
-        if self.even is None:
-            return odd
-        return torch.cat([self.even(pixels[:, ::2, ::2].permute(0, 3, 1, 2)), odd], 1)
 
 
 class Branch(nn.Module):
@@ -133,32 +104,15 @@ def find_unread_inputs(blocks: Sequence[Block]) -> tuple[int, ...]:
     return tuple(source for source in (0, 1) if source not in read)
 
 
-def build_layer(layer: Layer) -> nn.Module:
-    """The torch module of a layer."""
-    match layer:
-        case Convolution(inputs, outputs, kernel, stride, dilation, groups):
-            return nn.Conv2d(inputs, outputs, kernel, stride, layer.padding, dilation, groups, bias=False)
-        case FactorisedReduction():
-            return ShiftedHalves(layer)
-        case BatchNorm(channels):
-            return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
-        case Pool("average", stride):
-            return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
-        case Pool(_, stride):
-            return nn.MaxPool2d(3, stride, padding=1)
-        case Relu():
-            return nn.ReLU()
-
-
 def initialise(network: nn.Module, generator: torch.Generator) -> None:
     """Draws all weights from `generator`, module by module in the order of construction."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()  # scale 1, shift 0, running averages too
-        elif isinstance(module, nn.Conv2d | nn.Linear):
+        elif isinstance(module, nn.Conv2d | nn.Linear | WideDepthwise | PickedConvolution):
             bound = module.weight[0].numel() ** -0.5
             nn.init.uniform_(module.weight, -bound, bound, generator=generator)
-            if module.bias is not None:
+            if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
 
 

@@ -135,7 +135,7 @@ def make_optimiser(network: Network, recipe: Recipe) -> torch.optim.SGD:
         {"params": decayed, "weight_decay": recipe.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=True, foreach=True)
+    return torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=True, fused=True)
 
 
 def schedule_rate(recipe: Recipe, step: int) -> float:
@@ -155,7 +155,7 @@ def checkpoint_steps(recipe: Recipe) -> dict[int, float]:
     return {max(1, round(share * recipe.steps)): share for share in shares}
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def measure_accuracy(network: Network, images: Images, pixels: Tensor, labels: Tensor) -> float:
     """Share of `uint8[n, size, size, c]` that is told right; back in training mode after it."""
     network.eval()
