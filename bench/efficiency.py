@@ -56,7 +56,7 @@ def write_plan(plan: str, dry: bool) -> list[str]:
         words = ["--searches", SEARCHES, "--reference", "pnas,pnas-rnn"]
     words += [word for one in sets for word in ("--set", one)]
     if dry:
-        return [*words, *DRY.split()]
+        return [*words, *DRY.split(), *(["--worlds", "1"] if plan == "measured" else [])]
     sizes = {"speed": "--worlds 1 --seeds 10", "measured": "--worlds 1 --seeds 10 --budget 300"}
     return [*words, *sizes.get(plan, "--budget 6000 --worlds 10 --seeds 2").split()]
 

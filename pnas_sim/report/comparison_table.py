@@ -37,7 +37,7 @@ def _explain(result: Mapping[str, Any]) -> str:
     return (
         "needs: models until its mean curve is as high, counted as the paper counts; >: not reached. "
         "examples: speed-up in them, if the other search alone pays for reranking. better by, regret: points "
-        f"of per cent. {sure}, {len(manifest['worlds'])} worlds x {len(manifest['seeds'])} seeds."
+        f"of per cent. {sure}; worlds: {len(manifest['worlds'])}, seeds: {len(manifest['seeds'])}."
     )
 
 

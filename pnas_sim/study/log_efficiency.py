@@ -40,18 +40,6 @@ def score_log_efficiency(baseline: Floats, compared: Floats, max_score: float = 
     return float(np.median(found[0] - found[1]))
 
 
-def follow_log_efficiency(baseline: Floats, compared: Floats, max_score: float = MAX_SCORE) -> Floats:
-    """Its curve, `float64[n]`: the score at the height that the median baseline has after each trial.
-
-    Args:
-        baseline: as in `score_log_efficiency`.
-        compared: likewise.
-        max_score: to which it is clipped; minus this where `compared` never gets as high.
-    """
-    heights = np.median(baseline, axis=0)
-    return _compare_heights(heights, np.median(compared, axis=0), max_score)
-
-
 def _compare_heights(heights: Floats, curve: Floats, max_score: float) -> Floats:
     """Log of the trials that rising heights take themselves, less that of a curve to get as high."""
     count, itself = len(curve), np.searchsorted(heights, heights, side="left")

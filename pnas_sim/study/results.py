@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pnas_sim.evaluate import Source
 from pnas_sim.study.analysis import Duel, Final, LogScore, Ranking
 from pnas_sim.study.compare import Comparison
 from pnas_sim.study.curves import View, grows_by_levels
@@ -56,7 +57,7 @@ def list_notes(comparison: Comparison) -> list[str]:
     notes = []
     if analysis.resamples == 0:
         notes.append("one seed in one world: no intervals and no tests are possible; raise --seeds")
-    elif len(grid.worlds) == 1:
+    elif len(grid.worlds) == 1 and _is_predicted(comparison):
         notes.append(
             "one world: intervals are over seeds only, and say nothing of another landscape; raise --worlds"
         )
@@ -68,6 +69,11 @@ def list_notes(comparison: Comparison) -> list[str]:
     if len(untuned) not in (0, len(grid.labels)):
         notes.append(f"tuned unequally: {', '.join(untuned)} had no tuning trials, others had some")
     return notes
+
+
+def _is_predicted(comparison: Comparison) -> bool:
+    """Whether accuracies are a surrogate's, which may have other worlds."""
+    return any(run.facts.source == Source.PREDICTED for runs in comparison.grid.runs.values() for run in runs)
 
 
 def _list_narrow_levels(comparison: Comparison) -> Iterator[str]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Rows, Source
+from pnas_sim.predict.ridge import RidgePredictor, RidgeSettings
 from pnas_sim.search import RandomSearch
 from pnas_sim.search.base import SearchRequest, Strategy
 from pnas_sim.space import CellSpace
@@ -67,10 +68,10 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     def mine(request: SearchRequest) -> Strategy:
         return RandomSearch(request.space, unique=False, seed=request.seed)
 
-    def stop(request: SearchRequest) -> Strategy:
-        raise KeyboardInterrupt
+    def guess(space: CellSpace, **options: Any) -> RidgePredictor:
+        return RidgePredictor(space, RidgeSettings())
 
-    vars(module).update({"create": create, "mine": mine, "stop": stop})
+    vars(module).update({"create": create, "mine": mine, "guess": guess})
     monkeypatch.setitem(sys.modules, "toys", module)
     return about
 
@@ -141,6 +142,14 @@ def test_users_own_searches_and_labels(pnas: Command, toys: dict[str, str]) -> N
     assert [search["search"] for search in done.json["searches"]] == ["random", "toys:mine"]
     assert done.json["references"] == ["b"]
     assert done.json["manifest"]["tuning_trials"] == {"a": 3, "b": 0}
+
+
+def test_users_own_predictor(pnas: Command, toys: dict[str, str]) -> None:
+    own = ("--set", "pnas.predictor=toys:guess", "--no-pictures", "--json")
+    mine = pnas("compare", *SMALL, *MORE, *SEARCHES, *own).json
+    ridge = pnas("compare", *SMALL, *MORE, *SEARCHES, "--no-pictures", "--json").json
+    assert mine["searches"][0]["options"]["predictor"] == "toys:guess"
+    assert mine["efficiency"] == ridge["efficiency"]  # it is the same predictor by another name
 
 
 def test_one_seed_is_told_and_is_an_error_only_if_intervals_are_demanded(

@@ -80,7 +80,7 @@ def test_terminal_table_fits_eighty_columns_and_says_what_it_means(make_comparis
     assert "pnas: best cell" in text
     assert "pnas: mean of the top 15" in text
     assert "<b>|odd" in text
-    assert "95% intervals, 2 worlds x 3" in " ".join(text.split())
+    assert "95% intervals; worlds: 2, seeds: 3." in " ".join(text.split())
     assert "somewhere" in text
 
 
@@ -88,7 +88,7 @@ def test_narrow_last_level_and_single_runs_are_noted(make_comparison: MakeCompar
     assert "the last level of pnas has 10 cells" in print_on(make_comparison())
     alone = print_on(make_comparison((0,), (0,)))
     assert "one seed in one world: no intervals" in alone
-    assert "no intervals, 1 worlds" in " ".join(alone.split())
+    assert "no intervals; worlds: 1, seeds: 1." in " ".join(alone.split())
     assert "one world: intervals are over seeds only" in print_on(make_comparison((0, 1), (0,)))
 
 
