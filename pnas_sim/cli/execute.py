@@ -20,7 +20,7 @@ from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.cli.settings import RunSettings, make_settings, read_toml
 from pnas_sim.errors import RunError, SettingError, WorkError
 from pnas_sim.evaluate import BackendRequest, Evaluator, Status
-from pnas_sim.search.base import SearchRequest, Strategy
+from pnas_sim.search.base import Diagnosed, SearchRequest, Strategy
 from pnas_sim.search.catalogue import describe_search, make_search, resolve_options
 from pnas_sim.space import CellSpace
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from pnas_sim.report.progress import Show
 
 SCHEMA = 1
-PACKAGES = ("pnas-sim", "numpy", "torch", "scikit-learn", "lightgbm")
+PACKAGES = ("pnas-sim", "numpy", "torch", "scikit-learn", "lightgbm", "optuna")
+MOST_POINTS = 500  # of a course
 MOST_THREADS = 4  # the predictor's products are small; more threads hardly help
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -274,8 +275,23 @@ def describe(prepared: Prepared, result: RunResult, folder: RunFolder) -> dict[s
         "stopped": result.stopped,
         "levels": [strict(asdict(level)) for level in result.levels],
         "best": _describe_best(answers),
+        **_describe_course(prepared.strategy),
         "out": str(folder.path),
     }
+
+
+def _describe_course(strategy: Strategy) -> dict[str, Any]:
+    """A search's own word on its course (a policy's entropy, say); a point is the mean of `every` batches."""
+    if not isinstance(strategy, Diagnosed):
+        return {}
+    figures = strategy.diagnostics()
+    batches = max((len(values) for values in figures.values()), default=0)
+    every = max(1, -(-batches // MOST_POINTS))
+    course: dict[str, Any] = {"every": every}
+    for name, values in figures.items():
+        chunks = [values[begin : begin + every] for begin in range(0, len(values), every)]
+        course[name] = [strict(float(chunk.mean())) for chunk in chunks]
+    return {"diagnostics": course}
 
 
 def _describe_best(answers: list[Evaluation]) -> dict[str, Any] | None:

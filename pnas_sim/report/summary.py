@@ -92,3 +92,12 @@ def _print_cost(console: Console, result: Mapping[str, Any]) -> None:
     console.print(f"cost        {models}, {format_large(result['examples'])} examples", highlight=False)
     console.print(f"time        {children} of children ({kind}), {here} here", highlight=False)
     console.print(f"ended       {stopped}; {repeats}", highlight=False)
+    _print_policy(console, result.get("diagnostics", {}))
+
+
+def _print_policy(console: Console, course: Mapping[str, Any]) -> None:
+    """How a learnt policy's entropy went, and what share of its last batches it had proposed before."""
+    entropy, repeats = course.get("policy_entropy"), course.get("repeat_rate")
+    if entropy and repeats:
+        went = f"entropy from {entropy[0]:.1f} to {entropy[-1]:.1f} nats a cell"
+        console.print(f"policy      {went}; {repeats[-1]:.0%} repeats at the end", highlight=False)
