@@ -107,10 +107,11 @@ class _Run:
             return "finished"
         spec = self.evaluator.spec
         rows = spec.space.canonical(spec.space.fit_width(proposals.cells))
+        texts = spec.space.format_many(rows) if self.log is not None else []
         if not replayed and self.log is not None:
-            self.log.add_batch(number, proposals, spec.space.format_many(rows))
+            self.log.add_batch(number, proposals, texts)
         entry = self.ledger.enter(proposals, rows, float(proposals.epochs or self.epochs or spec.epochs))
-        self._answer(entry)
+        self._answer(entry, texts)
         if not self.ledger.is_complete(entry):
             return "budget"
         observed = self.ledger.observe(entry)
@@ -141,20 +142,20 @@ class _Run:
     def _seconds_are_spent(self) -> bool:
         return self.budget.seconds is not None and self.ledger.seconds >= self.budget.seconds
 
-    def _answer(self, entry: Entry) -> None:
-        """Answers the new cells of a batch as far as the budget goes."""
+    def _answer(self, entry: Entry, texts: list[str]) -> None:
+        """Answers the new cells of a batch as far as the budget goes; the log wants their canonical texts."""
         room = self._room(entry.epochs * self.evaluator.spec.train_images)
         allowed = entry.new if room >= len(entry.new) else entry.new[: int(room)]
         unknown = self.ledger.recall(entry, allowed)
         if len(unknown) and not self._seconds_are_spent():
             if self.bulk is not None:
-                self._take_bulk(self.bulk, entry, unknown)
+                self._take_bulk(self.bulk, entry, unknown, texts)
             else:
                 self._take_one_by_one(entry, unknown)
         elif len(allowed):
             self._tell_progress(entry, allowed[-1])
 
-    def _take_bulk(self, evaluator: BulkEvaluator, entry: Entry, asked: Places) -> None:
+    def _take_bulk(self, evaluator: BulkEvaluator, entry: Entry, asked: Places, texts: list[str]) -> None:
         """Logs and counts all answers at once, up to the one that spends the last of the seconds.
 
         Raises:
@@ -171,8 +172,7 @@ class _Run:
         if kept < len(asked):
             asked, answers = asked[:kept], select_answers(answers, slice(kept))
         if self.log is not None:
-            texts = evaluator.spec.space.format_many(entry.rows[asked])
-            self.log.add_bulk(texts, answers, entry.epochs)
+            self.log.add_bulk([texts[at] for at in asked.tolist()], answers, entry.epochs)
         self.ledger.add_all(entry.places[asked], answers)
         self._tell_progress(entry, asked[-1])
 
