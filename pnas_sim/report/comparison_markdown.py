@@ -7,6 +7,8 @@ from typing import Any
 
 from pnas_sim.report.comparison_table import choose_duels, format_factor, format_needed, format_points
 from pnas_sim.report.text import UNKNOWN, format_accuracy, format_correlation, format_count, format_duration
+from pnas_sim.study.claims import POLICIES
+from pnas_sim.study.paper import PAPER_ROWS
 
 ACCOUNTS = {"paper": "the other only", "none": "nobody", "both": "both"}
 COUNTINGS = {
@@ -42,6 +44,9 @@ def list_sections(result: Mapping[str, Any]) -> Iterator[tuple[str, str, list[st
             "Speed-up in training examples, M1 E1 + M2 E2.",
             make_account_table(result, reference, result["kinds"][-1]),
         )
+        paper = make_paper_table(result, reference)
+        if paper:
+            yield f"The paper's figures beside those of {reference}", _explain_paper(), paper
         yield (
             f"Log-efficiency of {reference}",
             "Vizier's score of whole curves, symmetrical counting; above 0: the reference needs fewer models",
@@ -108,6 +113,38 @@ def make_account_table(result: Mapping[str, Any], reference: str, kind: str) -> 
     )
 
 
+def _explain_paper() -> str:
+    return (
+        "Models that reinforcement learning needs to be as good, and speed-ups, as the paper has them in its "
+        "section 5.3, and as found here: noise-free, by the paper's counting and account. Accuracies are of "
+        "another recipe and are not to be compared."
+    )
+
+
+def make_paper_table(result: Mapping[str, Any], reference: str) -> list[str]:
+    """The paper's table beside this one; empty where the reference or the rival is none of the paper's."""
+    options = next(one["options"] for one in result["searches"] if one["label"] == reference)
+    paper = {row.top: row for row in PAPER_ROWS if row.predictor == options.get("predictor")}
+    policies = {one["label"] for one in result["searches"] if one["search"] in POLICIES}
+    rows = [
+        (
+            row["search"],
+            row["top"],
+            format_count(paper[row["top"]].rl_models),
+            format_needed(row["models_needed"]),
+            f"{paper[row['top']].speed_up_models:.1f}",
+            format_factor(row["speed_up_models"]),
+            f"{paper[row['top']].speed_up_examples:.1f}",
+            format_factor(row["speed_up_examples"]["paper"]),
+        )
+        for row in choose_duels(result, reference, "paper", result["kinds"][-1])
+        if row["search"] in policies and row["top"] in paper
+    ]
+    pairs = ("models", "speed-up in models", "in examples")
+    headings = [f"{figure}, {where}" for figure in pairs for where in ("paper", "here")]
+    return make_table(("against", "top", *headings), rows) if rows else []
+
+
 def make_score_table(result: Mapping[str, Any], reference: str) -> list[str]:
     """Log-efficiency, a row a search and kind."""
     scores = {
@@ -127,14 +164,22 @@ def make_score_table(result: Mapping[str, Any], reference: str) -> list[str]:
 
 
 def make_final_table(result: Mapping[str, Any]) -> list[str]:
-    """Accuracies at the end and at equal models, symmetrical counting, observed beside expected."""
+    """Accuracies by the symmetrical counting, and how much the best of noisy values flatters."""
     rows = []
     for search in result["searches"]:
-        for final in search["final"]:
-            if final["counting"] == "symmetrical":
-                figures = [_format_percent(final[at]) for at in ("end", "equal_models")]
-                rows.append((search["label"], final["top"], final["kind"], *figures))
-    return make_table(("search", "top", "values", "at the end", "at equal models"), rows)
+        ends = {
+            (final["top"], final["kind"]): final
+            for final in search["final"]
+            if final["counting"] == "symmetrical"
+        }
+        for top in result["tops"]:
+            observed, best = ends[top, "observed"], ends[top, result["kinds"][-1]]
+            figures = (best["end"], best["equal_models"], observed["end"])
+            flattery = observed["end"]["value"] - best["end"]["value"]
+            rows.append((search["label"], top, *map(_format_percent, figures), f"{100 * flattery:+.2f}"))
+    kind = result["kinds"][-1]
+    headings = (f"{kind}, at the end", f"{kind}, at equal models", "observed, at the end")
+    return make_table(("search", "top", *headings, "flattery, points"), rows)
 
 
 def _format_percent(estimate: Mapping[str, Any]) -> str:

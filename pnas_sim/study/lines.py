@@ -87,7 +87,7 @@ def choose_points(end: float, whole: bool, most: int) -> Floats:
     Args:
         end: the last point.
         whole: whether points are whole numbers.
-        most: points at most.
+        most: points at most; at least 4.
     """
     if end <= 0:
         return np.array([end])

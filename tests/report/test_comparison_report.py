@@ -11,7 +11,14 @@ import pytest
 from rich.console import Console
 
 from pnas_sim.errors import SettingError
-from pnas_sim.report.comparison_markdown import format_p_value, list_sections, make_table, write_markdown
+from pnas_sim.report.comparison_markdown import (
+    format_p_value,
+    list_sections,
+    make_final_table,
+    make_paper_table,
+    make_table,
+    write_markdown,
+)
 from pnas_sim.report.comparison_plots import (
     draw_comparison,
     draw_speed_ups,
@@ -103,6 +110,31 @@ def test_markdown_has_every_table_and_its_rows_are_even(make_comparison: MakeCom
         assert len(table) > 2
     assert "<b>\\|odd" in text
     assert write_markdown(json.loads(json.dumps(result))) == text
+
+
+def test_papers_figures_stand_beside_those_of_reinforcement_learning(make_comparison: MakeComparison) -> None:
+    result = make_comparison()
+    assert make_paper_table(result, "pnas") == []  # there is neither its predictor nor its rival
+    result["searches"][0]["options"] = {"predictor": "mlp-ensemble"}
+    result["searches"][1]["search"] = "ppo"
+    table = make_paper_table(result, "pnas")
+    assert len(table) == 2 + 1  # of the tops 1 and 15, the paper has the first
+    assert "| random | 1 | 5,808 |" in table[2]
+    assert "| 5.0 |" in table[2]
+    assert "| 8.2 |" in table[2]
+    assert "### The paper's figures beside those of pnas" in write_markdown(result)
+
+
+def test_flattery_is_what_is_observed_above_the_noise_free_value(make_comparison: MakeComparison) -> None:
+    result = make_comparison()
+    rows = make_final_table(result)
+    assert len(rows) == 2 + 3 * 2
+    ends = {
+        final["kind"]: final["end"]["value"]
+        for final in result["searches"][0]["final"]
+        if final["top"] == 1 and final["counting"] == "symmetrical"
+    }
+    assert rows[2].endswith(f"| {100 * (ends['observed'] - ends['expected']):+.2f} |")
 
 
 def test_markdown_of_one_run_is_whole_too(make_comparison: MakeComparison) -> None:

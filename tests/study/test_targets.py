@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pnas_sim.study.curves import Kind
+from pnas_sim.study.finished import FinishedRun
+from pnas_sim.study.grid import arrange_runs
+from pnas_sim.study.landmarks import Landmarks
+from pnas_sim.study.resampling import draw_resamples
+from pnas_sim.study.targets import find_best_known, measure_regrets, reach_targets
+
+MakeRun = Callable[..., FinishedRun]
+
+
+def make_mark(world: int, low: float, high: float, best: float = 0.0) -> Landmarks:
+    known = {"top 1%": low, "top 0.1%": high}
+    return Landmarks(
+        world=world,
+        data="abc",
+        sample=10,
+        observed=known,
+        expected=known,
+        local_evaluations=0,
+        local_best=best,
+        local_cell="",
+    )
+
+
+def test_each_run_is_measured_by_its_own_world(make_run: MakeRun) -> None:
+    runs = [make_run([0.1, 0.3, 0.5], world=world) for world in (0, 1)]
+    grid = arrange_runs(runs, ["random"], [0, 1], [0])
+    marks = [make_mark(0, 0.3, 0.6), make_mark(1, 0.5, 0.5)]
+    rows = reach_targets(grid, marks, [Kind.EXPECTED], draw_resamples(2, 1, 50))
+    easy, hard = rows
+    assert (easy.target, easy.models.value, easy.reached) == ("top 1%", 2, 1.0)
+    assert easy.threshold == pytest.approx(0.4)
+    assert (hard.models.value, hard.reached) == (3, 0.5)
+    assert hard.models.high == math.inf
+
+
+def test_lucky_cell_is_judged_by_its_noise_free_value(make_run: MakeRun) -> None:
+    """The best observed cell is at the second place; it is worth less than the first."""
+    run = make_run([0.5, 0.9], [0.5, 0.2])
+    grid = arrange_runs([run], ["random"], [0], [0])
+    marks = [make_mark(0, 0.4, 0.45, best=0.6)]
+    found = {
+        (row.kind, row.at): row.regret.value
+        for row in measure_regrets(grid, marks, list(Kind), draw_resamples(1, 1), "random")
+    }
+    assert found[Kind.EXPECTED, "end"] == pytest.approx(0.6 - 0.2)
+    assert found[Kind.OBSERVED, "end"] == pytest.approx(0.6 - 0.9)
+
+
+def test_best_known_is_of_anything_visited_in_that_world(make_run: MakeRun) -> None:
+    runs = [
+        make_run([0.5, 0.1], [0.5, 0.7], label="a", world=0),
+        make_run([0.6, 0.6], [0.6, 0.6], label="b", world=0),
+        make_run([0.1, 0.1], [0.1, np.nan], label="a", world=1),
+        make_run([0.2, np.nan], [0.2, np.nan], label="b", world=1),
+    ]
+    grid = arrange_runs(runs, ["a", "b"], [0, 1], [0])
+    marks = [make_mark(0, 0.4, 0.45, best=0.3), make_mark(1, 0.4, 0.45, best=0.35)]
+    assert find_best_known(grid, marks).tolist() == [0.7, 0.35]
+
+
+def test_equal_models_are_the_references(make_run: MakeRun) -> None:
+    runs = [make_run([0.5, 0.6], label="pnas"), make_run([0.1, 0.2, 0.3], label="random")]
+    grid = arrange_runs(runs, ["pnas", "random"], [0], [0])
+    rows = measure_regrets(grid, [make_mark(0, 0, 0, 1.0)], [Kind.EXPECTED], draw_resamples(1, 1), "pnas")
+    found = {(row.search, row.at): row.regret.value for row in rows}
+    assert found["random", "equal"] == pytest.approx(0.8)
+    assert found["random", "end"] == pytest.approx(0.7)
