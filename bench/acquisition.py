@@ -1,10 +1,10 @@
 """Does hope pay? PNAS by greed, upper confidence bound and Thompson sampling, over seeds, on one table.
 
 Run: `python bench/acquisition.py --table FILE` (a table with a surrogate; by default the one that ships).
-Every variant of one seed sees the same noise. Printed, for each predictor and variant: the noise-free accuracy
-of the best cells of the last level (the mean of the top M by noisy accuracy), its difference to greedy on the
-same seeds with a bootstrap interval over seeds, and the rank correlation on the last beam. `pnas-sim compare`
-says the same in models: `--searches greedy=pnas,ucb=pnas --set ucb.acquisition=ucb`.
+Every variant of one seed sees the same noise. Printed, for each predictor and variant: the noise-free
+accuracy of the best cells of the last level (mean of the top M by noisy accuracy), its difference to greedy on
+the same seeds with a bootstrap interval over seeds, and the rank correlation on the last beam.
+`pnas-sim compare` says the same in models: `--searches greedy=pnas,ucb=pnas --set ucb.acquisition=ucb`.
 """
 
 from __future__ import annotations

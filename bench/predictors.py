@@ -1,7 +1,7 @@
 """What each predictor costs and is worth, relative to the MLP ensemble in the same run.
 
-Run: `OMP_NUM_THREADS=1 python bench/predictors.py --table FILE --out predictors.md`; without `--table` quality
-is measured on the made-up landscapes of `predictor_epochs.py`.
+Run: `OMP_NUM_THREADS=1 python bench/predictors.py --table FILE --out predictors.md`; without `--table`
+quality is measured on the made-up landscapes of `predictor_epochs.py`.
 
 Each round fits every predictor on 904 cells (what a search has before its last level) and scores the 301,056
 rows that 256 parents of four blocks expand to, one predictor after the other. Ratios are to the MLP ensemble

@@ -190,9 +190,8 @@ def carry_out(
     try:
         pools, searches = _prepare(request)
         study = run_study(pools, searches, request.settings, folder / PARTS, _make_teller(quiet))
-        result: dict[str, Any] = strict(
-            describe_study(study, request.settings, request.infos, _tell_of(request, pools, folder))
-        )
+        about, kind = _tell_of(request, pools, folder), _find_kind(request)
+        result: dict[str, Any] = strict(describe_study(study, request.settings, request.infos, about, kind))
         _write(result, study, folder, markdown, pictures)
     except KeyboardInterrupt:
         raise InterruptionError(f"interrupted; give the same command with --out {folder} to go on") from None
@@ -285,6 +284,17 @@ def _make_teller(quiet: bool) -> Any:
     return tell
 
 
+def _find_kind(request: StudyRequest) -> str:
+    """What the surrogate that answers says of its kind; empty where none does."""
+    from pnas_tables.surrogate import DEFAULT_SURROGATE
+
+    if SURROGATE not in request.sources:
+        return ""
+    name = str(request.backend_options.get("surrogate", DEFAULT_SURROGATE))
+    stored = request.table.surrogates.get(name)
+    return "" if stored is None else str(stored.metadata.get("kind", ""))
+
+
 def _tell_of(request: StudyRequest, pools: list[Pools], folder: Path) -> dict[str, Any]:
     """What the result says of table and command."""
     from pnas_tables.record import checksum
@@ -293,6 +303,7 @@ def _tell_of(request: StudyRequest, pools: list[Pools], folder: Path) -> dict[st
         "table": {"name": request.table.name, "checksum": checksum(request.table)},
         "space": {"operations": list(request.table.space.operations), "max_blocks": request.blocks},
         "backend_options": dict(request.backend_options),
+        "surrogate_kind": _find_kind(request) or None,
         "cells_by_source": {
             one.source: {size: len(pool) for size, pool in one.by_blocks.items()} for one in pools
         },

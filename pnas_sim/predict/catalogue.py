@@ -19,7 +19,10 @@ from pnas_sim.predict.base import Predictor
 from pnas_sim.space import CellSpace
 
 UNKNOWN_FAMILY = "unknown"
-SURROGATE_FAMILY = "regression trees"  # of the benchmark table's surrogate (LightGBM)
+# model families of the tables' surrogates, by the first word of what a surrogate says is its kind
+SURROGATE_FAMILIES: Mapping[str, str] = MappingProxyType(
+    {"lightgbm": "regression trees", "gp": "Gaussian process"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,9 @@ class PredictorInfo:
     family: str
     package: str
 
-    @property
-    def circular(self) -> bool:
-        """Whether it shares the family of the table's surrogate, which then favours it."""
-        return self.family == SURROGATE_FAMILY
+    def is_favoured(self, surrogate_kind: str) -> bool:
+        """Whether it shares the model family of a surrogate of this kind, which then favours it."""
+        return self.family == SURROGATE_FAMILIES.get(surrogate_kind.partition("-")[0])
 
 
 @dataclass(frozen=True, slots=True)

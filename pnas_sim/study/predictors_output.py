@@ -31,7 +31,11 @@ SOURCES: Mapping[str, str] = {
 
 
 def describe_study(
-    study: Study, settings: StudySettings, infos: Sequence[PredictorInfo], about: Mapping[str, Any]
+    study: Study,
+    settings: StudySettings,
+    infos: Sequence[PredictorInfo],
+    about: Mapping[str, Any],
+    surrogate_kind: str,
 ) -> dict[str, Any]:
     """The study as JSON values, NaN among them.
 
@@ -40,8 +44,9 @@ def describe_study(
         settings: what was asked.
         infos: of the predictors.
         about: of the table and the command.
+        surrogate_kind: of what answers in source "surrogate"; empty if it is no model.
     """
-    circular = {info.name for info in infos if info.circular}
+    circular = {info.name for info in infos if info.is_favoured(surrogate_kind)}
     return {
         "kind": "predictors",
         "schema": SCHEMA,
@@ -54,7 +59,7 @@ def describe_study(
                 "name": info.name,
                 "description": info.description,
                 "family": info.family,
-                "shares_surrogate_family": info.circular,
+                "shares_surrogate_family": info.name in circular,
             }
             for info in infos
         ],

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluator, Status
 from pnas_sim.space import CellSpace
+from pnas_sim.study.finished import find_fingerprint
 
 Rows: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
@@ -56,7 +57,7 @@ class Pools:
         source: where the truth comes from.
         space: of the cells.
         by_blocks: pools by their cells' size.
-        data: checksum of what the truth comes from.
+        data: names everything that the truth comes from.
         left_out: cells without any accuracy (all their trainings failed).
     """
 
@@ -167,7 +168,9 @@ def pool_answers(evaluator: Evaluator, cells: int, epochs: float, seed: int, lar
             raise SettingError(f"all {len(rows)} cells of {size} blocks failed; ask another backend")
         noise = float(np.std(noisy[usable] - expected[usable]))
         pools[size] = Pool(rows[usable], noisy[usable], expected[usable], noise)
-    return Pools(SURROGATE, space, pools, evaluator.spec.checksum, left_out)
+    spec = evaluator.spec
+    decides = {"checksum": spec.checksum, "settings": dict(spec.settings), "epochs": epochs, "seed": seed}
+    return Pools(SURROGATE, space, pools, find_fingerprint(decides), left_out)
 
 
 def draw_distinct(space: CellSpace, blocks: int, cells: int, rng: np.random.Generator) -> Rows:

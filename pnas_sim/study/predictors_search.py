@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pnas_sim import __version__
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import BackendRequest, Evaluator
 from pnas_sim.predict import make_predictor
@@ -95,7 +96,8 @@ class SearchJob:
     @property
     def file_name(self) -> str:
         """Of what it leaves; another for anything that would make it differ."""
-        decides = {**asdict(self), "backend_options": {k: str(v) for k, v in self.backend_options.items()}}
+        options = {name: str(value) for name, value in self.backend_options.items()}
+        decides = {"version": __version__, **asdict(self), "backend_options": options}
         plain = "".join(letter if letter.isalnum() or letter in "-_." else "~" for letter in self.predictor)
         return f"search-{plain}-s{self.seed}-{find_fingerprint(decides)}.json"
 

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pnas_sim import __version__
 from pnas_sim.errors import PnasError, WorkError
 from pnas_sim.predict import Predictor, make_predictor
 from pnas_sim.space import CellSpace
@@ -82,6 +83,7 @@ class TrialJob:
     def file_name(self) -> str:
         """Of what it leaves; another for anything that would make it differ."""
         decides = {
+            "version": __version__,
             "predictor": self.predictor,
             "options": dict(self.options),
             "operations": self.space.operations,

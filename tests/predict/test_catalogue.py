@@ -45,7 +45,12 @@ def test_every_listed_name_can_be_made(paper_space) -> None:
 
 
 def test_what_shares_the_surrogates_family_is_circular() -> None:
-    assert [info.name for info in list_predictors() if info.circular] == ["gbt", "forest"]
+    def list_favoured(kind: str) -> list[str]:
+        return [info.name for info in list_predictors() if info.is_favoured(kind)]
+
+    assert list_favoured("lightgbm-bagged-2") == ["gbt", "forest"]
+    assert list_favoured("gp-structural-1") == ["gp"]
+    assert list_favoured("something-else") == list_favoured("") == []
     assert {info.family for info in list_predictors()} >= {
         "neural network",
         "Gaussian process",
@@ -127,7 +132,8 @@ def test_other_packages_bring_predictors_by_entry_point(paper_space, foreign) ->
     made = make_predictor("half", paper_space)
     assert made.predict(paper_space.initial()).mean.tolist() == [0.5] * 136
     info = describe_predictor("half")
-    assert (info.description, info.family, info.circular) == ("Predicts one half.", "regression trees", True)
+    assert (info.description, info.family) == ("Predicts one half.", "regression trees")
+    assert info.is_favoured("lightgbm-bagged-2")
     with pytest.raises(SettingError, match=r"number.*made int, which is no Predictor"):
         make_predictor("number", paper_space)
 

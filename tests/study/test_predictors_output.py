@@ -59,7 +59,7 @@ def study(made_up_bulk, tmp_path: Path) -> tuple[Study, StudySettings]:
 @pytest.fixture
 def result(study) -> dict:
     infos = [describe_predictor(name) for name in NAMES]
-    return strict(describe_study(*study, infos, {"table": {"name": "made-up"}}))
+    return strict(describe_study(*study, infos, {"table": {"name": "made-up"}}, "lightgbm-1"))
 
 
 def test_json_says_what_is_circular(result) -> None:
