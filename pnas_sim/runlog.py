@@ -9,7 +9,8 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +47,70 @@ CREATE TABLE IF NOT EXISTS evaluations (
     PRIMARY KEY (cell, asked_epochs)
 );
 """
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedBatch:
+    """A batch as the log keeps it.
+
+    Attributes:
+        proposals: as the strategy wrote them.
+        cells: canonical texts, in the same order.
+    """
+
+    proposals: Proposals
+    cells: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRun:
+    """Everything that a log holds.
+
+    Attributes:
+        batches: in order.
+        evaluations: by canonical text and epochs asked for, in the order of arrival.
+    """
+
+    batches: list[LoggedBatch]
+    evaluations: dict[tuple[str, float], Evaluation]
+
+
+def read_log(path: Path) -> LoggedRun:
+    """Reads a run's log without writing to it, also while another process goes on with the run.
+
+    Raises:
+        RunError: the file is missing, damaged, or no run log of this schema.
+    """
+    if not path.is_file():
+        raise RunError(f"{path} is not there; name the folder of a run that has its log")
+    # a log that nobody has open is one whole file, which may also lie where nothing can be written
+    writing = path.with_name(f"{path.name}-wal").exists()
+    address = f"{path.absolute().as_uri()}?{'mode=ro' if writing else 'immutable=1'}"
+    try:
+        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as database:
+            database.execute("BEGIN")  # all of it as it was at one moment
+            schema = dict(database.execute("SELECT key, value FROM meta").fetchall()).get("schema")
+            run = _read_all(database) if schema == str(SCHEMA) else None
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        raise RunError(f"{path} cannot be read: {error}; bring a whole copy of it") from error
+    if run is None:
+        raise RunError(f"{path}: its schema is {schema}, this version reads {SCHEMA}; start a new run")
+    return run
+
+
+def _read_all(database: sqlite3.Connection) -> LoggedRun:
+    texts: dict[int, list[str]] = {}
+    for number, cell in database.execute("SELECT batch, cell FROM proposals ORDER BY batch, place"):
+        texts.setdefault(number, []).append(cell)
+    rows = database.execute("SELECT * FROM batches ORDER BY number").fetchall()
+    batches = [LoggedBatch(_as_proposals(row), texts.get(row[0], [])) for row in rows]
+    return LoggedRun(batches, _read_evaluations(database))
+
+
+def _read_evaluations(database: sqlite3.Connection) -> dict[tuple[str, float], Evaluation]:
+    rows = database.execute(f"SELECT {', '.join(_COLUMNS)} FROM evaluations ORDER BY rowid").fetchall()
+    found = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+    return {(row["cell"], row["asked_epochs"]): _as_evaluation(row) for row in found}
 
 
 class RunLog:
@@ -141,11 +206,8 @@ class RunLog:
 
     def read_evaluations(self) -> dict[tuple[str, float], Evaluation]:
         """Every answer by canonical text and epochs asked for."""
-        query = f"SELECT {', '.join(_COLUMNS)} FROM evaluations ORDER BY rowid"
         with self._explained():
-            rows = self._database.execute(query).fetchall()
-        found = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
-        return {(row["cell"], row["asked_epochs"]): _as_evaluation(row) for row in found}
+            return _read_evaluations(self._database)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import fields, replace
 from math import nan
 from pathlib import Path
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from pnas_sim.errors import RunError, WorkError
 from pnas_sim.evaluate import Answers, Evaluation, Source, Status
-from pnas_sim.runlog import RunLog
+from pnas_sim.runlog import RunLog, read_log
 from pnas_sim.search import Proposals
 from pnas_sim.space import CellSpace
 
@@ -212,3 +213,43 @@ def test_a_log_of_another_schema_is_refused(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(RunError, match="schema is 99"):
         RunLog(tmp_path / "log")
+
+
+def keep_two_batches(log: RunLog) -> list[Proposals]:
+    batches = [Proposals(SPACE.initial()[:2]), Proposals(SPACE.initial()[2:5], 1.0, np.arange(3.0), 9, 7)]
+    for number, batch in enumerate(batches):
+        log.add_batch(number, batch, SPACE.format_many(batch.cells))
+    log.add([answer(0, valid_accuracy=0.25), answer(3)], 1.0)
+    return batches
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_log_is_read_without_writing_whether_open_or_not(tmp_path: Path, closed: bool) -> None:
+    log = RunLog(tmp_path / "odd #?% name")
+    kept = keep_two_batches(log)
+    if closed:
+        log.close()
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    run = read_log(tmp_path / "odd #?% name")
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    log.close()
+    assert [batch.cells for batch in run.batches] == [TEXTS[:2], TEXTS[2:5]]
+    assert [batch.proposals.candidates for batch in run.batches] == [0, 9]
+    np.testing.assert_array_equal(run.batches[1].proposals.cells, kept[1].cells)
+    assert [(cell, at) for cell, at in run.evaluations] == [(TEXTS[0], 1.0), (TEXTS[3], 1.0)]
+    assert run.evaluations[TEXTS[0], 1.0].valid_accuracy == 0.25
+
+
+def test_what_cannot_be_read_as_a_log_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is not there"):
+        read_log(tmp_path / "none")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "text").write_text("no database, for long enough to be looked at as one" * 9)
+    with pytest.raises(RunError, match="cannot be read"):
+        read_log(tmp_path / "text")
+    with RunLog(tmp_path / "other"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "other")) as database, database:
+        database.execute("UPDATE meta SET value = '2'")
+    with pytest.raises(RunError, match="its schema is 2, this version reads 1"):
+        read_log(tmp_path / "other")
