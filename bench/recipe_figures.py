@@ -1,0 +1,198 @@
+"""What the lines of `recipe_study.jsonl` say: agreement with the reference, reliability, cost, breakage.
+
+All figures are of cells that both the candidate and the reference have. The upper half is the half that the
+reference puts higher. Intervals are 95% percentile intervals of 2,000 bootstrap draws of cells.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+Floats = NDArray[np.float64]
+Runs = dict[str, dict[int, float]]  # accuracy by cell and seed
+
+DRAWS = 2_000
+FEWEST_CELLS = 6  # for a figure with an interval
+BREAK = 0.05  # accuracy gained at a third of the rate from which the rate counts as breaking a cell
+
+
+def summarise(lines: Sequence[Mapping[str, Any]], thirds: Mapping[str, str]) -> dict[str, Any]:
+    """All figures of both phases, as JSON values; None where nothing is measured yet."""
+    return {
+        phase: _summarise_phase([line for line in lines if line["phase"] == phase], thirds)
+        for phase in ("choose", "confirm")
+    }
+
+
+def _summarise_phase(lines: Sequence[Mapping[str, Any]], thirds: Mapping[str, str]) -> dict[str, Any]:
+    runs: dict[str, Runs] = defaultdict(lambda: defaultdict(dict))
+    seconds: dict[str, dict[str, float]] = defaultdict(dict)
+    for line in sorted(lines, key=lambda line: line["source"], reverse=True):  # the study's own come last
+        runs[line["candidate"]][line["cell"]][line["seed"]] = line["valid_accuracy"]
+        if line["source"] == "study" and line["seed"] == 0:
+            seconds[line["candidate"]][line["cell"]] = line["seconds"]
+    reference = {cell: float(np.mean(list(seeds.values()))) for cell, seeds in runs["reference"].items()}
+    return {
+        name: _summarise_candidate(found, reference, runs.get(thirds.get(name, f"{name} at a third"), {}))
+        | measure_cost(seconds[name], seconds["base"])
+        for name, found in runs.items()
+        if found
+    }
+
+
+def _summarise_candidate(found: Runs, reference: Mapping[str, float], third: Runs) -> dict[str, Any]:
+    cells = sorted(set(found) & set(reference))
+    first = np.array([found[cell].get(0, np.nan) for cell in cells])
+    second = np.array([found[cell].get(1, np.nan) for cell in cells])
+    truth = np.array([reference[cell] for cell in cells])
+    every = np.array([[seeds.get(0, np.nan), seeds.get(1, np.nan)] for seeds in found.values()])
+    upper = truth >= np.median(truth) if len(cells) else np.zeros(0, bool)
+    both = np.stack([first, second], 1).reshape(-1, 2)
+    paired = ~np.isnan(every).any(axis=1)
+    return {
+        "cells": len(found),
+        "cells_with_reference": len(cells),
+        "cells_with_two_seeds": int(paired.sum()),
+        "mean_accuracy": float(np.nanmean(every)),
+        "lowest_accuracy": float(np.nanmin(every)),
+        "agreement": interval(agreement, both, truth),
+        "agreement_upper_half": interval(agreement, both[upper], truth[upper]),
+        "reliability": interval(reliability, every[paired]),
+        "reliability_upper_half": interval(reliability, every[paired][upper_half(every[paired])]),
+        "seed_deviation": seed_deviation(every[paired]),
+        "broken": broken_share(found, third),
+    }
+
+
+# ------------------------------------------------------------------------------------------------ statistics
+
+
+def agreement(runs: Floats, truth: Floats) -> float:
+    """Spearman of one training with the reference: the mean over the seeds that are there.
+
+    Args:
+        runs: `float64[n, 2]`, accuracy by seed; NaN where there is none.
+        truth: `float64[n]`, the reference.
+    """
+    found = []
+    for accuracies in runs.T:
+        known = ~np.isnan(accuracies)
+        if known.sum() > 2 and len(set(accuracies[known])) > 1 and len(set(truth[known])) > 1:
+            found.append(float(spearmanr(accuracies[known], truth[known]).statistic))
+    return float(np.mean(found)) if found else np.nan
+
+
+def reliability(runs: Floats) -> float:
+    """Between-cell variance / (between + seed variance) of `float64[n, 2]`; below 0 counts as 0."""
+    if len(runs) < 3:
+        return np.nan
+    seed = float(((runs[:, 0] - runs[:, 1]) ** 2).mean()) / 2
+    between = max(0.0, float(runs.mean(axis=1).var(ddof=1)) - seed / 2)
+    return between / (between + seed) if between + seed > 0 else np.nan
+
+
+def upper_half(runs: Floats) -> NDArray[np.bool_]:
+    """The half with the higher mean."""
+    means = runs.mean(axis=1)
+    return np.asarray(means >= np.median(means)) if len(runs) else np.zeros(0, bool)
+
+
+def seed_deviation(runs: Floats) -> float | None:
+    """Between two seeds of one cell."""
+    return float(np.sqrt(((runs[:, 0] - runs[:, 1]) ** 2).mean() / 2)) if len(runs) else None
+
+
+def broken_share(found: Runs, third: Runs) -> dict[str, Any] | None:
+    """Share of cells that gain more than `BREAK` at a third of the rate, at the first seed."""
+    cells = [cell for cell in third if 0 in third[cell] and 0 in found.get(cell, {})]
+    if not cells:
+        return None
+    gains = np.array([third[cell][0] - found[cell][0] for cell in cells])
+    return {"share": float((gains > BREAK).mean()), "cells": len(cells), "largest_gain": float(gains.max())}
+
+
+def measure_cost(seconds: Mapping[str, float], base: Mapping[str, float]) -> dict[str, Any]:
+    """Core-seconds of a child, and as a multiple of the base's on the same cells."""
+    same = sorted(set(seconds) & set(base))
+    return {
+        "seconds": float(np.mean(list(seconds.values()))) if seconds else None,
+        "cost": float(np.sum([seconds[c] for c in same]) / np.sum([base[c] for c in same])) if same else None,
+        "timed_cells": len(same),
+    }
+
+
+def interval(statistic: Callable[..., float], *arrays: Floats) -> dict[str, float] | None:
+    """A statistic of cells with its interval; None where there are too few cells."""
+    count = len(arrays[0])
+    if count < FEWEST_CELLS or np.isnan(value := statistic(*arrays)):
+        return None
+    rng = np.random.default_rng(0)
+    draws = rng.integers(0, count, (DRAWS, count))
+    values = np.array([statistic(*(array[places] for array in arrays)) for places in draws])
+    low, high = np.nanquantile(values, (0.025, 0.975))
+    return {"value": value, "low": float(low), "high": float(high), "cells": count}
+
+
+def information(figures: Mapping[str, Any]) -> float | None:
+    """Signal to noise, r2 / (1 - r2), of one training towards the reference, for the base's cost."""
+    found, cost = figures["agreement"], figures["cost"]
+    if found is None or cost is None:
+        return None
+    squared = max(0.0, found["value"]) ** 2
+    return float(squared / (1 - squared) / cost)
+
+
+# --------------------------------------------------------------------------------------------------- printing
+
+COLUMNS = (
+    ("agreement", "agreement"),
+    ("agreement_upper_half", "upper half"),
+    ("reliability", "reliability"),
+    ("reliability_upper_half", "upper half"),
+)
+
+
+def print_report(figures: Mapping[str, Any]) -> None:
+    """A Markdown table for each phase."""
+    for phase, candidates in figures.items():
+        if not candidates:
+            print(f"{phase}: nothing is measured yet\n")
+            continue
+        heads = ["candidate", "cells", "mean", "lowest", *(head for _, head in COLUMNS)]
+        heads += ["seed deviation", "s a child", "cost", "r2/(1-r2)/cost", "broken"]
+        print(f"{phase}\n\n| {' | '.join(heads)} |\n|{'--|' * len(heads)}")
+        for name, found in candidates.items():
+            print(f"| {' | '.join(_cells(name, found))} |")
+        print()
+
+
+def _cells(name: str, found: Mapping[str, Any]) -> list[str]:
+    broken = found["broken"]
+    return [
+        name,
+        f"{found['cells']} ({found['cells_with_two_seeds']})",
+        f"{found['mean_accuracy']:.3f}",
+        f"{found['lowest_accuracy']:.3f}",
+        *(_with_interval(found[key]) for key, _ in COLUMNS),
+        _number(found["seed_deviation"], ".4f"),
+        _number(found["seconds"], ".1f"),
+        _number(found["cost"], ".2f"),
+        _number(information(found), ".2f"),
+        "" if broken is None else f"{broken['share']:.0%} of {broken['cells']}",
+    ]
+
+
+def _with_interval(figure: Mapping[str, float] | None) -> str:
+    if figure is None:
+        return ""
+    return f"{figure['value']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
