@@ -113,8 +113,8 @@ def compare(
     """Compare searches: how many more models, and examples, each needs to be as good as PNAS.
 
     Every search runs in every world with every seed. A finished run is one file in the folder, so the same
-    command goes on where it was stopped. The folder then holds result.json, comparison.csv, pictures and
-    manifest.json.
+    command goes on where it was stopped. The folder then holds result.json, comparison.csv, tables.md,
+    pictures and manifest.json.
     """
     from pnas_sim.cli.comparing import carry_out, choose_settings, show
 

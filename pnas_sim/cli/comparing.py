@@ -25,13 +25,8 @@ from pnas_sim.study.results import describe_comparison
 from pnas_sim.study.settings import CompareSettings, make_compare_settings
 from pnas_sim.study.tidy import COLUMNS, MEASURES, format_csv
 
-RECORD, RESULT, CSV, NOTES, MANIFEST = (
-    "compare.toml",
-    "result.json",
-    "comparison.csv",
-    "columns.md",
-    "manifest.json",
-)
+RECORD, RESULT, MANIFEST = "compare.toml", "result.json", "manifest.json"
+CSV, NOTES, TABLES = "comparison.csv", "columns.md", "tables.md"
 SCHEMA = 1
 DEFAULT_SEARCHES = "pnas,ppo,random-raw"  # the paper's three
 PLAIN = ("budget", "blocks", "epochs", "confidence", "resamples", "demand_intervals", "sample", "local")
@@ -235,13 +230,16 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def write_files(result: Mapping[str, Any], folder: Path, pictures: bool) -> None:
-    """Writes the result, the tidy table and what its columns mean, the manifest, and the pictures.
+    """Writes the result, the tidy table and what its columns mean, tables to read, manifest and pictures.
 
     Raises:
         WorkError: the disk is full.
         RunError: a file cannot be written.
     """
+    from pnas_sim.report.comparison_markdown import write_markdown
+
     write_whole(folder / CSV, format_csv(result))
+    write_whole(folder / TABLES, write_markdown(result))
     write_whole(folder / NOTES, describe_columns())
     write_whole(folder / MANIFEST, json.dumps(result["manifest"], indent=2, ensure_ascii=False) + "\n")
     if pictures:

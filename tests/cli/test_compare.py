@@ -96,8 +96,9 @@ def test_comparison_leaves_every_file(pnas: Command, toys: dict[str, str], tmp_p
         for name in ("curves-expected", "curves-observed", "curves-paper-counting", "speed-up")
         for form in ("png", "svg")
     }
-    files = {"compare.toml", "result.json", "comparison.csv", "columns.md", "manifest.json"}
-    assert names == pictures | files | {"runs", "landmarks"}
+    tables = {"comparison.csv", "columns.md", "tables.md"}
+    files = {"compare.toml", "result.json", "manifest.json"}
+    assert names == pictures | tables | files | {"runs", "landmarks"}
     assert json.loads((tmp_path / "here" / "result.json").read_text()) == result
     assert json.loads((tmp_path / "here" / "manifest.json").read_text()) == result["manifest"]
 
