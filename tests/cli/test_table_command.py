@@ -191,3 +191,19 @@ def test_a_damaged_table_is_not_merged(pnas: Any, bare_table: Path, tmp_path: Pa
     assert outcome.code == 2
     assert "part.h5" in outcome.complaint
     assert not (tmp_path / "whole.h5").exists()
+
+
+def test_card_writes_a_page_and_its_pictures(pnas: Any, small_table: Path, tmp_path: Path) -> None:
+    answer = pnas("table", "card", small_table, "--out", "cards", "--note", "By hand.", "--json").json
+    assert answer["out"] == "cards/bare.md" and answer["cells"]["total"] == 60
+    written = {path.name for path in (tmp_path / "cards").iterdir()}
+    assert written == {"bare.md", *answer["pictures"]} and "bare-predicted-lightgbm.png" in written
+    text = (tmp_path / "cards" / "bare.md").read_text()
+    assert "By hand." in text and "pnas-sim table card small.h5" in text
+
+
+def test_card_can_do_without_pictures(pnas: Any, bare_table: Path, tmp_path: Path) -> None:
+    outcome = pnas("table", "card", bare_table, "--out", tmp_path / "plain", "--no-pictures")
+    assert outcome.code == 0 and "0 pictures" in outcome.out
+    assert [path.name for path in (tmp_path / "plain").iterdir()] == ["bare.md"]
+    assert pnas("table", "card", "absent").code == 2

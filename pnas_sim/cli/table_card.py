@@ -1,0 +1,56 @@
+"""`pnas-sim table card`: a page about a table, with its figures, pictures and limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pnas_sim.cli.options import FOLDER, example, json_option, verbose_option
+from pnas_sim.cli.output import write_json
+
+DEFAULT_TABLE = "cifar10-16px"
+
+
+@click.command(
+    epilog=example(
+        "pnas-sim table card",
+        'pnas-sim table card my-table.h5 --out cards --note "Images: CIFAR-10 (JPEG copy)."',
+    )
+)
+@click.argument("table", default=DEFAULT_TABLE)
+@click.option("--out", type=FOLDER, metavar="DIR", help="Folder to write into.  [default: the table's]")
+@click.option(
+    "--note", "notes", multiple=True, metavar="TEXT", help="A paragraph for the top; may be repeated."
+)
+@click.option(
+    "--pictures/--no-pictures", default=True, show_default=True, help="Draw them; needs matplotlib."
+)
+@json_option
+@verbose_option
+def card(table: str, out: Path | None, notes: tuple[str, ...], pictures: bool, as_json: bool) -> None:
+    """Write a page about TABLE, NAME.md: data, recipe, counts, quality, pictures, limits.
+
+    TABLE is a file or the name of a table that ships. Every figure on the page is found from the table when
+    this runs; those of the surrogates are the ones stored with them.
+    """
+    from pnas_tables.card_facts import gather_facts
+    from pnas_tables.card_pictures import draw_pictures
+    from pnas_tables.card_text import write_card
+    from pnas_tables.catalogue import find_table
+    from pnas_tables.format import read_table, write_file
+
+    path = find_table(table)
+    read = read_table(path)
+    folder = path.parent if out is None else out
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = gather_facts(read)
+    drawn = draw_pictures(read, facts, folder) if pictures else {}
+    source = table if table == read.name else path.name
+    page = folder / f"{read.name}.md"
+    write_file(page, write_card(read, facts, drawn, notes, source).encode("utf-8"))
+    if as_json:
+        answer = {"out": str(page), "pictures": sorted(drawn.values()), "table": read.name, **facts}
+        write_json({"kind": "table-card", "schema": 1, **answer})
+    else:
+        click.echo(f"written: {page}, {len(drawn)} pictures")

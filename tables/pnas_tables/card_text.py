@@ -1,0 +1,246 @@
+"""A table's card as Markdown: what it is, how good it is, what it is not good for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pnas_tables.card_limits import list_limits
+from pnas_tables.check import describe_table
+from pnas_tables.record import Table
+
+GROUP_WORDS = {
+    "random": "drawn at random, or all of a size",
+    "search": "asked for by a search",
+    "sealed": "sealed",
+}
+MEASURES = {
+    "tau": "kendall_tau",
+    "top half": "kendall_tau_top_half",
+    "top tenth": "kendall_tau_top_tenth",
+    "precision at 5%": "precision_at_5",
+    "Spearman": "spearman",
+    "R2": "r2",
+}
+
+
+def write_card(
+    table: Table, facts: Mapping[str, Any], pictures: Mapping[str, str], notes: Sequence[str], source: str
+) -> str:
+    """The card.
+
+    Args:
+        table: whose card it is.
+        facts: of `pnas_tables.card_facts.gather_facts`.
+        pictures: file names by what they show; those that are missing are left out.
+        notes: paragraphs to stand under the heading, such as where the images come from.
+        source: how commands name the table: a shipped table's name, or its file's.
+    """
+    about = describe_table(table)
+    quality = {name: figures for name, figures in about["quality"].items() if figures is not None}
+    parts = [
+        _head(about, notes, source),
+        _recipe(about),
+        _cells(facts),
+        _accuracy(facts, pictures),
+        _seeds(facts, pictures),
+        _curves(facts, pictures),
+        _operations(facts, pictures),
+        _surrogates(facts, quality, pictures, source),
+        _limits(facts, quality),
+    ]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _head(about: Mapping[str, Any], notes: Sequence[str], source: str) -> Iterator[str]:
+    space = about["space"]
+    yield f"# Table {about['name']}"
+    yield ""
+    yield (
+        f"{about['cells']} cells of up to {space['max_blocks']} blocks over "
+        f"{', '.join(space['operations'])}, "
+        f"{about['runs']} trainings, {about['core_hours']:.2f} core hours. Licence {about['licence']}. "
+        f"Checksum `{about['checksum'][:16]}`."
+    )
+    for note in notes:
+        yield ""
+        yield note
+    yield ""
+    yield (
+        f"This page is written by `pnas-sim table card {source}`; with `--json` the same command "
+        f"prints every figure "
+        f"below. What the file holds: `pnas-sim table info {source}`. Whether it is sound: `pnas-sim "
+        f"table check "
+        f"{source}`, and by training some of it again `pnas-sim table check {source} --retrain 10 "
+        f"--data DIR`. The "
+        f"surrogates' figures again, by fitting anew: `pnas-sim table quality {source} --surrogate NAME`."
+    )
+
+
+def _recipe(about: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Recipe"
+    yield ""
+    yield ", ".join(f"{key} {value}" for key, value in about["recipe"].items()) + "."
+    machines = sorted({str(entry["machine"]) for entry in about["provenance"] if "machine" in entry})
+    if machines:
+        yield ""
+        yield f"Trained on: {'; '.join(machines)}."
+
+
+def _cells(facts: Mapping[str, Any]) -> Iterator[str]:
+    cells, seconds = facts["cells"], facts["seconds"]["median_by_blocks"]
+    yield "## Cells and cost"
+    yield ""
+    heads = ["blocks", "cells", *GROUP_WORDS.values(), "with several seeds", "seconds of a child (median)"]
+    rows = [
+        [
+            size,
+            row["cells"],
+            *(row[group] for group in GROUP_WORDS),
+            row["several_seeds"],
+            _round(seconds.get(size), 1),
+        ]
+        for size, row in cells["by_blocks"].items()
+    ]
+    yield from _grid(heads, rows)
+    yield ""
+    words = ", ".join(f"{word} {count}" for word, count in sorted(cells["by_origin"].items()))
+    yield (
+        f"By origin (a cell may have several): {words}. `all-N`: every cell of N blocks; `uniform`: "
+        f"uniform over "
+        "unique cells; `raw`: uniform over raw rows; `search`: asked for by a search; `sealed`: "
+        "never fitted."
+    )
+
+
+def _accuracy(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterator[str]:
+    yield "## Accuracy by block count"
+    yield ""
+    names = ["lowest", "10%", "median", "90%", "highest"]
+    rows = [
+        [size, row["cells"], *(_round(value, 4) for value in row["quantiles"])]
+        for size, row in facts["accuracy"]["by_blocks"].items()
+    ]
+    yield from _grid(["blocks", "cells", *names], rows)
+    yield from _picture(pictures, "accuracy", "Validation accuracy of the trained cells by block count")
+
+
+def _seeds(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterator[str]:
+    seeds = facts["seeds"]
+    yield "## Seed noise"
+    yield ""
+    if seeds["freedom"] == 0:
+        yield "No cell has two seeds: nothing is known of it."
+        return
+    at = ", ".join(
+        f"{seeds['deviation_at'][place]:.4f} at {seeds['accuracy_at'][place]:.3f}"
+        for place in ("lowest", "middle", "highest")
+    )
+    yield (
+        f"Deviation of one training from the mean over seeds: {at} accuracy (validation), "
+        f"{seeds['test_deviation']:.4f} (test); {seeds['cells']} cells with several seeds, "
+        f"{seeds['freedom']} degrees "
+        f"of freedom. Spearman between the first two seeds: {_round(seeds['spearman'], 2)}. Share of "
+        f"the variance between cells of the largest size that is theirs and not the seed's: "
+        f"{_round(seeds['reliability'], 2)}. "
+        f"Diverged: {seeds['diverged']}, failed: {seeds['failed']} of {facts['cells']['runs']} runs; "
+        f"modelled as "
+        f"chance of divergence: {seeds['divergence']:.4f} (of {seeds['divergence_runs']} runs of "
+        f"repeated cells)."
+    )
+    yield from _picture(pictures, "seeds", "One seed against another of the same cell")
+
+
+def _curves(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterator[str]:
+    yield "## Curves"
+    yield ""
+    rows = [
+        [f"{row['epochs']:g}", row["runs"], _round(row["mean"], 4), _round(row["spearman"], 2)]
+        for row in facts["curves"]
+    ]
+    yield from _grid(["epochs", "runs", "mean validation accuracy", "Spearman with the end"], rows)
+    yield from _picture(pictures, "curves", "Validation accuracy along the training")
+
+
+def _operations(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterator[str]:
+    operations = facts["operations"]
+    yield "## Operations among the best"
+    yield ""
+    if not operations["best"]:
+        yield f"{operations['cells']} random cells of several blocks are too few to say."
+        return
+    yield (
+        f"Share of each operation in the best {operations['best']} of {operations['cells']} random "
+        f"cells of several blocks (each beside the median of its size), and in all of them:"
+    )
+    yield ""
+    shares = operations["shares"].items()
+    rows = [[name, _round(row["best"], 3), _round(row["all"], 3)] for name, row in shares]
+    yield from _grid(["operation", "among the best", "in all"], rows)
+    yield from _picture(pictures, "operations", "Operation frequency among the best")
+
+
+def _surrogates(
+    facts: Mapping[str, Any], quality: Mapping[str, Any], pictures: Mapping[str, str], source: str
+) -> Iterator[str]:
+    yield "## Surrogates"
+    yield ""
+    if not quality:
+        yield f"None is fitted; `pnas-sim table fit` does it on the file of {source}."
+        return
+    yield (
+        "Held-out figures (five folds by cell; sealed cells by a model of all others), each with the "
+        "ceiling that an "
+        "oracle would reach against measurements as noisy as these, in brackets. Ranks within the "
+        "top half and the top tenth are among the cells best as measured."
+    )
+    for name, figures in quality.items():
+        worlds = facts["surrogates"][name]
+        effects = ", ".join(f"{value:.2f} ({size})" for size, value in worlds["effects"].items())
+        yield ""
+        yield f"### `{name}`"
+        yield ""
+        yield (
+            f"Kind {worlds['kind']}, fitted on {worlds['cells']} cells, scale "
+            f"{worlds['settings']['scale']}, "
+            f"{worlds['settings']['worlds']} worlds. Deviation of a cell's own effect in scores (by "
+            f"block count): {effects}."
+        )
+        yield ""
+        yield from _grid(["", "cells", *MEASURES, "RMSE"], list(_quality_rows(figures)))
+        yield from _picture(
+            pictures, f"predicted-{name}", f"Predicted by {name} against measured, cells held out"
+        )
+
+
+def _quality_rows(quality: Mapping[str, Any]) -> Iterator[list[Any]]:
+    parts = {"all": quality["overall"]}
+    parts |= {f"{size} blocks": row for size, row in quality["by_blocks"].items()}
+    parts |= {GROUP_WORDS[group]: row for group, row in quality["by_group"].items()}
+    parts |= {f"fitted on {share}% of the cells": row for share, row in quality["by_training_share"].items()}
+    for label, row in parts.items():
+        figures = [f"{_round(row[key], 2)} ({_round(row[f'ceiling_{key}'], 2)})" for key in MEASURES.values()]
+        yield [label, row["cells"], *figures, _round(row["rmse"], 4)]
+
+
+def _limits(facts: Mapping[str, Any], quality: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Known limits"
+    yield ""
+    yield from (f"- {sentence}" for sentence in list_limits(facts, quality))
+
+
+def _round(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _grid(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{'|'.join(['--'] * len(heads))}|"
+    for row in rows:
+        yield f"| {' | '.join(str(value) for value in row)} |"
+
+
+def _picture(pictures: Mapping[str, str], key: str, words: str) -> Iterator[str]:
+    if key in pictures:
+        yield ""
+        yield f"![{words}]({pictures[key]})"
