@@ -5,7 +5,9 @@ An ablation (what is it worth to go from small cells to large ones?), not a publ
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,19 @@ from pnas_sim.predict.base import Predictor
 from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
 from pnas_sim.search.turns import Turns, demand_at_least
 from pnas_sim.space import CellSpace
+
+# (space, best cells so far, how many, random stream) -> candidates, `uint8[how many, width]`
+Draw: TypeAlias = Callable[[CellSpace, Rows, int, np.random.Generator], Rows]
+
+
+def draw_uniformly(space: CellSpace, best: Rows, count: int, rng: np.random.Generator) -> Rows:
+    """Unique cells of the largest size, uniformly; the best cells play no part."""
+    return space.sample(count, rng)
+
+
+def mutate_best(space: CellSpace, best: Rows, count: int, rng: np.random.Generator) -> Rows:
+    """One mutation each of cells chosen uniformly among the best."""
+    return space.mutate(best[rng.integers(0, len(best), count)], rng)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +48,8 @@ class NoGrowth:
     Round 1 trains as many random cells as there are one-block cells (136), so that rounds and models are
     those of PNAS. Before each other round the predictor is fitted on everything so far, scores `candidates`
     cells that were not trained yet, and the `beam` best are trained. Candidates are uniform over unique cells
-    or, with `mutate`, one mutation each of random ones of the `beam` best cells so far. Failed children are
-    left out of fits and parents; where all have failed, the search ends.
+    or, by `mutate_best`, mutations of random ones of the `beam` best cells so far. Failed children are left
+    out of fits and parents; where all have failed, the search ends.
 
     Args:
         space: searched.
@@ -42,7 +57,7 @@ class NoGrowth:
         beam: K.
         candidates: drawn in each round, of which duplicates and known cells fall away. By default about as
             many as PNAS scores on its last level.
-        mutate: whether candidates are mutations of the best.
+        draw: where candidates come from: `draw_uniformly` or `mutate_best`.
         batch: cells of an `ask`, at most.
         seed: round r draws from `SeedSequence([seed, r])`, whatever the batches.
 
@@ -56,13 +71,14 @@ class NoGrowth:
         predictor: Predictor,
         beam: int = 256,
         candidates: int = 300_000,
-        mutate: bool = False,
+        draw: Draw | None = None,
         batch: int = 256,
         seed: int = 0,
     ) -> None:
         demand_at_least(1, beam=beam, candidates=candidates, batch=batch)
         self._space, self._predictor = space, predictor
-        self._beam, self._candidates, self._mutate, self._batch = beam, candidates, mutate, batch
+        self._beam, self._candidates, self._batch = beam, candidates, batch
+        self._draw = draw_uniformly if draw is None else draw
         self._number = 1
         self._round: _Round | None = None  # None: still to be chosen, after a replay
         self._begin = 0  # cells told before this round
@@ -140,19 +156,16 @@ class NoGrowth:
         usable = self._status[: self._begin] != Status.FAILED
         if not usable.any():
             return _Round(self._cells[:0], None, 0, 0)
-        drawn = (
-            self._draw_mutations(usable, rng) if self._mutate else self._space.sample(self._candidates, rng)
-        )
+        drawn = self._draw(self._space, self._find_best(usable), self._candidates, rng)
         new = self._leave_new(drawn)
         scores = self._predictor.predict(new).mean if len(new) else np.zeros(0)
         best = np.argsort(-scores, kind="stable")[: self._beam]
         return _Round(new[best], scores[best], len(drawn), len(new))
 
-    def _draw_mutations(self, usable: NDArray[np.bool_], rng: np.random.Generator) -> Rows:
-        """One mutation of a random one of the best cells, so many times as there are candidates."""
+    def _find_best(self, usable: NDArray[np.bool_]) -> Rows:
+        """The K best cells told before this round."""
         cells, values = self._cells[: self._begin][usable], self._values[: self._begin][usable]
-        best = cells[np.argsort(-values, kind="stable")[: self._beam]]
-        return self._space.mutate(best[rng.integers(0, len(best), self._candidates)], rng)
+        return cells[np.argsort(-values, kind="stable")[: self._beam]]
 
     def _leave_new(self, cells: Rows) -> Rows:
         """The distinct ones of some cells that were not told before this round, in their order."""
@@ -163,17 +176,17 @@ class NoGrowth:
 
 def create(request: SearchRequest) -> NoGrowth:
     """PNAS without growth on uniform draws; options as for `NoGrowth`, the predictor by name."""
-    return _make(request, mutate=False)
+    return _make(request, draw_uniformly)
 
 
 def create_mutating(request: SearchRequest) -> NoGrowth:
     """PNAS without growth on mutations of the best; options as for `NoGrowth`, the predictor by name."""
-    return _make(request, mutate=True)
+    return _make(request, mutate_best)
 
 
-def _make(request: SearchRequest, mutate: bool) -> NoGrowth:
+def _make(request: SearchRequest, draw: Draw) -> NoGrowth:
     from pnas_sim.predict import make_predictor
 
     options = dict(request.options)
     predictor = make_predictor(options.pop("predictor"), request.space)
-    return NoGrowth(request.space, predictor, mutate=mutate, seed=request.seed, **options)
+    return NoGrowth(request.space, predictor, draw=draw, seed=request.seed, **options)

@@ -5,7 +5,7 @@ import pytest
 
 from pnas_sim.errors import SettingError
 from pnas_sim.predict import make_predictor
-from pnas_sim.search.no_growth import NoGrowth
+from pnas_sim.search.no_growth import NoGrowth, draw_uniformly, mutate_best
 from pnas_sim.search.random_search import RandomSearch
 from pnas_sim.space import CellSpace
 
@@ -16,9 +16,7 @@ def stream(seed: int, number: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, number]))
 
 
-def search_by_hand(
-    space, predictor, answer, first: list, *, beam: int, candidates: int, mutate: bool, seed: int
-):
+def search_by_hand(space, predictor, answer, first: list, *, beam: int, candidates: int, draw, seed: int):
     """The rounds after the first, with sets of tuples; returns the cells trained, in order."""
     trained = [tuple(cell) for cell in first]
     for number in range(2, space.max_blocks + 1):
@@ -26,7 +24,7 @@ def search_by_hand(
         values = answer(rows)
         predictor.fit(rows, values)
         rng = stream(seed, number)
-        if mutate:
+        if draw is mutate_best:
             ranked = sorted(range(len(rows)), key=lambda i: (-values[i], i))[:beam]
             drawn = space.mutate(rows[ranked][rng.integers(0, len(ranked), candidates)], rng)
         else:
@@ -38,12 +36,12 @@ def search_by_hand(
     return trained
 
 
-@pytest.mark.parametrize("mutate", [False, True])
+@pytest.mark.parametrize("draw", [draw_uniformly, mutate_best])
 @pytest.mark.parametrize("batch", [4, 100])
 def test_agrees_with_the_rounds_by_hand(
-    make_integer_predictor, answer, small_space, drive, mutate: bool, batch: int
+    make_integer_predictor, answer, small_space, drive, draw, batch: int
 ) -> None:
-    settings = {"beam": 9, "candidates": 150, "mutate": mutate, "seed": 4}
+    settings = {"beam": 9, "candidates": 150, "draw": draw, "seed": 4}
     search = NoGrowth(small_space, make_integer_predictor(), batch=batch, **settings)
     trace = drive(search, answer, 100)
     cells = np.concatenate([proposals.cells for proposals, _ in trace]).tolist()
@@ -63,14 +61,14 @@ def test_trains_as_many_models_as_pnas(make_integer_predictor, answer, drive) ->
     assert len(SPACE.unique(cells)[0]) == 1160
 
 
-@pytest.mark.parametrize("mutate", [False, True])
+@pytest.mark.parametrize("draw", [draw_uniformly, mutate_best])
 @pytest.mark.parametrize("cut", [1, 3, 5, 6, 9])
 def test_replay_goes_on_as_live_and_scores_nothing(
-    make_integer_predictor, answer, small_space, drive, demand_replay, mutate: bool, cut: int
+    make_integer_predictor, answer, small_space, drive, demand_replay, draw, cut: int
 ) -> None:
     def make(predictor=None) -> NoGrowth:
         predictor = make_integer_predictor() if predictor is None else predictor
-        return NoGrowth(small_space, predictor, beam=9, candidates=100, mutate=mutate, batch=5, seed=8)
+        return NoGrowth(small_space, predictor, beam=9, candidates=100, draw=draw, batch=5, seed=8)
 
     demand_replay(make, answer, 12, cut)
     predictor = make_integer_predictor()
@@ -86,7 +84,7 @@ def test_failed_children_are_left_out(make_integer_predictor, answer, small_spac
     def fail(cells: np.ndarray) -> np.ndarray:
         return np.where(cells[:, 2] == 0, 2, 0).astype(np.uint8)
 
-    search = NoGrowth(small_space, predictor, beam=9, candidates=100, mutate=True)
+    search = NoGrowth(small_space, predictor, beam=9, candidates=100, draw=mutate_best)
     drive(search, answer, 2, fail=fail)
     assert all((cells[:, 2] != 0).all() for cells, _, _ in predictor.fits)
     everything = NoGrowth(small_space, make_integer_predictor(), beam=9, candidates=100)
@@ -101,14 +99,14 @@ def test_ends_where_a_small_space_is_used_up(make_integer_predictor, answer, dri
     assert len(cells) == len(space.unique(cells)[0]) == space.count_unique(2)
 
 
-@pytest.mark.parametrize("mutate", [False, True])
-def test_learns_what_random_search_does_not(drive, mutate: bool) -> None:
+@pytest.mark.parametrize("draw", [draw_uniformly, mutate_best])
+def test_learns_what_random_search_does_not(drive, draw) -> None:
     operations = np.arange(20) % 4 >= 2
 
     def share_of_first(cells: np.ndarray) -> np.ndarray:
         return (cells[:, operations] == 0).mean(axis=1)
 
-    search = NoGrowth(SPACE, make_predictor("ridge", SPACE), beam=40, candidates=3000, mutate=mutate, seed=1)
+    search = NoGrowth(SPACE, make_predictor("ridge", SPACE), beam=40, candidates=3000, draw=draw, seed=1)
     last = drive(search, share_of_first, 10)[-1][1].valid_accuracy
     by_chance = drive(RandomSearch(SPACE, seed=1), share_of_first, 1, n=500)[0][1].valid_accuracy
     assert last.mean() > by_chance.mean() + 0.25
