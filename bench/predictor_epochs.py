@@ -6,17 +6,25 @@ measured ones, else of a made-up landscape with operation effects, pairs that su
 and seed noise, drawn anew for each trial.
 
 A trial fits after each level b as a search does, on cells of 1 to b blocks, and correlates (Spearman)
-prediction and answer on other cells of b blocks and of b + 1. Printed: mean over trials, standard deviation
-of one trial.
+prediction and answer on other cells of b blocks and on cells of b + 1. Of a table, four fifths of the cells
+of each size are fitted, drawn anew for each trial; all cells of b + 1 are asked about. Printed: mean over
+trials, standard deviation of one trial, processor seconds of the fit.
+
+With `--json FILE` the figures are added to that file (those of the same predictor, settings and cells are
+replaced), each trial by itself, so that settings can be compared trial by trial. What stands in
+`bench/predictor_epochs.json` was measured so, by the commands that it names.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,15 +39,16 @@ Floats = NDArray[np.float64]
 FITTED = {1: 100, 2: 256, 3: 256, 4: 256}  # cells of each size, of the made-up landscape
 HELD_OUT = 500  # cells of each size; 36 of one block
 NOISE = 0.006  # deviation between training seeds
-TABLE_SHARE = 0.75  # of a table's cells of each size, fitted
+TABLE_SHARE = 0.8  # of a table's cells of each size, fitted
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Cells to fit on and to ask about, by block count."""
+    """Cells by block count: to fit on, others of the same sizes, and those to ask about one level up."""
 
     fitted: dict[int, tuple[Rows, Floats]]
     held_out: dict[int, tuple[Rows, Floats]]
+    beyond: dict[int, tuple[Rows, Floats]]
 
 
 def make_landscape_split(space: CellSpace, rng: np.random.Generator) -> Split:
@@ -49,10 +58,10 @@ def make_landscape_split(space: CellSpace, rng: np.random.Generator) -> Split:
         drawn = space.sample(FITTED.get(size, 0) + HELD_OUT, rng, blocks=size)
         cells.append(drawn[space.unique(drawn)[0]])
     answers = invent_accuracies(space, np.concatenate(cells), rng)
-    split, start = Split({}, {}), 0
+    split, start = Split({}, {}, {}), 0
     for size, rows in enumerate(cells, start=1):
         got, cut = answers[start : start + len(rows)], FITTED.get(size, 0)
-        split.held_out[size] = (rows[cut:], got[cut:])
+        split.held_out[size] = split.beyond[size] = (rows[cut:], got[cut:])
         if cut:
             split.fitted[size] = (rows[:cut], got[:cut])
         start += len(rows)
@@ -97,30 +106,33 @@ def make_table_split(tables: list[str], rng: np.random.Generator) -> tuple[CellS
     cells = rows[known][first]
     means = np.bincount(inverse, answers[known]) / np.bincount(inverse)
     order, sizes = rng.permutation(len(cells)), space.block_counts(cells)
-    split = Split({}, {})
+    split = Split({}, {}, {})
     for size in np.unique(sizes).tolist():
         chosen = order[sizes[order] == size]
         cut = round(TABLE_SHARE * len(chosen))
         split.fitted[size] = (cells[chosen[:cut]], means[chosen[:cut]])
         split.held_out[size] = (cells[chosen[cut:]], means[chosen[cut:]])
+        split.beyond[size] = (cells[chosen], means[chosen])
     return space, split
 
 
-def run_trial(predictor: Predictor, split: Split, seed: int) -> Iterator[tuple[int, float, float, float]]:
+def run_trial(
+    predictor: Predictor, split: Split, levels_fitted: list[int], seed: int
+) -> Iterator[tuple[int, float, float, float]]:
     """Yields (b, correlation at b, correlation at b + 1, seconds of the fit); NaN for want of cells."""
-    for size in sorted(split.fitted):
+    for size in levels_fitted:
         levels = [split.fitted[level] for level in sorted(split.fitted) if level <= size]
-        start = time.perf_counter()
+        start = time.process_time()
         predictor.fit(
             np.concatenate([rows for rows, _ in levels]), np.concatenate([got for _, got in levels]), seed
         )
-        seconds = time.perf_counter() - start
-        yield size, correlate(predictor, split, size), correlate(predictor, split, size + 1), seconds
+        seconds = time.process_time() - start
+        same, beyond = split.held_out[size], split.beyond[size + 1]
+        yield size, correlate(predictor, *same), correlate(predictor, *beyond), seconds
 
 
-def correlate(predictor: Predictor, split: Split, size: int) -> float:
-    """Returns Spearman's correlation on the held-out cells of a size, NaN if there are fewer than 5."""
-    rows, answers = split.held_out.get(size, (np.empty((0, 0), np.uint8), np.empty(0)))
+def correlate(predictor: Predictor, rows: Rows, answers: Floats) -> float:
+    """Returns Spearman's correlation on some cells, NaN if there are fewer than 5."""
     if len(rows) < 5:
         return float("nan")
     predicted = predictor.predict(rows).mean
@@ -156,8 +168,51 @@ def measure(options: argparse.Namespace, settings: dict[str, Any]) -> NDArray[np
             space = CellSpace()
             split = make_landscape_split(space, rng)
         predictor = make_predictor(options.predictor, space, **settings)
-        measured.append(list(run_trial(predictor, split, trial)))
+        measured.append(list(run_trial(predictor, split, options.levels, trial)))
     return np.array(measured)
+
+
+def describe(
+    options: argparse.Namespace, settings: dict[str, Any], figures: NDArray[np.float64]
+) -> dict[str, Any]:
+    """One combination's record: means over trials and levels, and what each trial gave."""
+    trials = figures[:, :, 1:3].mean(axis=1)  # over levels
+    return {
+        "predictor": options.predictor,
+        "settings": settings,
+        "cells": options.source,
+        "trials": options.trials,
+        "levels": options.levels,
+        "rho_same_size": summarise(trials[:, 0]),
+        "rho_next_size": summarise(trials[:, 1]),
+        "rho_next_size_by_blocks": {
+            str(int(level[0, 0])): summarise(level[:, 2]) for level in figures.transpose(1, 0, 2)
+        },
+        "rho_next_size_of_trials": [round(value, 4) for value in trials[:, 1].tolist()],
+        "fit_seconds": round(float(figures[:, :, 3].sum(axis=1).mean()), 2),  # of all levels, one thread
+        "command": " ".join(
+            ["python bench/predictor_epochs.py", *(Path(word).name for word in sys.argv[1:])]
+        ),
+    }
+
+
+def summarise(values: Floats) -> dict[str, float]:
+    return {"mean": round(float(values.mean()), 4), "deviation": round(float(values.std(ddof=1)), 4)}
+
+
+def keep(path: Path, record: dict[str, Any]) -> None:
+    """Adds a record to a file, or puts it in the place of an older one of the same."""
+    records = json.loads(path.read_text())["records"] if path.exists() else []
+    key = ("predictor", "settings", "cells", "levels")
+    others = [one for one in records if any(one[name] != record[name] for name in key)]
+    path.write_text(json.dumps({"records": [*others, record]}, indent=1) + "\n")
+
+
+def print_levels(settings: dict[str, Any], figures: NDArray[np.float64]) -> None:
+    for level in figures.transpose(1, 0, 2):
+        (size, here, beyond, seconds), spread = level.mean(axis=0), level.std(axis=0, ddof=1)
+        means = f"{here:.3f} {spread[1]:.3f}  {beyond:.3f} {spread[2]:.3f}  {seconds:.2f}"
+        print(f"{size:.0f}  {means}  {settings}", flush=True)
 
 
 def main() -> None:
@@ -167,13 +222,16 @@ def main() -> None:
     parser.add_argument("options", nargs="*", metavar="NAME=VALUE,VALUE", help="options of make_predictor")
     parser.add_argument("--trials", type=int, default=5)
     parser.add_argument("--table", nargs="+", default=[])
+    parser.add_argument("--levels", type=int, nargs="+", default=[1, 2, 3, 4], help="b of the fits")
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    options.source = ", ".join(Path(table).stem for table in options.table) or "made-up landscapes"
     print(f"{options.predictor}, {options.trials} trials: b, rho(b) sd, rho(b+1) sd, fit seconds; settings")
     for settings in list_settings(options.options):
-        for level in measure(options, settings).transpose(1, 0, 2):
-            (size, here, beyond, seconds), spread = level.mean(axis=0), level.std(axis=0, ddof=1)
-            figures = f"{here:.3f} {spread[1]:.3f}  {beyond:.3f} {spread[2]:.3f}  {seconds:.2f}"
-            print(f"{size:.0f}  {figures}  {settings}", flush=True)
+        figures = measure(options, settings)
+        print_levels(settings, figures)
+        if options.json:
+            keep(options.json, describe(options, settings, figures))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ from math import log
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pnas_sim.errors import SettingError
 from pnas_sim.predict.base import Floats, Prediction, Rows
 from pnas_sim.predict.data import check_fit_data, list_new_blocks
+from pnas_sim.predict.early_stopping import BestWeights
 from pnas_sim.predict.mlp import StackedMlp
 from pnas_sim.predict.rnn import StackedRnn
 from pnas_sim.predict.settings import NetworkSettings
@@ -67,16 +69,19 @@ class NetworkPredictor:
         settings = self._settings
         again = settings.refit == "finetune" and self._weights is not None
         one_block = bool((self._space.block_counts(cells) == 1).all())
+        features, targets = self._network.encode(cells), torch.from_numpy(values).float()
+        sets = choose_training_sets(len(cells), settings.members, seed)
         self._weights = fit_weights(
             self._network,
-            self._weights if again and self._weights else self._draw_weights(values, seed),
-            self._network.encode(cells),
-            torch.from_numpy(values).float(),
-            choose_training_sets(len(cells), settings.members, seed),
+            self.weights if again else self._draw_weights(values, seed),
+            features,
+            targets,
+            sets,
             epochs=settings.finetune_epochs if again else settings.epochs,
             batch_size=settings.batch_size,
             learning_rate=settings.first_learning_rate if one_block else settings.learning_rate,
             seed=seed,
+            watcher=self._watch(features, targets, sets) if settings.patience else None,
         )
 
     def predict(self, cells: Rows) -> Prediction:
@@ -115,6 +120,9 @@ class NetworkPredictor:
                 members[:, start : start + scored.shape[1]] = scored
                 start += scored.shape[1]
         return _summarise(members)
+
+    def _watch(self, features: Tensor, targets: Tensor, sets: list[NDArray[np.intp]]) -> BestWeights:
+        return BestWeights(self._network, features, targets, sets, self._settings.patience)
 
     def _draw_weights(self, accuracies: Floats, seed: int) -> Weights:
         return draw_weights(self._network.shapes, self._first_bias(accuracies), seed, self._settings.members)

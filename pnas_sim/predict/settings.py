@@ -32,6 +32,8 @@ class NetworkSettings:
         refit: "scratch" draws new weights at every fit (section 5.1), "finetune" goes on from the present
             ones (Algorithm 1).
         finetune_epochs: passes over the cells of every fit but the first, with `refit="finetune"`.
+        patience: epochs without a smaller error on the folds left out, after which a fit of several members
+            stops; each member then keeps the weights that were best on its fold. 0 runs all epochs.
     """
 
     members: int = 5
@@ -44,6 +46,7 @@ class NetworkSettings:
     bias: float | Literal["mean"] = "mean"
     refit: Refit = "scratch"
     finetune_epochs: int = 10
+    patience: int = 0
 
     def __post_init__(self) -> None:
         """Refuses values out of range.
@@ -57,6 +60,11 @@ class NetworkSettings:
             _check_rate(name, getattr(self, name))
         if self.bias != "mean" and not _is_finite_number(self.bias):
             raise SettingError(f"bias is {self.bias!r}: give 'mean' or a finite number such as 1.8")
+        if self.patience != 0:
+            _check_count("patience", self.patience)
+            if self.members == 1:
+                told = f"patience is {self.patience} with 1 member, which leaves no fold out"
+                raise SettingError(f"{told}: give patience 0, or 2 members or more")
         if self.refit not in get_args(Refit):
             raise SettingError(f"refit is {self.refit!r}: give one of {', '.join(get_args(Refit))}")
 

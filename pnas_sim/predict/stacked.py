@@ -89,6 +89,16 @@ def choose_training_sets(cells: int, members: int, seed: int) -> list[NDArray[np
     return [chosen if members > 1 and len(chosen) else np.arange(cells) for chosen in kept]
 
 
+class Watcher(Protocol):
+    """Looks at a fit after every epoch."""
+
+    best: Weights
+
+    def take(self, weights: Weights) -> bool:
+        """Looks at the weights; returns whether the fit is over, and `best` its result."""
+        ...
+
+
 def fit_weights(
     network: StackedNetwork,
     weights: Weights,
@@ -100,6 +110,7 @@ def fit_weights(
     batch_size: int,
     learning_rate: float,
     seed: int,
+    watcher: Watcher | None = None,
 ) -> Weights:
     """Fits all members with L1 loss and Adam (section 5.1).
 
@@ -109,10 +120,11 @@ def fit_weights(
         features: `[n, f]`, of all cells.
         accuracies: `float32[n]`.
         training_sets: m index arrays; their sizes may differ by one.
-        epochs: passes over each member's cells.
+        epochs: passes over each member's cells, at most.
         batch_size: cells in a minibatch, at most.
         learning_rate: Adam's.
         seed: of the order of minibatches.
+        watcher: may end the fit early, and then has its result.
 
     Returns:
         The fitted weights, free of any graph.
@@ -120,14 +132,16 @@ def fit_weights(
     fitted = {name: value.clone().requires_grad_() for name, value in weights.items()}
     optimiser = torch.optim.Adam(list(fitted.values()), lr=learning_rate, fused=True)
     orders = np.random.default_rng([seed, _ORDERS])
-    with torch.enable_grad():
-        for _ in range(epochs):
-            for batch in _cut_minibatches(training_sets, batch_size, orders):
+    for _ in range(epochs):
+        for batch in _cut_minibatches(training_sets, batch_size, orders):
+            with torch.enable_grad():
                 optimiser.zero_grad()
                 predicted = torch.sigmoid(network.logits(fitted, features[batch]))
                 (predicted - accuracies[batch]).abs().mean(dim=1).sum().backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
-    return {name: value.detach() for name, value in fitted.items()}
+        if watcher is not None and watcher.take(fitted):
+            break
+    return {name: value.detach() for name, value in (watcher.best if watcher else fitted).items()}
 
 
 def _cut_minibatches(
