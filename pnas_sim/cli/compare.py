@@ -89,7 +89,9 @@ class CompareCommand(GroupedCommand):
 @click.option(
     "--demand-intervals", is_flag=True, default=None, help="Refuse one run alone, which can have none."
 )
-@click.option("--sample", type=int, metavar="N", help="Random cells that targets are from.  [default: 10000]")
+@click.option(
+    "--sample", type=int, metavar="N", help="Random cells that targets are from; 0: none.  [default: 10000]"
+)
 @click.option(
     "--local", type=int, metavar="N", help="Cells of the long local search, for regret.  [default: 20000]"
 )

@@ -18,12 +18,13 @@ COUNTINGS = {
 
 
 def write_markdown(result: Mapping[str, Any]) -> str:
-    """Every table of a comparison, each under a heading of the third level.
+    """Every table of a comparison that has rows, each under a heading of the third level.
 
     Args:
         result: the object of a comparison.
     """
-    return "\n".join(_join(list_sections(result))) + "\n"
+    filled = (section for section in list_sections(result) if len(section[2]) > 2)
+    return "\n".join(_join(filled)) + "\n"
 
 
 def _join(sections: Iterable[tuple[str, str, list[str]]]) -> Iterator[str]:

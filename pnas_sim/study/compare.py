@@ -15,7 +15,7 @@ from typing import Any
 
 from pnas_sim.budget import Budget
 from pnas_sim.errors import SettingError
-from pnas_sim.evaluate import BackendRequest, Evaluator, EvaluatorSpec
+from pnas_sim.evaluate import BackendRequest, BulkEvaluator, Evaluator, EvaluatorSpec
 from pnas_sim.registry import make_backend
 from pnas_sim.search.catalogue import make_search, resolve_options
 from pnas_sim.study.accounts import Reranking
@@ -92,6 +92,7 @@ def prepare(settings: CompareSettings) -> Prepared:
     with closing(make_backend(settings.backend, request)) as evaluator:
         spec = evaluator.spec
         _demand_epochs(settings, spec)
+        _demand_cheap_landmarks(settings, evaluator)
         options = {
             label: _try_search(settings, evaluator, choice) for label, choice in settings.searches.items()
         }
@@ -112,6 +113,17 @@ def _demand_epochs(settings: CompareSettings, spec: EvaluatorSpec) -> None:
     if settings.epochs is not None and spec.fidelities and settings.epochs not in spec.fidelities:
         listed = ", ".join(f"{at:g}" for at in spec.fidelities)
         raise SettingError(f"epochs is {settings.epochs:g}; backend {settings.backend} has {listed}")
+
+
+def _demand_cheap_landmarks(settings: CompareSettings, evaluator: Evaluator) -> None:
+    """Checks that nobody trains thousands of cells for targets by mistake."""
+    asked = settings.sample + settings.local if settings.sample else 0
+    models = Budget.parse(settings.budget).models or 0
+    if asked > models and not isinstance(evaluator, BulkEvaluator):
+        raise SettingError(
+            f"targets and regret would ask backend {settings.backend} for {asked} cells in each world, "
+            "one by one; lower --sample and --local (--sample 0: no targets and no regret)"
+        )
 
 
 def _demand_budget(settings: CompareSettings, label: str, options: Mapping[str, Any]) -> None:
@@ -146,9 +158,9 @@ def list_jobs(prepared: Prepared, folder: Path) -> list[Job]:
     settings = prepared.settings
     jobs = []
     for world in settings.worlds:
-        place = Place("", world, 0)
-        mark = settings.landmark_fingerprint()
-        jobs.append(Job(settings=settings, place=place, fingerprint=mark, folder=folder))
+        if settings.sample:
+            place, mark = Place("", world, 0), settings.landmark_fingerprint()
+            jobs.append(Job(settings=settings, place=place, fingerprint=mark, folder=folder))
         for seed in settings.seeds:
             jobs.extend(_list_runs(prepared, folder, world, seed))
     return jobs

@@ -116,7 +116,8 @@ def _average(kept: Sequence[tuple[float, int]], free: Sequence[float]) -> tuple[
 def follow_levels(values: Floats, expected: Floats, blocks: Integers, top: int) -> TopCurve:
     """The curve of the level in work: the paper's counting of PNAS ("the top M of each level").
 
-    A level that has not M cells yet leaves the curve where the level before it ended.
+    A level that has not M cells yet leaves the curve where the level before it ended. Where no level has M
+    cells, all visited are followed.
 
     Args:
         values: as in `follow_top`.
@@ -129,6 +130,8 @@ def follow_levels(values: Floats, expected: Floats, blocks: Integers, top: int) 
         follow_top(value, free, top)
         for value, free in zip(np.split(values, bounds), np.split(expected, bounds), strict=True)
     ]
+    if all(np.isnan(part.observed).all() for part in parts):
+        return follow_top(values, expected, top)
     observed = _carry_on(np.concatenate([part.observed for part in parts]))
     # an expected value that is not known is no gap to fill: it is carried on only where nothing is observed
     waiting = np.concatenate([np.isnan(part.observed) for part in parts])

@@ -49,7 +49,7 @@ class CompareSettings(BaseModel):
         confidence: of intervals.
         resamples: of the bootstrap.
         demand_intervals: refuse a comparison that can have none.
-        sample: random cells that targets are taken from, in each world.
+        sample: random cells that targets are taken from, in each world; 0: no targets and no regret.
         local: cells that the long local search of each world may ask for, noise-free; 0: none.
     """
 
@@ -68,7 +68,7 @@ class CompareSettings(BaseModel):
     confidence: float = Field(default=0.95, gt=0, lt=1)
     resamples: int = Field(default=1000, ge=1, le=100_000)
     demand_intervals: bool = False
-    sample: int = Field(default=10_000, ge=1, le=10_000_000)
+    sample: int = Field(default=10_000, ge=0, le=10_000_000)
     local: int = Field(default=20_000, ge=0, le=10_000_000)
 
     @field_validator("budget", mode="before")

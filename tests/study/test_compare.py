@@ -77,6 +77,33 @@ def test_comparison_runs_every_search_world_and_seed(tmp_path: Path) -> None:
     assert found.prepared.costs.full == 100
 
 
+def test_targets_and_regret_may_be_left_out(tmp_path: Path) -> None:
+    found = compare(prepare(make_settings(sample=0)), tmp_path)
+    assert found.landmarks == {}
+    assert found.analysis.reaches == found.analysis.regrets == []
+    assert not (tmp_path / "landmarks").exists()
+
+
+def test_nobody_trains_thousands_of_cells_for_targets_by_mistake(
+    monkeypatch: pytest.MonkeyPatch, made_up_bulk: Any
+) -> None:
+    class OneByOne:
+        """As the training backend: no arrays."""
+
+        def __init__(self) -> None:
+            self.spec = made_up_bulk(SPACE).spec
+            self.evaluate = made_up_bulk(SPACE).evaluate
+
+        def close(self) -> None:
+            """Nothing is held."""
+
+    monkeypatch.setattr("pnas_sim.study.compare.make_backend", lambda name, request: OneByOne())
+    with pytest.raises(SettingError, match="for 600 cells in each world, one by one; lower --sample"):
+        prepare(make_settings())
+    prepare(make_settings(sample=30, local=0))
+    prepare(make_settings(sample=0))
+
+
 def test_worlds_differ_and_searches_of_a_repetition_share_their_noise(tmp_path: Path) -> None:
     options = {"predictor": "ridge", "beam": 4}
     twins = {label: {"search": "pnas", "options": options} for label in ("a", "b")}
