@@ -68,6 +68,8 @@ class Facts:
         stopped: "finished", "budget", "proposals" or "stalled".
         seconds: wall clock that it took here.
         source: of its accuracies.
+        first_entropy: nats a cell of the policy, on its first batch; None where the search has no policy.
+        last_entropy: on its last batch.
     """
 
     label: str
@@ -81,6 +83,8 @@ class Facts:
     stopped: str
     seconds: float
     source: str
+    first_entropy: float | None = None
+    last_entropy: float | None = None
 
     @property
     def place(self) -> Place:

@@ -9,7 +9,7 @@ import numpy as np
 from pnas_sim.budget import Budget
 from pnas_sim.engine import run_search
 from pnas_sim.evaluate import Evaluator, Source
-from pnas_sim.search.base import Observations, Proposals, Rows, Strategy
+from pnas_sim.search.base import Diagnosed, Observations, Proposals, Rows, Strategy
 from pnas_sim.space import CellSpace
 from pnas_sim.space.rows import list_keys
 from pnas_sim.study.finished import Facts, FinishedRun, Integers, Place
@@ -87,6 +87,7 @@ def record_run(
         stopped=result.stopped,
         seconds=result.seconds,
         source=str(models[0].source if len(models) else Source.PREDICTED),
+        **_find_entropies(strategy),
     )
     return FinishedRun(
         facts=facts,
@@ -98,6 +99,14 @@ def record_run(
         seconds=figures["seconds"].copy(),
         proposals=count_proposals(spec.space, recording.batches, epochs or spec.epochs)[: len(models)],
     )
+
+
+def _find_entropies(strategy: Strategy) -> dict[str, float]:
+    """The entropy of a policy at the beginning and at the end; nothing of a search without one."""
+    course = strategy.diagnostics().get("policy_entropy") if isinstance(strategy, Diagnosed) else None
+    if course is None or len(course) == 0:
+        return {}
+    return {"first_entropy": float(course[0]), "last_entropy": float(course[-1])}
 
 
 def count_proposals(space: CellSpace, batches: list[Proposals], epochs: float) -> Integers:

@@ -129,6 +129,7 @@ def _describe_run(run: FinishedRun) -> dict[str, Any]:
         "child_seconds": float(run.seconds.sum()),
         "seconds": facts.seconds,
         "stopped": facts.stopped,
+        "policy_entropy": None if facts.last_entropy is None else [facts.first_entropy, facts.last_entropy],
         "best_valid_accuracy": None if best is None else known(values[best]),
         "best_expected_valid_accuracy": None if best is None else known(run.expected[best]),
         "best_blocks": None if best is None else int(run.blocks[best]),

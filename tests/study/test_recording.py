@@ -51,7 +51,7 @@ def test_same_place_same_run(made_up_bulk: Any) -> None:
 
 
 def test_repeats_cost_proposals_not_models(made_up_bulk: Any) -> None:
-    strategy = RandomSearch(SPACE, blocks=1, seed=0)  # 21 cells: repeats soon
+    strategy = RandomSearch(SPACE, unique=False, blocks=1, seed=0)  # 21 cells: repeats soon
     run = record_run(
         strategy, made_up_bulk(SPACE), Place("r", 0, 0), budget=Budget(models=15), fingerprint="f", batch=4
     )
