@@ -2,8 +2,8 @@
 
 Run: `python bench/acquisition.py --table FILE` (a table with a surrogate; by default the one that ships).
 Every variant of one seed sees the same noise. Printed, for each predictor and variant: the noise-free
-accuracy of the best cells of the last level (mean of the top M by noisy accuracy), its difference to greedy on
-the same seeds with a bootstrap interval over seeds, and the rank correlation on the last beam.
+accuracy of the best cells of the last level (mean of the top M by noisy accuracy), its difference to greedy
+on the same seeds with a bootstrap interval over seeds, and the rank correlation on the last beam.
 `pnas-sim compare` says the same in models: `--searches greedy=pnas,ucb=pnas --set ucb.acquisition=ucb`.
 """
 

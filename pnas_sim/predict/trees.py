@@ -23,6 +23,8 @@ from pnas_sim.space import CellSpace
 Model: TypeAlias = Any  # a scikit-learn regressor
 MakeModel: TypeAlias = Callable[[int, int], Model]  # of a seed and the number of cells
 
+ASKED_ROWS = 32_768  # at once: asking every tree anew costs more than the memory, 11 MB of features
+
 _FOLDS, _MODELS = 1, 2  # random streams of a fit's seed
 
 
@@ -108,7 +110,7 @@ def make_gbt(space: CellSpace, settings: BoostingSettings) -> FeaturePredictor:
             random_state=seed,
         )
 
-    return FeaturePredictor(space, describe_shape, partial(fit_folds, make, settings.members))
+    return FeaturePredictor(space, describe_shape, partial(fit_folds, make, settings.members), ASKED_ROWS)
 
 
 def make_forest(space: CellSpace, settings: ForestSettings) -> FeaturePredictor:
@@ -125,7 +127,7 @@ def make_forest(space: CellSpace, settings: ForestSettings) -> FeaturePredictor:
             random_state=seed,
         )
 
-    return FeaturePredictor(space, describe_shape, partial(fit_folds, make, settings.members))
+    return FeaturePredictor(space, describe_shape, partial(fit_folds, make, settings.members), ASKED_ROWS)
 
 
 def fit_folds(make: MakeModel, members: int, features: Floats, accuracies: Floats, seed: int) -> Guess:

@@ -15,7 +15,6 @@ from pnas_sim.study.predictors_output import (
     PLACES,
     SEARCH_NOTE,
     SOURCES,
-    count_blocks,
     format_figure,
     format_number,
     group_rows,
@@ -26,6 +25,8 @@ from pnas_sim.study.predictors_output import (
 from pnas_sim.study.predictors_paper import NEXT
 from pnas_sim.study.predictors_rows import ALL_SIZES, NOISY
 
+PAPER = "  in the paper"
+
 
 def print_study(result: Mapping[str, Any], console: Console | None = None) -> None:
     """Prints the main tables of what `pnas_sim.study.predictors_output.describe_study` tells."""
@@ -35,7 +36,7 @@ def print_study(result: Mapping[str, Any], console: Console | None = None) -> No
         for place, words in PLACES.items():
             mine = [row for row in rows if row["place"] == place and row["truth"] == NOISY]
             if mine:
-                console.print(_make_grid(f"Spearman {words}, pooled (the paper's)", *tabulate_briefly(mine)))
+                console.print(_make_grid(f"Spearman {words}, by their blocks", *tabulate_briefly(mine)))
     if result["ceilings"]:
         title = "one who knew the noise-free truth would reach (deviations of seeds and of cells)"
         console.print(_make_grid(title, *tabulate_ceilings(result["ceilings"])))
@@ -47,29 +48,28 @@ def print_study(result: Mapping[str, Any], console: Console | None = None) -> No
 
 
 def tabulate_briefly(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Heads and lines that fit a terminal: intervals only of the means over sizes.
+    """Heads and lines that fit a terminal: pooled figures, and means over sizes with their intervals.
 
     Args:
         rows: of one source, K, set of cells and truth.
     """
     sizes = sorted({row["blocks"] for row in rows} - {ALL_SIZES})
     step = 1 if rows[0]["place"] == NEXT else 0
-    heads = ["predictor", *(count_blocks(size + step) for size in sizes)]
+    heads = ["predictor", *(str(size + step) for size in sizes)]
     means = any(row["blocks"] == ALL_SIZES for row in rows)
     lines = []
     for name in dict.fromkeys(row["predictor"] for row in rows):
         mine = {row["blocks"]: row for row in rows if row["predictor"] == name}
-        line = [mark_name(next(iter(mine.values()))), *(_beside_paper(mine.get(size, {})) for size in sizes)]
+        own, papers = (
+            [format_number(mine.get(size, {}).get(what)) for size in sizes]
+            for what in ("spearman_pooled", "paper")
+        )
         overall = mine.get(ALL_SIZES, {})
-        if means:
-            line += [format_figure(overall, "spearman"), format_figure(overall, "difference")]
-        lines.append(line)
+        last = [format_figure(overall, what) for what in ("spearman", "difference")] if means else []
+        lines.append([mark_name(next(iter(mine.values()))), *own, *last])
+        if set(papers) != {"-"}:
+            lines.append([PAPER, *papers, *([""] * len(last))])
     return heads + (["mean", "less the first's"] if means else []), lines
-
-
-def _beside_paper(row: Mapping[str, Any]) -> str:
-    value, paper = format_number(row.get("spearman_pooled")), format_number(row.get("paper"))
-    return value if paper == "-" else f"{value} ({paper})"
 
 
 def _make_grid(title: str, heads: Sequence[str], lines: Sequence[Sequence[str]]) -> Grid:

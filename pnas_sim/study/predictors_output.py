@@ -94,12 +94,23 @@ def _is_unknown(value: Any) -> bool:
 def format_markdown(result: Mapping[str, Any]) -> str:
     """The study as Markdown: for each source and K, a table a set of cells, beside the paper's."""
     parts = [
+        _introduce(result),
         *_list_tables(result),
         *_list_ceilings(result),
         *_list_searches(result),
         _list_predictors(result),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _introduce(result: Mapping[str, Any]) -> str:
+    table = result["table"]
+    return (
+        f"# How well predictors rank cells\n\nTable {table['name']}, checksum {table['checksum'][:12]}; "
+        f"{result['trials']} trials, seed {result['seed']}. Each trial fits a fresh predictor on K random cells "
+        "of one size (Algorithm 2 of the paper). In brackets: 95% intervals, bootstrap over cells and trials "
+        f"({result['resamples']} resamples), paired where predictors are compared."
+    )
 
 
 def _list_tables(result: Mapping[str, Any]) -> Iterator[str]:

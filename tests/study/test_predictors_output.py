@@ -59,7 +59,11 @@ def study(made_up_bulk, tmp_path: Path) -> tuple[Study, StudySettings]:
 @pytest.fixture
 def result(study) -> dict:
     infos = [describe_predictor(name) for name in NAMES]
-    return strict(describe_study(*study, infos, {"table": {"name": "made-up"}}, "lightgbm-1"))
+    return strict(
+        describe_study(
+            *study, infos, {"table": {"name": "made-up", "checksum": "0123456789abcdef"}}, "lightgbm-1"
+        )
+    )
 
 
 def test_json_says_what_is_circular(result) -> None:
@@ -85,6 +89,7 @@ def test_csv_holds_every_row(result) -> None:
 
 def test_markdown_has_a_table_for_each_set(result) -> None:
     text = format_markdown(result)
+    assert text.startswith("# How well predictors rank cells\n\nTable made-up, checksum 0123456789ab;")
     for words in ("20 cells answered by the surrogate", "one block larger", "same size", "cells fitted"):
         assert words in text
     assert "| forest* |" in text and "| ridge |" in text
