@@ -289,21 +289,35 @@ def format_p_value(value: float | None) -> str:
 
 
 def make_manifest_table(result: Mapping[str, Any]) -> list[str]:
-    """What each search is, how it was tuned, and what it cost."""
-    return make_table(
-        ("search", "is", "options", "tuning trials", "runs", "models", "repeats", "failed", "time here"),
-        (
+    """What each search is, how it was tuned, what it cost, and what became of its policy, if it has one."""
+    headings = ("search", "is", "options", "tuning trials", "runs", "models", "repeats", "failed", "ended")
+    rows = []
+    for search in result["searches"]:
+        runs = search["runs"]
+        options = ", ".join(f"{name} {value}" for name, value in search["options"].items())
+        totals = {name: sum(run[name] for run in runs) for name in ("models_evaluated", "failed", "seconds")}
+        repeats = sum(run["repeats"] for run in runs) / max(sum(run["proposals"] for run in runs), 1)
+        rows.append(
             (
-                search["label"],
-                search["search"],
-                ", ".join(f"{name} {value}" for name, value in search["options"].items()) or UNKNOWN,
-                search["tuning"],
-                len(search["runs"]),
-                format_count(sum(run["models_evaluated"] for run in search["runs"])),
-                format_count(sum(run["repeats"] for run in search["runs"])),
-                format_count(sum(run["failed"] for run in search["runs"])),
-                format_duration(sum(run["seconds"] for run in search["runs"])),
+                *(search["label"], search["search"], options or UNKNOWN, search["tuning"], len(runs)),
+                *(format_count(totals["models_evaluated"]), format_share(repeats)),
+                *(format_count(totals["failed"]), _count_ends(runs)),
+                *(_format_entropy(runs), format_duration(totals["seconds"])),
             )
-            for search in result["searches"]
-        ),
-    )
+        )
+    return make_table((*headings, "policy entropy, nats", "time here"), rows)
+
+
+def _count_ends(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Why runs ended: `2 budget, 1 stalled`."""
+    ends = [run["stopped"] for run in runs]
+    return ", ".join(f"{ends.count(end)} {end}" for end in sorted(set(ends)))
+
+
+def _format_entropy(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Of a policy at the beginning and at the end, means over runs: `20.1 to 3.4`."""
+    courses = [run["policy_entropy"] for run in runs if run.get("policy_entropy")]
+    if not courses:
+        return UNKNOWN
+    first, last = (sum(course[at] for course in courses) / len(courses) for at in (0, 1))
+    return f"{first:.1f} to {last:.1f}"

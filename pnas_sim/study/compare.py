@@ -88,7 +88,8 @@ def prepare(settings: CompareSettings) -> Prepared:
     Raises:
         RequestError: something that was asked for cannot be had.
     """
-    request = BackendRequest(blocks=settings.blocks, options=settings.options_for_backend(settings.worlds[0]))
+    last = settings.worlds[-1]  # they ascend: a backend that has this one has the others
+    request = BackendRequest(blocks=settings.blocks, options=settings.options_for_backend(last))
     with closing(make_backend(settings.backend, request)) as evaluator:
         spec = evaluator.spec
         _demand_epochs(settings, spec)

@@ -63,6 +63,7 @@ def list_notes(comparison: Comparison) -> list[str]:
         )
     notes.extend(_list_narrow_levels(comparison))
     notes.extend(_list_favoured(comparison))
+    notes.extend(_list_early_ends(comparison))
     if len(analysis.kinds) == 1:
         notes.append("the backend knows no noise-free values: figures are observed ones, which flatter")
     untuned = [label for label, choice in comparison.prepared.settings.searches.items() if not choice.tuning]
@@ -87,6 +88,17 @@ def _list_narrow_levels(comparison: Comparison) -> Iterator[str]:
             yield (
                 f"the last level of {label} has {last} cells: by the paper's counting, its top "
                 f"{', '.join(too_many)} is of an earlier level; read the symmetrical counting"
+            )
+
+
+def _list_early_ends(comparison: Comparison) -> Iterator[str]:
+    """Searches that ran out of new cells, not of budget: what they did not reach they would not have."""
+    for label, runs in comparison.grid.runs.items():
+        early = [len(run) for run in runs if run.facts.stopped in ("stalled", "proposals")]
+        if early:
+            yield (
+                f"{len(early)} of {len(runs)} runs of {label} ended by proposing little but repeats, after "
+                f"{min(early):,} to {max(early):,} models"
             )
 
 

@@ -249,3 +249,22 @@ def test_interrupted_comparison_says_how_to_go_on(
     )
     assert resumed.code == 0
     assert "1/5 done" in resumed.err  # the landmarks were done
+
+
+def test_worlds_of_a_table(pnas: Command, small_table: Path) -> None:
+    words = ("--table", small_table, "--searches", "random,random-raw", "--blocks", 2, "--budget", 30)
+    more = ("--seeds", 1, "--top", 1, "--sample", 50, "--local", 0, "--workers", 1, "--no-pictures", "--json")
+    done = pnas("compare", *words, *more, "--worlds", 2, "--out", "here")
+    assert done.code == 0
+    assert done.json["manifest"]["settings"]["backend_options"]["table"] == str(small_table)
+    thresholds = [mark["expected"]["top 1%"] for mark in done.json["table"]["landmarks"]]
+    assert thresholds[0] != thresholds[1]
+    alone = pnas("compare", *words, *more, "--world", 1)
+    assert alone.json["manifest"]["worlds"] == [1]
+    other = done.json["searches"][0]["runs"][1]
+    assert alone.json["searches"][0]["runs"][0]["best_valid_accuracy"] == other["best_valid_accuracy"]
+    refused = pnas("compare", *words, *more, "--worlds", 99, "--out", "there")
+    assert refused.code == 2
+    assert "world is 98" in refused.complaint
+    both = pnas("compare", *words, *more, "--worlds", 2, "--world", 1)
+    assert "--world and --worlds are both given" in both.complaint

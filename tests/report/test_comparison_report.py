@@ -15,6 +15,7 @@ from pnas_sim.report.comparison_markdown import (
     format_p_value,
     list_sections,
     make_final_table,
+    make_manifest_table,
     make_paper_table,
     make_table,
     write_markdown,
@@ -135,6 +136,17 @@ def test_flattery_is_what_is_observed_above_the_noise_free_value(make_comparison
         if final["top"] == 1 and final["counting"] == "symmetrical"
     }
     assert rows[2].endswith(f"| {100 * (ends['observed'] - ends['expected']):+.2f} |")
+
+
+def test_manifest_says_why_runs_ended_and_what_became_of_a_policy(make_comparison: MakeComparison) -> None:
+    result = make_comparison()
+    for number, run in enumerate(result["searches"][1]["runs"]):
+        run |= {"policy_entropy": [20.0, 2.0 + number], "repeats": 20, "proposals": 80}
+        run["stopped"] = "stalled" if number else "budget"
+    row = make_manifest_table(result)[3]
+    assert "| 25% |" in row
+    assert "| 1 budget, 5 stalled |" in row
+    assert "| 20.0 to 4.5 |" in row
 
 
 def test_markdown_of_one_run_is_whole_too(make_comparison: MakeComparison) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -234,7 +236,6 @@ def make_broken(request: SearchRequest) -> Broken:
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch) -> str:
     """The import path of a search that fails."""
-    import sys
     from types import ModuleType
 
     module = ModuleType("users_own_module")
@@ -269,3 +270,12 @@ def test_settings_survive_json() -> None:
     assert again.fingerprint("pnas", {}) == settings.fingerprint("pnas", {})
     with pytest.raises(SettingError, match=r"searches\.pnas"):
         make_compare_settings({"searches": {"pnas": {}, "random": {"search": "random"}}})
+
+
+def test_comparisons_are_imported_without_torch_and_matplotlib() -> None:
+    code = (
+        "import sys, pnas_sim.study.compare, pnas_sim.study.results, pnas_sim.study.claims;"
+        "print([name for name in ('torch', 'matplotlib', 'lightgbm', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

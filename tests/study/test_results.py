@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,20 +31,26 @@ def result(make_run: MakeRun) -> dict[str, Any]:
     for seed in (0, 1):
         runs.append(make_run([0.1, 0.5, 0.9 + 0.01 * seed], None, [1, 2, 2], "pnas", 0, seed))
         runs.append(make_run([0.2, 0.3, 0.4, 0.3], None, None, "random", 0, seed))
-    settings = make_compare_settings(
-        {
-            "searches": {"pnas": {"search": "pnas", "tuning": 4}, "random": {"search": "random"}},
-            "seeds": (0, 1),
-            "tops": (1, 2),
-            "blocks": 2,
-        }
-    )
-    grid = arrange_runs(runs, ["pnas", "random"], [0], [0, 1])
+    return describe(runs, ["pnas", "random"], (0, 1), {"beam": 2})
+
+
+def describe(
+    runs: list[FinishedRun], labels: list[str], seeds: tuple[int, ...], options: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The result object of these runs; the first search is PNAS with 4 tuning trials."""
+    searches = {label: {"search": label, "tuning": 0 if number else 4} for number, label in enumerate(labels)}
+    settings = make_compare_settings({"searches": searches, "seeds": seeds, "tops": (1, 2), "blocks": 2})
+    grid = arrange_runs(runs, labels, [0], seeds)
     wishes = Wishes(references=["pnas"], tops=[1, 2], costs=Costs(10.0, Reranking()), resamples=20)
     spec = EvaluatorSpec(
-        name="table", space=CellSpace(max_blocks=2), epochs=1.0, train_images=10, checksum="abc"
+        name="table",
+        space=CellSpace(max_blocks=2),
+        epochs=1.0,
+        train_images=10,
+        checksum="abc",
+        settings={"surrogate": "lightgbm"},
     )
-    prepared = Prepared(settings, spec, {"pnas": {"beam": 2}, "random": {}})
+    prepared = Prepared(settings, spec, {label: {} for label in labels} | {"pnas": options or {}})
     comparison = Comparison(prepared, grid, {}, analyse(grid, {}, wishes))
     return describe_comparison(comparison, {"python": "3"}, "here")
 
@@ -79,6 +86,19 @@ def test_manifest_says_what_was_run_and_how_it_was_tuned(result: dict[str, Any])
     assert manifest["data_checksum"] == "abc"
     assert manifest["reranking"] == {"models": 250, "factor": 15.0, "examples_each": 10.0}
     assert any("tuned unequally: random" in note for note in result["notes"])
+
+
+def test_runs_that_ran_out_of_new_cells_are_noted(make_run: MakeRun) -> None:
+    stalled = make_run([0.2, 0.3], label="ppo")
+    stalled = replace(stalled, facts=replace(stalled.facts, stopped="stalled"))
+    found = describe([make_run([0.1, 0.5], label="pnas"), stalled], ["pnas", "ppo"], (0,))
+    assert "1 of 1 runs of ppo ended by proposing little but repeats, after 2 to 2 models" in found["notes"]
+
+
+def test_predictors_of_the_surrogates_own_kind_are_noted(make_run: MakeRun) -> None:
+    runs = [make_run([0.1, 0.5], label=label) for label in ("pnas", "random")]
+    found = describe(runs, ["pnas", "random"], (0,), {"predictor": "gbt"})
+    assert any("pnas predicts by the surrogate's own kind of model (lightgbm)" in n for n in found["notes"])
 
 
 def test_runs_are_described_one_by_one(result: dict[str, Any]) -> None:
