@@ -37,6 +37,9 @@ def print_study(result: Mapping[str, Any], console: Console | None = None) -> No
             mine = [row for row in rows if row["place"] == place and row["truth"] == NOISY]
             if mine:
                 console.print(_make_grid(f"Spearman {words}, by their blocks", *tabulate_briefly(mine)))
+    lost = sum(result["left_out"].values())
+    if lost:
+        console.print(f"left out: {lost} cells, all of whose trainings failed", highlight=False)
     if result["ceilings"]:
         title = "one who knew the noise-free truth would reach (deviations of seeds and of cells)"
         console.print(_make_grid(title, *tabulate_ceilings(result["ceilings"])))

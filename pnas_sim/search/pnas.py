@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
 from pnas_sim.predict.base import ExpansionPredictor, Prediction, Predictor
-from pnas_sim.search.acquisition import Acquisition, take_turns
+from pnas_sim.search.acquisition import UCB, Acquisition, take_turns
 from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
 from pnas_sim.space import CellSpace
 
@@ -198,7 +198,7 @@ def create(request: SearchRequest) -> Pnas:
     # scratch is every predictor's default, and not every one has the choice
     fitting = {} if scratch else {"refit": refit}
     predictor = make_predictor(name, request.space, **fitting)
-    acquisition = Acquisition(options["acquisition"], options["kappa"])
+    acquisition = _read_acquisition(options["acquisition"], options["kappa"])
     if acquisition != GREEDY_ON_MEAN:
         _demand_uncertainty(acquisition, make_predictor(name, request.space, **fitting), request.space)
     own = ":" not in name  # what a predictor of somebody else's does when it is fitted again is not known
@@ -211,6 +211,12 @@ def create(request: SearchRequest) -> Pnas:
         restarts=scratch and own,
         acquisition=acquisition,
     )
+
+
+def _read_acquisition(name: str, kappa: float) -> Acquisition:
+    if name != UCB and kappa != GREEDY_ON_MEAN.kappa:
+        raise SettingError(f"kappa is {kappa}; acquisition {name} has none: leave it out, or choose {UCB}")
+    return Acquisition(name, kappa)
 
 
 def _demand_uncertainty(acquisition: Acquisition, probe: Predictor, space: CellSpace) -> None:

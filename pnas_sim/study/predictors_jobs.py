@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Protocol
 
@@ -53,18 +54,33 @@ def do_jobs(
             job.run(folder)
             tell(job.name, number, len(jobs))
         return
-    pool = ProcessPoolExecutor(
-        min(workers, len(missing)), mp_context=get_context("spawn"), initializer=prepare_worker
-    )
     try:
-        running = {pool.submit(job.run, folder): job for job in missing}
-        for number, future in enumerate(as_completed(running), done + 1):
-            future.result()
-            tell(running[future].name, number, len(jobs))
+        with _open_pool(min(workers, len(missing))) as pool:
+            running = {pool.submit(job.run, folder): job for job in missing}
+            for number, future in enumerate(as_completed(running), done + 1):
+                future.result()
+                tell(running[future].name, number, len(jobs))
     except BrokenProcessPool:
         raise WorkError(
             "a worker was killed, perhaps for want of memory; give the same command again with fewer "
             f"than --workers {workers}: what is done is kept"
         ) from None
+
+
+@contextmanager
+def _open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool whose processes are ended if what is inside fails or is interrupted; their files are whole."""
+    before = set(active_children())
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=prepare_worker)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        ours = set(active_children()) - before
+        for process in ours:
+            process.terminate()
+        for process in ours:
+            process.join()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

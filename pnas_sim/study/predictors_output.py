@@ -105,11 +105,13 @@ def format_markdown(result: Mapping[str, Any]) -> str:
 
 def _introduce(result: Mapping[str, Any]) -> str:
     table = result["table"]
+    lost = sum(result["left_out"].values())
     return (
         f"# How well predictors rank cells\n\nTable {table['name']}, checksum {table['checksum'][:12]}; "
         f"{result['trials']} trials, seed {result['seed']}. Each trial fits a fresh predictor on K random "
-        "cells of one size (Algorithm 2 of the paper). In brackets: 95% intervals, bootstrap over cells and trials "
-        f"({result['resamples']} resamples), paired where predictors are compared."
+        "cells of one size (Algorithm 2 of the paper). In brackets: 95% intervals, bootstrap over cells and "
+        f"trials ({result['resamples']} resamples), paired where predictors are compared."
+        + (f" Left out: {lost} cells, all of whose trainings failed." if lost else "")
     )
 
 

@@ -55,8 +55,9 @@ def test_a_whole_study_fits_a_terminal() -> None:
     search |= {"recall": 0.2, "recall_noise_free": 0.3, "by_chance": 0.008}
     out = io.StringIO()
     result = {"rows": ROWS, "ceilings": [ceiling], "searches": [search], "trials": 20}
+    result["left_out"] = {"trained": 2}
     print_study(result, Console(file=out, width=80))
     text = out.getvalue()
-    for words in ("cells answered by the surrogate, 20 trials", "gbt*", "31,620", "circular", "10,000"):
+    for words in ("cells answered by the surrogate, 20 trials", "gbt*", "31,620", "circular", "10,000", "2 cells"):
         assert words in text
     assert "…" not in text

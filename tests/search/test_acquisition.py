@@ -138,6 +138,7 @@ def test_a_process_has_hope_but_no_members(name: str) -> None:
     [
         ({"acquisition": "hope"}, "acquisition is 'hope'; it must be one of greedy, ucb, thompson"),
         ({"acquisition": "ucb", "kappa": -1.0}, "kappa is -1.0"),
+        ({"kappa": 2.0}, "kappa is 2.0; acquisition greedy has none"),
         ({"acquisition": "ucb", "kappa": float("nan")}, "kappa is nan"),
     ],
 )

@@ -61,7 +61,7 @@ def result(study) -> dict:
     infos = [describe_predictor(name) for name in NAMES]
     return strict(
         describe_study(
-            *study, infos, {"table": {"name": "made-up", "checksum": "0123456789abcdef"}}, "lightgbm-1"
+            *study, infos, {"table": {"name": "made-up", "checksum": "0123456789abcdef"}, "left_out": {"trained": 3}}, "lightgbm-1"
         )
     )
 
@@ -90,6 +90,7 @@ def test_csv_holds_every_row(result) -> None:
 def test_markdown_has_a_table_for_each_set(result) -> None:
     text = format_markdown(result)
     assert text.startswith("# How well predictors rank cells\n\nTable made-up, checksum 0123456789ab;")
+    assert "Left out: 3 cells" in text
     for words in ("20 cells answered by the surrogate", "one block larger", "same size", "cells fitted"):
         assert words in text
     assert "| forest* |" in text and "| ridge |" in text
