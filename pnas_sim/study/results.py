@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pnas_sim.evaluate import Source
+from pnas_sim.space import CellSpace
 from pnas_sim.study.analysis import Duel, Final, LogScore, Ranking
 from pnas_sim.study.compare import Comparison
 from pnas_sim.study.curves import View, grows_by_levels
@@ -121,13 +122,23 @@ def _describe_search(comparison: Comparison, label: str) -> dict[str, Any]:
         "tuning": choice.tuning,
         "seeds": list(comparison.grid.seeds),
         "worlds": list(comparison.grid.worlds),
-        "runs": [_describe_run(run) for run in runs],
+        "runs": [_describe_run(run, _write_best_cell(comparison, run)) for run in runs],
         "final": [_describe_final(final) for final in comparison.analysis.finals if final.search == label],
         "curves": [_describe_line(line) for line in comparison.analysis.lines if line.search == label],
     }
 
 
-def _describe_run(run: FinishedRun) -> dict[str, Any]:
+def _write_best_cell(comparison: Comparison, run: FinishedRun) -> str | None:
+    """The cell that a run would hand over: the highest observed accuracy, the first of equals."""
+    if np.isnan(run.values).all():
+        return None
+    spec, blocks = comparison.prepared.spec, comparison.prepared.settings.blocks
+    space = CellSpace(operations=spec.space.operations, max_blocks=blocks)
+    best = int(np.nanargmax(run.values))
+    return space.format(space.fit_width(run.cells[best : best + 1])[0])
+
+
+def _describe_run(run: FinishedRun, best_cell: str | None) -> dict[str, Any]:
     facts, values = run.facts, run.values
     best = int(np.nanargmax(values)) if not np.isnan(values).all() else None
     return {
@@ -142,6 +153,7 @@ def _describe_run(run: FinishedRun) -> dict[str, Any]:
         "seconds": facts.seconds,
         "stopped": facts.stopped,
         "policy_entropy": None if facts.last_entropy is None else [facts.first_entropy, facts.last_entropy],
+        "best_cell": best_cell,
         "best_valid_accuracy": None if best is None else known(values[best]),
         "best_expected_valid_accuracy": None if best is None else known(run.expected[best]),
         "best_blocks": None if best is None else int(run.blocks[best]),

@@ -106,6 +106,7 @@ def test_runs_are_described_one_by_one(result: dict[str, Any]) -> None:
     assert (run["world"], run["seed"], run["models_evaluated"]) == (0, 1, 3)
     assert run["best_valid_accuracy"] == pytest.approx(0.91)
     assert run["best_blocks"] == 2
+    assert run["best_cell"] == "sep3(-2)+sep3(-2)"
     assert run["child_seconds"] == 9
 
 
