@@ -107,7 +107,7 @@ def _reorder_blocks(tokens: Tokens, operations: int) -> Tokens:
     for blocks in range(2, len(tokens) + 1):
         smaller, tied = rank_last_block(tokens[:blocks], codes[:blocks])
         unsettled |= smaller | tied
-    found = np.flatnonzero(unsettled)
+    (found,) = unsettled.nonzero()
     if len(found):
         tokens[:, :, found] = decode_blocks(_place_blocks(tokens[:, :, found], operations), operations)
     return tokens
@@ -127,11 +127,13 @@ def _place_blocks(tokens: Tokens, operations: int) -> Codes:
         codes = _encode_names(names, tokens, operations)
         placed[step] = _smallest_by_row(codes.min(axis=0), row, rows)
         tied = codes == placed[step][row]
-        _drop_twins(tied, tokens)
-        state, chosen = np.nonzero(tied.T)
-        if len(state) > _MOST_STATES and rows > 1:
-            return _place_in_halves(tokens, row, rows, operations)
-        if len(state) != len(row) or not np.array_equal(state, np.arange(len(row))):
+        if len(row) == rows and np.count_nonzero(tied) == rows:  # no ties, as usual: one block for each
+            chosen = tied.argmax(axis=0)
+        else:
+            _drop_twins(tied, tokens)
+            state, chosen = np.nonzero(tied.T)
+            if len(state) > _MOST_STATES and rows > 1:
+                return _place_in_halves(tokens, row, rows, operations)
             row, tokens, names = row[state], tokens[:, :, state], names[:, :, state]
         names[tokens[:, :2] == (chosen + 2).astype(np.uint8)] = step + 2
         names[chosen, :, np.arange(len(chosen))] = _UNPLACED  # a placed block competes no more

@@ -82,7 +82,8 @@ def mutate_cells(cells: Rows, operations: int, rng: np.random.Generator) -> Rows
     back changes how often the cell reads -2, so every cell has a change that counts.
     """
     both = np.concatenate([cells, _change_one_token(cells, operations, rng)])
-    before, after = np.split(find_canonical(both, operations), 2)  # few rows cost as much as many
+    canonical = find_canonical(both, operations)  # few rows cost as much as many
+    before, after = canonical[: len(cells)], canonical[len(cells) :]
     left = np.flatnonzero((after == before).all(axis=1))
     while len(left):
         after[left] = find_canonical(_change_one_token(cells[left], operations, rng), operations)
