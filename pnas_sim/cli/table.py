@@ -9,6 +9,7 @@ import click
 
 from pnas_sim.cli.options import FOLDER, example, json_option, quiet_option, verbose_option
 from pnas_sim.cli.output import say, write_json
+from pnas_sim.cli.table_audit import audit
 from pnas_sim.cli.table_build import build
 from pnas_sim.cli.table_card import card
 from pnas_sim.cli.table_files import import_, merge
@@ -146,5 +147,5 @@ def _print_check(path: Path, answer: dict[str, Any]) -> None:
         click.echo(f"trained again: {len(verdicts)} runs, {', '.join(parts)}")
 
 
-for _command in (build, merge, fit, quality, card, import_):
+for _command in (build, merge, fit, quality, audit, card, import_):
     table.add_command(_command)

@@ -207,3 +207,22 @@ def test_card_can_do_without_pictures(pnas: Any, bare_table: Path, tmp_path: Pat
     assert outcome.code == 0 and "0 pictures" in outcome.out
     assert [path.name for path in (tmp_path / "plain").iterdir()] == ["bare.md"]
     assert pnas("table", "card", "absent").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--cells", 0], "cells is 0"),
+        (["--rounds", 5], "most_rounds is 4, below the 5"),
+        (["--seed", -1], "seed is -1"),
+        (["--searches", "none"], "none"),
+        (["--surrogate", "gp"], "surrogate 'gp' is not in table"),
+        (["--searches", "random", "--budget", 20, "--cells", 2], "cannot be trained again"),
+    ],
+)
+def test_audit_refuses_what_it_cannot_do(
+    pnas: Any, small_table: Path, words: list[object], complaint: str
+) -> None:
+    outcome = pnas("table", "audit", small_table, "--out", "audit", "-q", *words)
+    assert outcome.code == 2
+    assert complaint in outcome.complaint

@@ -1,0 +1,101 @@
+"""`pnas-sim table audit`: trains what searches find on a surrogate, and says how far it can be believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pnas_sim.cli.options import (
+    FOLDER,
+    InterruptionError,
+    example,
+    json_option,
+    quiet_option,
+    verbose_option,
+)
+from pnas_sim.cli.output import say, write_json
+from pnas_sim.cli.searches import SEARCH_NAMES, search_options
+from pnas_sim.errors import SettingError, WorkError
+
+DEFAULT_TABLE = "cifar10-16px"
+
+
+@click.command(
+    epilog=example(
+        "pnas-sim table audit --out audit --data cifar10",
+        "pnas-sim table audit my-table.h5 --out audit --searches pnas,random --cells 40 --seeds 2",
+    )
+)
+@click.argument("table", default=DEFAULT_TABLE)
+@click.option("--out", type=FOLDER, required=True, metavar="DIR", help="Folder that keeps the audit.")
+@click.option("--searches", metavar="LIST", help="Names, commas between.  [default: all that ship]")
+@click.option("--budget", type=int, default=1160, show_default=True, help="Models of each search.")
+@click.option("--cells", type=int, default=40, show_default=True, help="Trained in each round.")
+@click.option("--seeds", type=int, default=2, show_default=True, help="Trainings of each.")
+@click.option("--rounds", type=int, default=2, show_default=True, help="At least so many.")
+@click.option("--most-rounds", type=int, default=4, show_default=True, help="At most so many.")
+@click.option("--surrogate", default="lightgbm", show_default=True, metavar="NAME", help="The one audited.")
+@click.option("--world", type=int, default=0, show_default=True, help="Of the first round; then the next.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the searches.")
+@click.option("--data", type=FOLDER, metavar="DIR", help="Folder of the data set.")
+@click.option("--device", default="cpu", show_default=True, help="To train on.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
+@search_options
+@json_option
+@quiet_option
+@verbose_option
+def audit(
+    table: str,
+    out: Path,
+    searches: str | None,
+    budget: int,
+    cells: int,
+    seeds: int,
+    rounds: int,
+    most_rounds: int,
+    surrogate: str,
+    world: int,
+    seed: int,
+    data: Path | None,
+    device: str,
+    workers: int,
+    as_json: bool,
+    quiet: bool,
+    **options: object,
+) -> None:
+    """Train the best cells that searches find on TABLE's surrogate, and compare with what it predicted.
+
+    What was found is added and the surrogate fitted again, for at least two rounds and until it promises no
+    more than a seed's deviation too much. The last round's cells are kept apart from the fit. It can be
+    stopped and gone on with by the same command. If the last verdict is "exploited", the exit code is 1.
+    """
+    from pnas_sim.cli.audit_rounds import AuditSettings, list_lines, run_audit
+    from pnas_sim.study.audit import default_searches
+    from pnas_tables.catalogue import find_table
+    from pnas_tables.format import read_table
+    from pnas_tables.trainer import make_retrainer
+
+    counts = {"budget": budget, "cells": cells, "seeds": seeds, "rounds": rounds, "most_rounds": most_rounds}
+    for name, value in counts.items():
+        if value < 1:
+            raise SettingError(f"{name} is {value}; it must be at least 1")
+    if seed < 0:
+        raise SettingError(f"seed is {seed}; it must be at least 0")
+    if most_rounds < rounds:
+        raise SettingError(f"most_rounds is {most_rounds}, below the {rounds} rounds asked for")
+    names = tuple(default_searches() if searches is None else (part.strip() for part in searches.split(",")))
+    settings = AuditSettings(names, surrogate=surrogate, world=world, seed=seed, **counts)
+    given = {name: options[name] for name in SEARCH_NAMES if options.get(name) is not None}
+    tell = (lambda line: None) if quiet else say
+    try:
+        trainer = make_retrainer(data, workers, device)
+        answer = run_audit(read_table(find_table(table)), settings, out, trainer, given, tell)
+    except KeyboardInterrupt:
+        raise InterruptionError("interrupted; what was done is kept; the same command goes on") from None
+    if as_json:
+        write_json({"kind": "table-audit", "schema": 1, **answer})
+    else:
+        click.echo("\n".join(list_lines(answer)))
+    if answer["rounds"][-1]["exploited"]:
+        raise WorkError(f"surrogate {surrogate}: {answer['rounds'][-1]['verdict']}")

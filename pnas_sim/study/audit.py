@@ -1,0 +1,190 @@
+"""Exploitation audit: what searches find on a surrogate, and what becomes of it when it is really trained.
+
+A search that optimises against a surrogate ends where the surrogate errs upwards. So the best cells that each
+search finds are trained, and what was predicted is compared with what came out. Predicted means by the
+model itself, without the cells' own effects of a world: those are drawn, not learnt, and searches find the
+high ones as they would find truly good cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pnas_sim.engine import Budget, run_search
+from pnas_sim.errors import SettingError
+from pnas_sim.evaluate import Evaluator, Status
+from pnas_sim.search.base import SearchRequest
+from pnas_sim.search.catalogue import list_searches, make_search
+from pnas_sim.space import CellSpace
+
+Rows: TypeAlias = NDArray[np.uint8]
+Floats: TypeAlias = NDArray[np.float64]
+
+FEWEST_FOR_RANKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """A cell that a search found on the surrogate.
+
+    Attributes:
+        cell: canonical text.
+        search: that found it; the first, if several did.
+        observed: the validation accuracy the search was told.
+    """
+
+    cell: str
+    search: str
+    observed: float
+
+
+def default_searches() -> list[str]:
+    """Names of all searches that ship, but those that need another package, an oracle or no fitted curve."""
+    left_out = {"tpe", "pnas-oracle", "hyperband"}
+    return [info.name for info in list_searches() if info.source and info.name not in left_out]
+
+
+def find_best(
+    searches: Sequence[str],
+    evaluator: Evaluator,
+    *,
+    budget: int,
+    cells: int,
+    seed: int,
+    known: set[bytes],
+    options: Mapping[str, Any] | None = None,
+    progress: Callable[[str, int], None] | None = None,
+) -> list[Find]:
+    """The best distinct cells that searches find, as the searches see them, trained ones left out.
+
+    Args:
+        searches: names of the catalogue.
+        evaluator: of the surrogate.
+        budget: models that each search evaluates.
+        cells: to find in all, shared evenly among the searches.
+        seed: of searches and evaluations.
+        known: canonical rows (bytes) that were trained already.
+        options: of searches; each is given those it takes.
+        progress: called with each search's name and the models it evaluated.
+
+    Raises:
+        SettingError: a search is unknown, or fewer cells than searches are asked for.
+    """
+    if cells < len(searches) or not searches:
+        raise SettingError(f"{cells} cells for {len(searches)} searches; there must be at least one of each")
+    taken, finds = set(known), list[Find]()
+    for place, name in enumerate(searches):
+        share = (cells - len(finds)) // (len(searches) - place)
+        rows, accuracies = _run(name, evaluator, budget, seed, options or {}, progress)
+        finds += _take_best(name, evaluator.spec.space, rows, accuracies, share, taken)
+    return finds
+
+
+def _run(
+    name: str,
+    evaluator: Evaluator,
+    budget: int,
+    seed: int,
+    options: Mapping[str, Any],
+    progress: Callable[[str, int], None] | None,
+) -> tuple[Rows, Floats]:
+    """Rows and observed accuracies of the fully trained models of one search."""
+    spec = evaluator.spec
+    takes = next((info.options for info in list_searches() if info.name == name), {})
+    chosen = {key: value for key, value in options.items() if key in takes}
+    request = SearchRequest(space=spec.space, seed=seed, fidelities=spec.fidelities, options=chosen)
+    strategy = make_search(name, request)
+    found = run_search(strategy, evaluator, budget=Budget(models=budget), evaluation_seed=seed).evaluations
+    if progress is not None:
+        progress(name, len(found))
+    whole = (found.figures["epochs"] == spec.epochs) & (found.figures["status"] == Status.OK)
+    return found.cells[whole], np.asarray(found.figures["valid_accuracy"][whole], np.float64)
+
+
+def _take_best(
+    name: str, space: CellSpace, rows: Rows, accuracies: Floats, count: int, taken: set[bytes]
+) -> list[Find]:
+    """The best rows that nobody took; marks them as taken."""
+    finds: list[Find] = []
+    for place in np.argsort(-accuracies, kind="stable"):
+        if len(finds) == count:
+            break
+        row = rows[place]
+        if row.tobytes() not in taken:
+            taken.add(row.tobytes())
+            finds.append(Find(space.format(row), name, float(accuracies[place])))
+    return finds
+
+
+def judge_finds(
+    finds: Sequence[Find], predicted: Floats, measured: Floats, runs: NDArray[Any], seed_deviation: float
+) -> dict[str, Any]:
+    """What trainings of the finds say of the surrogate, as JSON values.
+
+    Args:
+        finds: n cells.
+        predicted: `float64[n]`, by the model, free of effects and noise.
+        measured: `float64[n]`, means over the cell's trainings; NaN where all failed.
+        runs: trainings of each mean.
+        seed_deviation: of one training from the mean over seeds.
+
+    Returns:
+        `cells`, `optimism` (mean of predicted minus measured) and its `standard_error`, `rmse`, `spearman`
+        and `kendall_tau` among them, `seed_deviation`, `by_search`, `rows`, `exploited` and `verdict`.
+    """
+    known = ~np.isnan(measured)
+    apart = predicted[known] - measured[known]
+    if len(apart) == 0:
+        raise SettingError("no cell found was trained to an accuracy; nothing can be judged")
+    names = np.array([find.search for find in finds], object)[known]
+    by_search = {
+        name: {"cells": int((names == name).sum()), "optimism": float(apart[names == name].mean())}
+        for name in dict.fromkeys(names.tolist())
+    }
+    optimism = float(apart.mean())
+    error = float(apart.std(ddof=1) / np.sqrt(len(apart))) if len(apart) > 1 else None
+    rows = [
+        {
+            "cell": find.cell,
+            "search": find.search,
+            "observed": find.observed,
+            "predicted": float(guess),
+            "measured": None if np.isnan(mean) else float(mean),
+            "runs": int(count),
+        }
+        for find, guess, mean, count in zip(finds, predicted, measured, runs, strict=True)
+    ]
+    return {
+        "cells": len(apart),
+        "optimism": optimism,
+        "standard_error": error,
+        "rmse": float(np.sqrt((apart**2).mean())),
+        **_correlate(predicted[known], measured[known]),
+        "seed_deviation": seed_deviation,
+        "by_search": by_search,
+        "rows": rows,
+        "exploited": bool(optimism > seed_deviation),
+        "verdict": _word_verdict(len(apart), optimism, error, seed_deviation),
+    }
+
+
+def _correlate(predicted: Floats, measured: Floats) -> dict[str, float | None]:
+    from scipy.stats import kendalltau, spearmanr
+
+    if len(measured) < FEWEST_FOR_RANKS or np.ptp(predicted) == 0 or np.ptp(measured) == 0:
+        return {"spearman": None, "kendall_tau": None}
+    tau, rho = kendalltau(predicted, measured).statistic, spearmanr(predicted, measured).statistic
+    return {"spearman": float(rho), "kendall_tau": float(tau)}
+
+
+def _word_verdict(cells: int, optimism: float, error: float | None, deviation: float) -> str:
+    spread = "" if error is None else f" (standard error {error:.4f})"
+    size = f"predicted minus measured is {optimism:+.4f}{spread} on {cells} cells that searches found"
+    if optimism > deviation:
+        return f"exploited: {size}, more than the deviation of a seed, {deviation:.4f}; audit again"
+    return f"sound: {size}, no more than the deviation of a seed, {deviation:.4f}"

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pnas_sim.cli.audit_rounds import AuditSettings, list_lines, run_audit
+from pnas_sim.errors import RunError, SettingError
+from pnas_sim.space import CellSpace
+from pnas_sim.study.audit import Find, default_searches, find_best, judge_finds
+from pnas_tables.forest import ForestSettings
+from pnas_tables.format import read_table
+from pnas_tables.plans import list_jobs, sample_plan
+from pnas_tables.record import Table
+from pnas_tables.surrogate import FitSettings, fit_surrogate
+from pnas_tables.testing import MadeUpTrainer, build_made_up_table
+
+SETTINGS = AuditSettings(("random", "evolution"), budget=60, cells=10, seeds=2, rounds=2, most_rounds=2)
+
+
+@pytest.fixture(scope="module")
+def space() -> CellSpace:
+    return CellSpace(max_blocks=3)
+
+
+@pytest.fixture(scope="module")
+def fitted(space: CellSpace, tmp_path_factory: pytest.TempPathFactory) -> Table:
+    path = tmp_path_factory.mktemp("audit") / "small.h5"
+    jobs = list_jobs(sample_plan("small", 80, (1, 2, 3), seeds=2, seed=3, space=space), space)
+    settings = FitSettings(worlds=2, shares=(), forest=ForestSettings(forests=2, trees=20))
+    return fit_surrogate(build_made_up_table(jobs, space, path, "small"), settings=settings)
+
+
+class CountedTrainer:
+    """Makes made-up trainers and counts what they train; stops the work after `limit` children."""
+
+    def __init__(self, limit: float = float("inf")) -> None:
+        self.trained, self.limit = 0, limit
+
+    def open(self, table: Table) -> CountedTrainer:
+        self.inner = MadeUpTrainer(table.space)
+        return self
+
+    @property
+    def spec(self) -> Any:
+        return self.inner.spec
+
+    def evaluate(self, cells: Any, epochs: float, seed: int) -> Any:
+        for answer in self.inner.evaluate(cells, epochs, seed):
+            if self.trained >= self.limit:
+                raise KeyboardInterrupt
+            self.trained += 1
+            yield answer
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+# ------------------------------------------------------------------------------------------------- judging
+
+
+def judge(predicted: list[float], measured: list[float], deviation: float = 0.01) -> dict[str, Any]:
+    finds = [Find(f"cell {i}", "pnas" if i % 2 else "random", 0.5) for i in range(len(predicted))]
+    runs = np.full(len(predicted), 2)
+    return judge_finds(finds, np.array(predicted), np.array(measured), runs, deviation)
+
+
+def test_optimism_is_predicted_minus_measured() -> None:
+    report = judge([0.52, 0.56, 0.50], [0.50, 0.50, 0.49])
+    assert report["optimism"] == pytest.approx(0.03) and report["exploited"]
+    assert report["standard_error"] == pytest.approx(np.std([0.02, 0.06, 0.01], ddof=1) / np.sqrt(3))
+    assert report["by_search"] == {
+        "random": {"cells": 2, "optimism": pytest.approx(0.015)},
+        "pnas": {"cells": 1, "optimism": pytest.approx(0.06)},
+    }
+    assert report["verdict"].startswith("exploited: predicted minus measured is +0.0300")
+    assert report["spearman"] is None, "too few cells for a rank correlation"
+
+
+def test_pessimism_and_small_errors_are_sound() -> None:
+    assert not judge([0.505, 0.49], [0.5, 0.5])["exploited"]
+    report = judge(list(np.linspace(0.4, 0.5, 20)), list(np.linspace(0.5, 0.6, 20)))
+    assert report["verdict"].startswith("sound") and report["spearman"] == pytest.approx(1.0)
+
+
+def test_cells_that_could_not_be_trained_are_left_out() -> None:
+    report = judge([0.5, 0.9], [0.5, float("nan")])
+    assert report["cells"] == 1 and report["optimism"] == 0 and report["standard_error"] is None
+    assert report["rows"][1]["measured"] is None
+    json.dumps(report, allow_nan=False)
+    with pytest.raises(SettingError, match="no cell found was trained"):
+        judge([0.5], [float("nan")])
+
+
+# ------------------------------------------------------------------------------------------------- searching
+
+
+def test_finds_are_the_best_distinct_cells_not_yet_trained(space: CellSpace) -> None:
+    trainer = MadeUpTrainer(space)
+    first = find_best(["random", "evolution"], trainer, budget=50, cells=10, seed=1, known=set())
+    assert [find.search for find in first] == ["random"] * 5 + ["evolution"] * 5
+    assert len({find.cell for find in first}) == 10
+    for name in ("random", "evolution"):
+        told = [find.observed for find in first if find.search == name]
+        assert told == sorted(told, reverse=True)
+    known = {space.parse(find.cell).tobytes() for find in first}
+    second = find_best(["random", "evolution"], trainer, budget=50, cells=10, seed=1, known=known)
+    assert not {find.cell for find in first} & {find.cell for find in second}
+    assert second[0].observed <= first[4].observed
+    with pytest.raises(SettingError, match="1 cells for 2 searches"):
+        find_best(["random", "evolution"], trainer, budget=50, cells=1, seed=1, known=set())
+
+
+def test_all_searches_that_ship_and_need_nothing_more_are_the_default() -> None:
+    names = default_searches()
+    assert {"pnas", "random", "evolution"} <= set(names)
+    assert not {"pnas-oracle", "tpe", "hyperband"} & set(names)
+
+
+# ------------------------------------------------------------------------------------------------- rounds
+
+
+def test_rounds_add_what_was_trained_and_seal_the_last(fitted: Table, tmp_path: Path) -> None:
+    trainer = CountedTrainer()
+    answer = run_audit(fitted, SETTINGS, tmp_path / "audit", trainer.open)
+    assert [report["round"] for report in answer["rounds"]] == [1, 2]
+    assert trainer.trained == 2 * 10 * 2
+    second, audited = (read_table(tmp_path / "audit" / name) for name in ("round-2.h5", "audited.h5"))
+    assert len(second) == len(fitted) + 10 and len(audited) == len(fitted) + 20
+    assert second.origins.count("search") == 10
+    assert audited.origins.count("search") == 10 and audited.origins.count("sealed+search") == 10
+    stored = audited.surrogates["lightgbm"].metadata
+    assert stored["cells"] == len(fitted) + 10, "the last round is not fitted"
+    assert stored["quality"]["by_group"]["sealed"]["cells"] == 10
+    row = answer["rounds"][1]["rows"][0]
+    assert row["runs"] == 2 and row["cell"] not in fitted.space.format_many(second.cells)
+    lines = list(list_lines(answer))
+    assert lines[0].startswith("round 1: ") and any("evolution: 5 cells" in line for line in lines)
+
+
+def test_an_audit_that_was_cut_goes_on_to_the_same_end(fitted: Table, tmp_path: Path) -> None:
+    whole = run_audit(fitted, SETTINGS, tmp_path / "whole", CountedTrainer().open)
+    cut = CountedTrainer(limit=27)  # in the middle of the second round
+    with pytest.raises(KeyboardInterrupt):
+        run_audit(fitted, SETTINGS, tmp_path / "cut", cut.open)
+    rest = CountedTrainer()
+    assert run_audit(fitted, SETTINGS, tmp_path / "cut", rest.open) == whole
+    assert rest.trained == 40 - 27
+    again = CountedTrainer(limit=0)
+    assert run_audit(fitted, SETTINGS, tmp_path / "cut", again.open) == whole
+
+
+def test_another_audit_in_the_same_folder_is_refused(fitted: Table, tmp_path: Path) -> None:
+    settings = AuditSettings(("random",), budget=20, cells=2, seeds=1, rounds=1, most_rounds=1)
+    run_audit(fitted, settings, tmp_path, CountedTrainer().open)
+    other = AuditSettings(("random",), budget=30, cells=2, seeds=1, rounds=1, most_rounds=1)
+    with pytest.raises(RunError, match="holds another audit: budget is 20 there and 30 here"):
+        run_audit(fitted, other, tmp_path, CountedTrainer().open)
