@@ -36,7 +36,7 @@ class Pool:
         cells: `uint8[n, width]`, canonical, distinct.
         noisy: `float64[n]`, what one training (or one draw of noise) gave; what predictors are fitted on.
         expected: `float64[n]`, free of seed noise as far as known, NaN where it is not: the mean over seeds
-            of cells trained more than once, or what the surrogate expects.
+            of cells trained more than once (the noisy one among them), or what the surrogate expects.
         noise: deviation of a training seed; NaN if unknown.
     """
 

@@ -191,7 +191,7 @@ def bound(value: float, drawn: Floats) -> Estimate:
 
 
 def find_ceilings(
-    noisy: Floats, expected: Floats, noise: float, seed: int, draws: int = 50
+    noisy: Floats, expected: Floats | None, noise: float, seed: int, draws: int = 50
 ) -> dict[str, float]:
     """What each figure would be for one who knew the noise-free truth, on noisy truth; NaN if unknown.
 
@@ -200,12 +200,12 @@ def find_ceilings(
 
     Args:
         noisy: `float64[n]`.
-        expected: `float64[n]`, NaN where not known.
+        expected: `float64[n]`; None where it is not known by other means than the noisy ones.
         noise: deviation of a seed.
         seed: of the simulation.
         draws: of noise.
     """
-    if np.isfinite(expected).all():
+    if expected is not None and np.isfinite(expected).all():
         return {name: measure(expected, noisy).value for name, measure in MEASURES.items()}
     variance = float(noisy.var())
     if not np.isfinite(noise) or variance == 0:

@@ -124,7 +124,7 @@ def test_ceilings_are_asked_or_simulated_alike() -> None:
     truth = rng.normal(0.5, 0.02, 2_000)
     noisy = truth + rng.normal(0, 0.01, 2_000)
     asked = find_ceilings(noisy, truth, 0.01, seed=0)
-    simulated = find_ceilings(noisy, np.full(2_000, np.nan), 0.01, seed=0, draws=5)
+    simulated = find_ceilings(noisy, None, 0.01, seed=0, draws=5)
     assert asked["spearman"] == pytest.approx(spearmanr(truth, noisy).statistic)
     for name in MEASURES:
         assert simulated[name] == pytest.approx(asked[name], abs=0.05)

@@ -12,7 +12,7 @@ from pnas_sim.predict import Prediction
 from pnas_sim.space import CellSpace
 from pnas_sim.study.predictors import StudySettings, list_jobs, run_study
 from pnas_sim.study.predictors_paper import find_paper_value
-from pnas_sim.study.predictors_pools import SURROGATE, Pool, Pools, pool_answers
+from pnas_sim.study.predictors_pools import SURROGATE, TRAINED, Pool, Pools, pool_answers
 from pnas_sim.study.predictors_rows import ALL_SIZES
 from pnas_sim.study.predictors_trials import choose_cells, read_trials, run_trials, write_trials
 
@@ -196,3 +196,17 @@ def test_the_papers_table() -> None:
     assert find_paper_value("rnn", "unseen", 2) is None
     assert find_paper_value("gbt", "next", 2) is None
     assert find_paper_value("mlp", "next", 5) is None
+
+
+def test_the_ceiling_of_trained_cells_is_simulated_from_their_seeds(pools, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    doubled = {}
+    for size, pool in pools.by_blocks.items():
+        other = pool.noisy + rng.normal(0, 0.05, len(pool))
+        doubled[size] = Pool(pool.cells, pool.noisy, (pool.noisy + other) / 2, 0.05)
+    trained = Pools(TRAINED, SPACE, doubled, "d")
+    study = run_study([trained], [], settle(fitted={TRAINED: (40,)}), tmp_path, silent)
+    for ceiling, pool in zip(study.ceilings, doubled.values(), strict=True):
+        # the mean of two seeds would promise more than a second seed could show
+        assert ceiling.figures["spearman"] < spearmanr(pool.expected, pool.noisy).statistic
+        assert ceiling.noise == 0.05
