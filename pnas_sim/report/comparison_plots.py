@@ -131,11 +131,16 @@ def _draw_line(panel: Axes, number: int, label: str, line: Mapping[str, Any], al
     mean: list[float] = [100 * value for value in line["mean"]]
     colour = COLOURS[number % len(COLOURS)]
     style = STYLES[number // len(COLOURS) % len(STYLES)]
-    panel.plot(at, mean, style, color=colour, label=label, linewidth=1.4)
+    panel.plot(at, mean, style, color=colour, label=_write_label(label), linewidth=1.4)
     if line["low"] and line["low"][0] is not None:
         low, high = ([100 * value for value in line[end]] for end in ("low", "high"))
         panel.fill_between(at, low, high, color=colour, alpha=alpha, linewidth=0)
     return next(value for place, value in zip(at, mean, strict=True) if place >= at[-1] / 10)
+
+
+def _write_label(label: str) -> str:
+    """As it is written: matplotlib reads dollars as mathematics, and hides what begins with "_"."""
+    return f" {label}".replace("$", r"\$")
 
 
 def draw_speed_ups(result: Mapping[str, Any], kind: str) -> Figure:
@@ -156,7 +161,9 @@ def draw_speed_ups(result: Mapping[str, Any], kind: str) -> Figure:
         panel.set_xlabel("speed-up in models")
         _scale_by_logarithm(panel)
         panel.grid(alpha=0.25)
-    panels[0].set_yticks(range(len(pairs)), [f"{one} against {other}" for one, other in pairs], fontsize=8)
+    panels[0].set_yticks(
+        range(len(pairs)), [_write_label(" against ".join(pair)) for pair in pairs], fontsize=8
+    )
     panels[0].set_ylim(len(pairs) - 0.5, -0.5)
     figure.suptitle(f"{kind} accuracy; an arrow: not reached, or no upper bound", fontsize=9)
     return figure

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from pnas_sim.report.text import UNKNOWN, format_accuracy, format_count
@@ -51,12 +52,13 @@ def _print_efficiency(console: Console, result: Mapping[str, Any], reference: st
         accuracy, models = mine[0]["accuracy"]["value"], mine[0]["reference_models"]
         best = "best cell" if top == 1 else f"mean of the top {top}"
         grid = _make_grid(
-            f"{reference}: {best} {format_accuracy(accuracy)} ({kind}) after {format_count(models)} models",
+            escape(f"{reference}: {best} {format_accuracy(accuracy)} ({kind})")
+            + f" after {format_count(models)} models",
             ("against", "needs", "speed-up", "", "examples", "better by", ""),
         )
         for row in mine:
             grid.add_row(
-                row["search"],
+                escape(row["search"]),
                 format_bounded(row["models_needed"], 0),
                 *(format_bounded(row["speed_up_models"], 1), format_range(row["speed_up_models"])),
                 format_bounded(row["speed_up_examples"]["paper"], 1),
@@ -87,7 +89,7 @@ def _print_searches(console: Console, result: Mapping[str, Any], kind: str) -> N
         }
         models = sum(run["models_evaluated"] for run in search["runs"]) / len(search["runs"])
         grid.add_row(
-            search["label"],
+            escape(search["label"]),
             str(len(search["runs"])),
             format_count(models),
             *(format_accuracy(ends[top]) for top in tops),

@@ -57,7 +57,7 @@ def make_comparison() -> Any:
     """Makes a comparison's result object without running anything."""
 
     def make(seeds: tuple[int, ...] = (0, 1, 2), worlds: tuple[int, ...] = (0, 1)) -> dict[str, Any]:
-        labels = ["pnas", "random", "<b>|odd"]
+        labels = ["pnas", "random", "_[b]$|odd"]
         settings = make_compare_settings(
             {
                 "searches": {label: {"search": "pnas" if label == "pnas" else "random"} for label in labels},

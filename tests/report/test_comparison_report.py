@@ -87,7 +87,7 @@ def test_terminal_table_fits_eighty_columns_and_says_what_it_means(make_comparis
     assert "…" not in text
     assert "pnas: best cell" in text
     assert "pnas: mean of the top 15" in text
-    assert "<b>|odd" in text
+    assert "_[b]$|odd" in text
     assert "95% intervals; worlds: 2, seeds: 3." in " ".join(text.split())
     assert "somewhere" in text
 
@@ -109,7 +109,7 @@ def test_markdown_has_every_table_and_its_rows_are_even(make_comparison: MakeCom
         widths = {line.replace("\\|", "").count("|") for line in table}
         assert len(widths) == 1
         assert len(table) > 2
-    assert "<b>\\|odd" in text
+    assert "_[b]$\\|odd" in text
     assert write_markdown(json.loads(json.dumps(result))) == text
 
 
@@ -173,7 +173,9 @@ def test_pictures_are_drawn_the_same_twice_and_are_what_they_say(
         if path.suffix == ".png":
             assert path.read_bytes().startswith(b"\x89PNG")
         else:
-            assert ElementTree.fromstring(path.read_text()).tag.endswith("svg")
+            text = path.read_text()
+            assert ElementTree.fromstring(text).tag.endswith("svg")
+            assert "_[b]$|odd" in text
     figures = [draw_speed_ups(result, "expected") for _ in range(2)]
     assert render(figures[0], "svg") == render(figures[1], "svg")
 
