@@ -68,7 +68,7 @@ def find_p_value(difference: Floats) -> float:
     if not difference.any():
         return 1.0
     untied = difference.all() and len(np.unique(np.abs(difference))) == len(difference)
-    method = "exact" if untied and len(difference) <= 50 else "approx"  # scipy's own choice may permute, slowly
+    method = "exact" if untied and len(difference) <= 50 else "approx"  # "auto" may permute
     return float(wilcoxon(difference, method=method).pvalue)
 
 
