@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import kstest, spearmanr
 
 from pnas_sim.errors import SettingError
 from pnas_sim.search import Pnas, SearchRequest, make_search
-from pnas_sim.search.ablations import OracleScores, RandomScores, read_oracle
+from pnas_sim.search.ablations import OracleScores, RandomScores, create_oracle, read_oracle
 from pnas_sim.space import CellSpace
+from pnas_sim.testing.strategies import check_strategy
 from pnas_tables.testing import MadeUpTrainer
 
 SPACE = CellSpace(("sep3", "id", "max3"), 3)
@@ -56,6 +59,21 @@ def test_an_oracle_keeps_the_truly_best_expansions(answer, drive) -> None:
         parents = proposals.cells
 
 
+def test_an_oracle_keeps_the_contract(answer) -> None:
+    def make(request: SearchRequest) -> Pnas:
+        return create_oracle(replace(request, oracle=answer, options={"beam": 8, "batch": 5}))
+
+    check_strategy(make, SPACE, seed_matters=False, n=8, batches=8)
+
+
+@pytest.mark.parametrize("predictor", ["log-parameters", "multiply-adds", "depth"])
+def test_one_measure_may_stand_in_the_predictors_place(answer, drive, predictor: str) -> None:
+    options = {"predictor": predictor, "beam": 6}
+    trace = drive(make_search("pnas", SearchRequest(space=SPACE, options=options)), answer, 10)
+    assert [len(proposals) for proposals, _ in trace] == [21, 6, 6]
+    assert all(proposals.predicted is not None for proposals, _ in trace[1:])
+
+
 class Alone:
     """Answers one by one, with the noise-free accuracy or without."""
 
@@ -64,8 +82,6 @@ class Alone:
         self.spec = self.inner.spec
 
     def evaluate(self, cells, epochs, seed):
-        from dataclasses import replace
-
         for answer in list(self.inner.evaluate(cells, epochs, seed))[::-1]:
             known = answer.valid_accuracy if self.knows else float("nan")
             yield replace(answer, expected_valid_accuracy=known)
