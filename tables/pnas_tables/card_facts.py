@@ -12,12 +12,14 @@ from pnas_tables.figures import mean_by_cell
 from pnas_tables.record import Table
 from pnas_tables.sample import GROUPS, Sample, gather_sample
 from pnas_tables.seeds import SeedNoise, fit_deviation
+from pnas_tables.surrogate import Surrogate
 
 Floats: TypeAlias = NDArray[np.float64]
 
 BEST_SHARE = 0.1  # of the cells of several blocks: "the best" of the operations' frequencies
 FEWEST_BEST = 10
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
+WORLD_CELLS = 2000  # random ones, beside the trained
 
 
 def gather_facts(table: Table) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def gather_facts(table: Table) -> dict[str, Any]:
         "seeds": _measure_seeds(table),
         "curves": _follow_curves(table),
         "operations": count_among_best(sample),
-        "surrogates": {name: _describe_worlds(table, name) for name in sorted(table.surrogates)},
+        "surrogates": {name: _describe_worlds(table, sample, name) for name in sorted(table.surrogates)},
     }
 
 
@@ -166,10 +168,42 @@ def _share_operations(sample: Sample) -> list[float]:
     return [float(share) for share in counts / counts.sum()]
 
 
-def _describe_worlds(table: Table, name: str) -> dict[str, Any]:
-    """What is stored of a surrogate beside its quality, effects as accuracies near the median."""
+def _describe_worlds(table: Table, sample: Sample, name: str) -> dict[str, Any]:
+    """What is stored of a surrogate beside its quality, and how its world looks beside the trained cells."""
     about = table.surrogates[name].metadata
-    return {key: about[key] for key in ("kind", "cells", "seed", "settings", "effects", "tuning")}
+    kept = {key: about[key] for key in ("kind", "cells", "seed", "settings", "effects", "tuning")}
+    return kept | {"beside_trained": compare_world(table, sample, name)}
+
+
+def compare_world(table: Table, sample: Sample, name: str) -> dict[str, Any] | None:
+    """Accuracies of random cells in world 0, each with a seed's noise, beside those of trained random cells.
+
+    Of the largest size; None where too few of it were trained. Where the two differ, searches are compared on
+    a landscape that is not the real one.
+    """
+    size = int(sample.blocks.max())
+    trained = sample.final[(sample.blocks == size) & sample.of_group(GROUPS[0])]
+    if len(trained) < FEWEST_BEST:
+        return None
+    space, surrogate = table.space, Surrogate.from_table(table, name)
+    cells = space.canonical(space.sample(WORLD_CELLS, np.random.default_rng(0), blocks=size))
+    answer, last = surrogate.predict(cells), len(table.epochs) - 1
+    drawn = surrogate.draw_noise(
+        surrogate.keys(cells), last, 0, answer.valid_accuracy, np.nan_to_num(answer.test_accuracy)
+    )
+    world = answer.valid_accuracy + drawn.valid
+    inner = QUANTILES[1:-1]
+    return {
+        "blocks": size,
+        "at": list(inner),
+        "trained": {"cells": len(trained), **_spread(trained, inner)},
+        "world": {"cells": len(cells), **_spread(world, inner)},
+    }
+
+
+def _spread(values: Floats, at: tuple[float, ...]) -> dict[str, Any]:
+    quantiles = [float(value) for value in np.quantile(values, at)]
+    return {"quantiles": quantiles, "deviation": float(values.std())}
 
 
 def _rank_correlation(one: Floats, two: Floats) -> float | None:

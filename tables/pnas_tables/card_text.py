@@ -206,11 +206,31 @@ def _surrogates(
             f"{worlds['settings']['worlds']} worlds. Deviation of a cell's own effect in scores (by "
             f"block count): {effects}."
         )
+        yield from _beside_trained(worlds["beside_trained"])
         yield ""
         yield from _grid(["", "cells", *MEASURES, "RMSE"], list(_quality_rows(figures)))
         yield from _picture(
             pictures, f"predicted-{name}", f"Predicted by {name} against measured, cells held out"
         )
+
+
+def _beside_trained(found: Mapping[str, Any] | None) -> Iterator[str]:
+    """How world 0 looks beside the trained cells of its largest size."""
+    if found is None:
+        return
+    rows = {which: found[which] for which in ("trained", "world")}
+    spans = {
+        which: ", ".join(f"{value:.4f}" for value in row["quantiles"])
+        + f" (deviation {row['deviation']:.4f})"
+        for which, row in rows.items()
+    }
+    at = ", ".join(f"{100 * share:g}%" for share in found["at"])
+    yield ""
+    yield (
+        f"Random cells of {found['blocks']} blocks, accuracy at {at}: trained {spans['trained']}, "
+        f"n = {rows['trained']['cells']}; in world 0 with one seed's noise {spans['world']}, "
+        f"n = {rows['world']['cells']}."
+    )
 
 
 def _quality_rows(quality: Mapping[str, Any]) -> Iterator[list[Any]]:

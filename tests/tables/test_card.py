@@ -47,6 +47,15 @@ def test_facts_are_json_and_count_every_cell(facts: dict[str, Any], table: Table
     assert facts["curves"][-1]["spearman"] == pytest.approx(1.0)
 
 
+def test_a_world_is_compared_with_what_was_trained(facts: dict[str, Any], table: Table) -> None:
+    found = facts["surrogates"]["gp"]["beside_trained"]
+    assert found["blocks"] == 3 and found["trained"]["cells"] == 20 and found["world"]["cells"] == 2000
+    for which in ("trained", "world"):
+        assert found[which]["quantiles"] == sorted(found[which]["quantiles"])
+    middle = (found["trained"]["quantiles"][1], found["world"]["quantiles"][1])
+    assert abs(middle[0] - middle[1]) < 2 * found["trained"]["deviation"]
+
+
 def test_groups_are_counted_apart(table: Table) -> None:
     origins = ["sealed+uniform", "search", "sealed+search", *table.origins[3:]]
     cells = gather_facts(replace(table, origins=tuple(origins)))["cells"]
@@ -143,6 +152,7 @@ def test_the_card_has_every_part_and_points_at_its_pictures(
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in linked)
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert headings[0] == "Recipe" and headings[-1] == "Known limits" and "Surrogates" in headings
+    assert "in world 0 with one seed's noise" in text
     assert "Images: drawn by hand." in text and "`pnas-sim table quality made-up --surrogate NAME`" in text
     for line in text.splitlines():
         if line.startswith("|"):

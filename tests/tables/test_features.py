@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pnas_sim.space import PAD, CellSpace
+from pnas_tables import features
 from pnas_tables.features import cell_features, feature_names
 
 
@@ -70,11 +71,39 @@ def test_figures_of_the_best_cell_of_the_paper() -> None:
         "most layers of a block, largest": 4, "most layers of a block, smallest": 2,
         "fewest layers of a block, largest": 2, "fewest layers of a block, smallest": 0,
         "most reach of a block, largest": 12,
+        "sep5 at depth 1": 2, "sep3 at depth 1": 2, "sep3 at depth 2": 1, "max3 at depth 2": 1,
+        "sep3 at depth 3 or more": 0,
+        "sep5 with max3": 1, "sep7 with max3": 1, "sep3 with sep5": 1, "sep3 with max3": 1, "sep3 with id": 1,
+        "sep3 with sep3": 0, "sep5 with sep5": 0,
+        "sep5 then sep3": 1, "sep3 then sep3": 1, "sep3 then sep5": 0, "most reads of a block": 1,
         "blocks of two convolutions": 1, "blocks of one convolution": 4, "blocks of none": 0,
         "blocks with identity": 1, "blocks of one operation twice": 0, "blocks of one input twice": 3,
         "different operations": 5,
     }  # fmt: skip
     assert {name: found[name] for name in expected} == pytest.approx(expected)
+
+
+def test_edges_and_pairs_are_counted_once_each() -> None:
+    """Every half that reads a block follows both of its operations; every block is one pair."""
+    space = CellSpace()
+    names = feature_names(space.operations)
+    values = cell_features(space, space.sample(300, np.random.default_rng(0), blocks=4))
+
+    def total(word: str) -> np.ndarray:
+        return values[:, [place for place, name in enumerate(names) if word in name]].sum(axis=1)
+
+    np.testing.assert_array_equal(total(" then "), 2 * values[:, names.index("reads of blocks")])
+    np.testing.assert_array_equal(total(" with ") - total("blocks with identity"), np.full(300, 4.0))
+    np.testing.assert_array_equal(total(" at depth "), np.full(300, 8.0))
+    assert len(names) == values.shape[1] == 201
+
+
+def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = CellSpace()
+    cells = np.concatenate([space.sample(30, np.random.default_rng(0), blocks=b) for b in (1, 3, 5)])
+    whole = cell_features(space, cells)
+    monkeypatch.setattr(features, "ROWS_AT_ONCE", 7)
+    np.testing.assert_array_equal(cell_features(space, cells), whole)
 
 
 def test_wiring_alone_changes_features() -> None:
