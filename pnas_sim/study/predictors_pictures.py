@@ -13,6 +13,7 @@ from pnas_sim.study.predictors_scores import score_spearman
 
 PANEL = 2.8  # inches
 MOST_DOTS = 2_000  # of a panel; more are thinned evenly
+FEW_DOTS = 300  # are drawn larger
 
 
 def draw_pictures(study: Study, folder: Path) -> list[Path]:
@@ -47,7 +48,8 @@ def _draw(path: Path, title: str, panels: Sequence[Picture]) -> None:
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, panel in zip(axes, panels, strict=True):
         shown = np.unique(np.linspace(0, len(panel.truth) - 1, MOST_DOTS).round().astype(int))
-        axis.plot(panel.truth[shown], panel.predicted[shown], ".", markersize=2, alpha=0.4)
+        dot = 5 if len(shown) <= FEW_DOTS else 2
+        axis.plot(panel.truth[shown], panel.predicted[shown], ".", markersize=dot, alpha=0.4)
         rank = score_spearman(panel.predicted, panel.truth).value
         axis.set_title(f"{panel.blocks} to {panel.blocks + 1} blocks: {rank:.3f}", fontsize=8)
         axis.set_xlabel("true (noisy)", fontsize=8)
