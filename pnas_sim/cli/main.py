@@ -20,6 +20,7 @@ from pnas_sim.cli.backends import backends
 from pnas_sim.cli.compare import compare
 from pnas_sim.cli.options import InterruptionError, example
 from pnas_sim.cli.predictors import predictors
+from pnas_sim.cli.report import report
 from pnas_sim.cli.resume import resume
 from pnas_sim.cli.run import run
 from pnas_sim.cli.show import show
@@ -47,7 +48,7 @@ def pnas_sim() -> None:
     """
 
 
-for _command in (run, resume, compare, predictors, show, table, backends):
+for _command in (run, resume, compare, predictors, report, show, table, backends):
     pnas_sim.add_command(_command)
 
 
