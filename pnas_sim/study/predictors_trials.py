@@ -100,7 +100,8 @@ class TrialJob:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.predictor} on {self.fitted} cells of {self.blocks} blocks"
+        plural = "" if self.blocks == 1 else "s"
+        return f"{self.predictor} on {self.fitted} cells of {self.blocks} block{plural}"
 
     def run(self, folder: Path) -> None:
         """Runs all trials and leaves its file.
