@@ -15,8 +15,8 @@ from pnas_sim.study.predictors_rows import ALL_SIZES, FIGURES, NOISY
 
 SCHEMA = 1
 SEARCH_NOTE = (
-    "rho: Spearman of predictions on the beam chosen. recall: how much of the pool's best (as many cells as "
-    "the beam has) is in the beam. free: by noise-free truth. chance: recall of a random beam."
+    "b: blocks. rho: Spearman of predictions on the beam chosen. recall: how much of the pool's best (as "
+    "many cells as the beam has) is in the beam. free: by noise-free truth. chance: recall of a random beam."
 )
 CIRCULAR_MARK = "*"
 PLACES: Mapping[str, str] = {
@@ -238,7 +238,7 @@ def _list_searches(result: Mapping[str, Any]) -> Iterator[str]:
 
 def tabulate_searches(searches: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Heads and lines: for each predictor and level, means over the seeds."""
-    heads = ["predictor", "blocks", "seeds", "pool", "beam", "rho", "free", "recall", "free", "chance"]
+    heads = ["predictor", "b", "seeds", "pool", "beam", "rho", "free", "recall", "free", "chance"]
     groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for row in searches:
         groups.setdefault((mark_name(row), row["blocks"]), []).append(row)
