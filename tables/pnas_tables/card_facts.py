@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pnas_sim.evaluate import Status
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.record import Table
-from pnas_tables.sample import GROUPS, Sample, gather_sample
+from pnas_tables.sample import GROUPS, Sample, find_group, gather_sample
 from pnas_tables.seeds import SeedNoise, fit_deviation
 from pnas_tables.surrogate import Surrogate
 
@@ -39,7 +39,7 @@ def gather_facts(table: Table) -> dict[str, Any]:
 def _count_cells(table: Table) -> dict[str, Any]:
     """Cells and runs by block count and by group, and by word of origin."""
     sizes = table.space.block_counts(table.cells)
-    groups = np.array([_group(origin) for origin in table.origins])
+    groups = np.array([find_group(origin) for origin in table.origins])
     runs = np.bincount(table.run_cells, minlength=len(table))
     by_blocks = {}
     for size in sorted(set(sizes.tolist())):
@@ -52,11 +52,6 @@ def _count_cells(table: Table) -> dict[str, Any]:
         for word in origin.split("+"):
             words[word] = words.get(word, 0) + 1
     return {"by_blocks": by_blocks, "by_origin": words, "total": len(table), "runs": len(table.seeds)}
-
-
-def _group(origin: str) -> str:
-    words = origin.split("+")
-    return next((group for group in reversed(GROUPS) if group in words), GROUPS[0])
 
 
 def _time_children(table: Table) -> dict[str, Any]:
@@ -144,7 +139,7 @@ def _follow_curves(table: Table) -> list[dict[str, Any]]:
 def count_among_best(sample: Sample) -> dict[str, Any]:
     """How often each operation stands in the best tenth of the cells of several blocks, and in all of them.
 
-    Cells that a search asked for are left out: they say what it likes.
+    Only cells drawn of the whole space count: a search's say what it likes, a smaller space's what it has.
     """
     mine = sample.take((sample.blocks > 1) & sample.of_group(GROUPS[0]))
     count = max(FEWEST_BEST, round(BEST_SHARE * len(mine)))

@@ -25,12 +25,12 @@ def list_limits(facts: Mapping[str, Any], quality: Mapping[str, Any]) -> Iterato
         yield from _judge_surrogate(name, figures)
     yield from _judge_samples(facts)
     yield (
-        "Accuracies are of short trainings on small images, a proxy: they rank cells under this "
-        "recipe, and say nothing of accuracies under another one."
+        "Accuracies are of short trainings on small images, a proxy: they rank cells under this recipe, "
+        "and say nothing of accuracies under another one."
     )
     yield (
-        "The best of many noisy values is biased upwards: a winner is to be reported by its "
-        "noise-free value, and over several worlds."
+        "The best of many noisy values is biased upwards: a winner is to be reported by its noise-free "
+        "value, and over several worlds."
     )
 
 
@@ -44,8 +44,8 @@ def _judge_surrogate(name: str, quality: Mapping[str, Any]) -> Iterator[str]:
     verdict = "reaches" if share >= AIM else "misses"
     yield (
         f"`{name}`: Kendall's tau {tau:.2f} of a ceiling of {ceiling:.2f} (n = {overall['cells']}) "
-        f"{verdict} the "
-        f"aim of {AIM:g} of the ceiling. It is over cells of all sizes together, most of which differ much."
+        f"{verdict} the aim of {AIM:g} of the ceiling. It is over cells of all sizes together, most of "
+        "which differ much."
     )
     yield from _judge_sizes(name, quality["by_blocks"])
     yield _judge_top(name, overall)
@@ -62,8 +62,8 @@ def _judge_sizes(name: str, by_blocks: Mapping[str, Any]) -> Iterator[str]:
     ]
     if low:
         yield (
-            f"`{name}`: within one size it is weaker: {'; '.join(low)}. Which of two good cells of a "
-            f"size is better cannot be concluded from it."
+            f"`{name}`: within one size it is weaker: {'; '.join(low)}. Which of two good cells of a size "
+            "is better cannot be concluded from it."
         )
 
 
@@ -76,9 +76,8 @@ def _judge_top(name: str, overall: Mapping[str, Any]) -> str:
         return f"`{name}`: in the top tenth tau is {tau:.2f} (n = {cells}), above 0 beyond chance (p < .05)."
     return (
         f"`{name}`: in the top tenth tau is {tau:.2f} (n = {cells}), not above 0 beyond chance. How a "
-        f"search fares at "
-        "the very top, speed-ups by top 1 among it, is then a property of the surrogate and not of "
-        "the data."
+        "search fares at the very top, speed-ups by top 1 among it, is then a property of the surrogate "
+        "and not of the data."
     )
 
 
@@ -93,9 +92,8 @@ def _judge_samples(facts: Mapping[str, Any]) -> Iterator[str]:
     sealed = facts["cells"]["by_origin"].get("sealed", 0)
     if sealed < FEWEST_SEALED:
         yield (
-            f"The sealed test set has {sealed} cells (aim: {FEWEST_SEALED} random ones and 40 of the "
-            f"top); held-out "
-            "figures come from cross-validation alone, on cells drawn as the fitted ones are."
+            f"The sealed test set has {sealed} cells (aim: {FEWEST_SEALED} random ones and 40 of the top); "
+            "held-out figures come from cross-validation alone, on cells drawn as the fitted ones are."
         )
     if not facts["cells"]["by_origin"].get("search"):
         yield (

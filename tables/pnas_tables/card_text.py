@@ -11,6 +11,7 @@ from pnas_tables.record import Table
 
 GROUP_WORDS = {
     "random": "drawn at random, or all of a size",
+    "other": "of a smaller space, or imported",
     "search": "asked for by a search",
     "sealed": "sealed",
 }
@@ -58,22 +59,19 @@ def _head(about: Mapping[str, Any], notes: Sequence[str], source: str) -> Iterat
     yield ""
     yield (
         f"{about['cells']} cells of up to {space['max_blocks']} blocks over "
-        f"{', '.join(space['operations'])}, "
-        f"{about['runs']} trainings, {about['core_hours']:.2f} core hours. Licence {about['licence']}. "
-        f"Checksum `{about['checksum'][:16]}`."
+        f"{', '.join(space['operations'])}, {about['runs']} trainings, {about['core_hours']:.2f} core "
+        f"hours. Licence {about['licence']}. Checksum `{about['checksum'][:16]}`."
     )
     for note in notes:
         yield ""
         yield note
     yield ""
     yield (
-        f"This page is written by `pnas-sim table card {source}`; with `--json` the same command "
-        f"prints every figure "
-        f"below. What the file holds: `pnas-sim table info {source}`. Whether it is sound: `pnas-sim "
-        f"table check "
-        f"{source}`, and by training some of it again `pnas-sim table check {source} --retrain 10 "
-        f"--data DIR`. The "
-        f"surrogates' figures again, by fitting anew: `pnas-sim table quality {source} --surrogate NAME`."
+        f"This page is written by `pnas-sim table card {source}`; with `--json` the same command prints "
+        f"every figure below. What the file holds: `pnas-sim table info {source}`. Whether it is sound: "
+        f"`pnas-sim table check {source}`, and by training some of it again `pnas-sim table check {source} "
+        "--retrain 10 --data DIR`. The surrogates' figures again, by fitting anew: `pnas-sim table quality "
+        f"{source} --surrogate NAME`."
     )
 
 
@@ -106,10 +104,9 @@ def _cells(facts: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     words = ", ".join(f"{word} {count}" for word, count in sorted(cells["by_origin"].items()))
     yield (
-        f"By origin (a cell may have several): {words}. `all-N`: every cell of N blocks; `uniform`: "
-        f"uniform over "
-        "unique cells; `raw`: uniform over raw rows; `search`: asked for by a search; `sealed`: "
-        "never fitted."
+        f"By origin (a cell may have several): {words}. `all-N`: every cell of N blocks; `uniform`: uniform "
+        "over unique cells; `raw`: uniform over raw rows; `subspace`: of a smaller space; `search`: asked "
+        "for by a search; `sealed`: never fitted."
     )
 
 
@@ -139,14 +136,11 @@ def _seeds(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterator[st
     yield (
         f"Deviation of one training from the mean over seeds: {at} accuracy (validation), "
         f"{seeds['test_deviation']:.4f} (test); {seeds['cells']} cells with several seeds, "
-        f"{seeds['freedom']} degrees "
-        f"of freedom. Spearman between the first two seeds: {_round(seeds['spearman'], 2)}. Share of "
-        f"the variance between cells of the largest size that is theirs and not the seed's: "
-        f"{_round(seeds['reliability'], 2)}. "
-        f"Diverged: {seeds['diverged']}, failed: {seeds['failed']} of {facts['cells']['runs']} runs; "
-        f"modelled as "
-        f"chance of divergence: {seeds['divergence']:.4f} (of {seeds['divergence_runs']} runs of "
-        f"repeated cells)."
+        f"{seeds['freedom']} degrees of freedom. Spearman between the first two seeds: "
+        f"{_round(seeds['spearman'], 2)}. Share of the variance between cells of the largest size that is "
+        f"theirs and not the seed's: {_round(seeds['reliability'], 2)}. Diverged: {seeds['diverged']}, "
+        f"failed: {seeds['failed']} of {facts['cells']['runs']} runs; modelled as chance of divergence: "
+        f"{seeds['divergence']:.4f} (of {seeds['divergence_runs']} runs of repeated cells)."
     )
     yield from _picture(pictures, "seeds", "One seed against another of the same cell")
 
@@ -170,8 +164,8 @@ def _operations(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterat
         yield f"{operations['cells']} random cells of several blocks are too few to say."
         return
     yield (
-        f"Share of each operation in the best {operations['best']} of {operations['cells']} random "
-        f"cells of several blocks (each beside the median of its size), and in all of them:"
+        f"Share of each operation in the best {operations['best']} of {operations['cells']} random cells of "
+        "several blocks (each beside the median of its size), and in all of them:"
     )
     yield ""
     shares = operations["shares"].items()
@@ -190,9 +184,8 @@ def _surrogates(
         return
     yield (
         "Held-out figures (five folds by cell; sealed cells by a model of all others), each with the "
-        "ceiling that an "
-        "oracle would reach against measurements as noisy as these, in brackets. Ranks within the "
-        "top half and the top tenth are among the cells best as measured."
+        "ceiling that an oracle would reach against measurements as noisy as these, in brackets. Ranks "
+        "within the top half and the top tenth are among the cells best as measured."
     )
     for name, figures in quality.items():
         worlds = facts["surrogates"][name]
@@ -202,9 +195,8 @@ def _surrogates(
         yield ""
         yield (
             f"Kind {worlds['kind']}, fitted on {worlds['cells']} cells, scale "
-            f"{worlds['settings']['scale']}, "
-            f"{worlds['settings']['worlds']} worlds. Deviation of a cell's own effect in scores (by "
-            f"block count): {effects}."
+            f"{worlds['settings']['scale']}, {worlds['settings']['worlds']} worlds. Deviation of a cell's "
+            f"own effect in scores (by block count): {effects}."
         )
         yield from _beside_trained(worlds["beside_trained"])
         yield ""
@@ -227,9 +219,9 @@ def _beside_trained(found: Mapping[str, Any] | None) -> Iterator[str]:
     at = ", ".join(f"{100 * share:g}%" for share in found["at"])
     yield ""
     yield (
-        f"Random cells of {found['blocks']} blocks, accuracy at {at}: trained {spans['trained']}, "
-        f"n = {rows['trained']['cells']}; in world 0 with one seed's noise {spans['world']}, "
-        f"n = {rows['world']['cells']}."
+        f"Random cells of {found['blocks']} blocks, accuracy at {at}: trained {spans['trained']}, n = "
+        f"{rows['trained']['cells']}; in world 0 with one seed's noise {spans['world']}, n = "
+        f"{rows['world']['cells']}."
     )
 
 

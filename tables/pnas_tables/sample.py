@@ -19,7 +19,8 @@ Floats: TypeAlias = NDArray[np.float64]
 
 SEALED = "sealed"  # the origin of cells that are never fitted
 SEARCH = "search"  # of cells that a search asked for
-GROUPS = ("random", SEARCH, SEALED)
+DRAWN = ("uniform", "raw")  # of the whole space; so are `all-N`
+GROUPS = ("random", "other", SEARCH, SEALED)  # other: of a smaller space, imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Sample:
         seconds: `float64[n]`, means over runs, NaN if unknown.
         runs: `float64[n]`, how many runs the means are of.
         blocks: `int64[n]`.
-        groups: `int64[n]`, why the cell was trained: place in `GROUPS`, the last that applies.
+        groups: `int64[n]`, why the cell was trained: place in `GROUPS`.
     """
 
     space: CellSpace
@@ -89,7 +90,7 @@ def gather_sample(table: Table) -> Sample:
         mean_by_cell(table, table.seconds),
         np.bincount(table.run_cells[counted], minlength=len(table)).astype(np.float64),
         np.asarray(table.space.block_counts(table.cells), np.int64),
-        np.array([_find_group(origin) for origin in table.origins], np.int64),
+        np.array([GROUPS.index(find_group(origin)) for origin in table.origins], np.int64),
     )
     return sample.take(sample.runs > 0)
 
@@ -101,6 +102,8 @@ def _choose_runs(table: Table) -> NDArray[np.bool_]:
     return np.asarray(ended | ((table.status == Status.DIVERGED) & ~has_one[table.run_cells]))
 
 
-def _find_group(origin: str) -> int:
+def find_group(origin: str) -> str:
+    """The group of a cell whose origin is these words, joined by `+`: sealed, search, random, other."""
     words = origin.split("+")
-    return max((GROUPS.index(word) for word in words if word in GROUPS), default=0)
+    drawn = any(word in DRAWN or word.startswith("all-") for word in words)
+    return next((group for group in (SEALED, SEARCH) if group in words), "random" if drawn else "other")

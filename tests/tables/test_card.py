@@ -18,7 +18,7 @@ from pnas_tables.card_pictures import draw_pictures, predict_again
 from pnas_tables.card_text import write_card
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.record import Table
-from pnas_tables.sample import gather_sample
+from pnas_tables.sample import find_group, gather_sample
 from pnas_tables.surrogate import FitSettings, fit_surrogate
 from pnas_tables.testing import NOISE
 
@@ -61,6 +61,9 @@ def test_groups_are_counted_apart(table: Table) -> None:
     cells = gather_facts(replace(table, origins=tuple(origins)))["cells"]
     totals = {group: sum(row[group] for row in cells["by_blocks"].values()) for group in ("search", "sealed")}
     assert totals == {"search": 1, "sealed": 2}
+    assert find_group("subspace") == find_group("imported") == "other"
+    assert find_group("subspace+uniform") == find_group("all-1") == find_group("raw") == "random"
+    assert find_group("search+uniform") == "search" and find_group("sealed+search") == "sealed"
     assert cells["by_origin"]["search"] == cells["by_origin"]["sealed"] == 2
 
 
