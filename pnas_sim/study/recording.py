@@ -7,7 +7,7 @@ import struct
 import numpy as np
 
 from pnas_sim.budget import Budget
-from pnas_sim.engine import run_search
+from pnas_sim.engine import RunResult, run_search
 from pnas_sim.evaluate import Evaluator, Source
 from pnas_sim.search.base import Diagnosed, Observations, Proposals, Rows, Strategy
 from pnas_sim.space import CellSpace
@@ -75,22 +75,8 @@ def record_run(
     )
     models, spec = result.evaluations, evaluator.spec
     figures = models.figures
-    facts = Facts(
-        label=place.label,
-        world=place.world,
-        seed=place.seed,
-        fingerprint=fingerprint,
-        data=spec.checksum,
-        proposals=result.proposals,
-        repeats=result.repeats,
-        failed=result.failed,
-        stopped=result.stopped,
-        seconds=result.seconds,
-        source=str(models[0].source if len(models) else Source.PREDICTED),
-        **_find_entropies(strategy),
-    )
     return FinishedRun(
-        facts=facts,
+        facts=_describe_facts(place, fingerprint, spec.checksum, result, strategy),
         cells=models.cells,
         blocks=figures["blocks"].astype(np.int64),
         values=figures["valid_accuracy"].copy(),
@@ -98,6 +84,26 @@ def record_run(
         examples=figures["examples"].copy(),
         seconds=figures["seconds"].copy(),
         proposals=count_proposals(spec.space, recording.batches, epochs or spec.epochs)[: len(models)],
+    )
+
+
+def _describe_facts(
+    place: Place, fingerprint: str, data: str, result: RunResult, strategy: Strategy
+) -> Facts:
+    models = result.evaluations
+    return Facts(
+        label=place.label,
+        world=place.world,
+        seed=place.seed,
+        fingerprint=fingerprint,
+        data=data,
+        proposals=result.proposals,
+        repeats=result.repeats,
+        failed=result.failed,
+        stopped=result.stopped,
+        seconds=result.seconds,
+        source=str(models[0].source if len(models) else Source.PREDICTED),
+        **_find_entropies(strategy),
     )
 
 
