@@ -25,7 +25,8 @@ from pnas_sim.runlog import RunLog
 from pnas_sim.search import Observations, Proposals, RandomSearch, Strategy
 from pnas_sim.space import CellSpace
 from pnas_tables.format import read_table, write_table
-from pnas_tables.plans import CIFAR10_16PX, list_jobs
+from pnas_tables.plans import list_jobs
+from pnas_tables.shipped_plans import CIFAR10_16PX
 from pnas_tables.surrogate import fit_surrogate
 from pnas_tables.testing import build_made_up_table
 

@@ -20,7 +20,8 @@ from pnas_sim.space import CellSpace
 from pnas_tables.benchmark import Benchmark
 from pnas_tables.features import cell_features
 from pnas_tables.format import read_table, write_table
-from pnas_tables.plans import CIFAR10_16PX, list_jobs
+from pnas_tables.plans import list_jobs
+from pnas_tables.shipped_plans import CIFAR10_16PX
 from pnas_tables.surrogate import Surrogate, fit_surrogate
 from pnas_tables.testing import build_made_up_table
 

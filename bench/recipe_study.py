@@ -37,7 +37,8 @@ from pnas_sim.evaluate import Evaluation
 from pnas_sim.space import CellSpace
 from pnas_tables.catalogue import data_folder
 from pnas_tables.parts import read_parts
-from pnas_tables.plans import draw_cells, find_plan
+from pnas_tables.plans import draw_cells
+from pnas_tables.shipped_plans import find_plan
 
 LINES = Path(__file__).with_name("recipe_study.jsonl")
 PLAN = "cifar10-16px"

@@ -86,7 +86,7 @@ def build_table(
         TableError: `out` or its journal is of another recipe or space.
         WorkError: the disk is full.
     """
-    _demand_positive(hours=hours, children=children, save_every=save_every)
+    demand_positive(hours=hours, children=children, save_every=save_every)
     earlier = [read_table(out)] if out.exists() else []
     with Journal(_journal_path(out), head, provenance) as journal:
         # also says at once, and not after hours, when what is there does not fit
@@ -109,7 +109,12 @@ def build_table(
     return table
 
 
-def _demand_positive(**limits: float | None) -> None:
+def demand_positive(**limits: float | None) -> None:
+    """Checks limits; None is no limit.
+
+    Raises:
+        SettingError: one is not positive.
+    """
     for name, value in limits.items():
         if value is not None and not value > 0:
             raise SettingError(f"{name} is {value}; it must be above 0")
@@ -172,11 +177,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--hours", type=float, help="stop after these")
     parser.add_argument("--children", type=int, help="stop after these")
+    parser.add_argument("--cells-file", type=Path, help="train these cells first (see pnas_tables.asked)")
+    parser.add_argument(
+        "--gather", type=Path, metavar="FILE", help="train nothing; join the plan's parts here"
+    )
     options = parser.parse_args(arguments)
-    from pnas_tables.trainer import train_plan
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops as Ctrl-C does: the part is written
     try:
+        if options.gather is not None:
+            return _gather(options.plan, options.parts, options.gather)
+        from pnas_tables.trainer import train_plan
+
         part = train_plan(
             options.plan,
             options.data,
@@ -185,6 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
             device=options.device,
             hours=options.hours,
             children=options.children,
+            cells_file=options.cells_file,
             progress=_print_progress,
         )
     except KeyboardInterrupt:
@@ -196,6 +209,16 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, RequestError) else 1
     print(f"written: {part}" if part.exists() else "nothing is left to train")
+    return 0
+
+
+def _gather(name: str, parts: Path, out: Path) -> int:
+    from pnas_tables.parts import gather_table
+    from pnas_tables.shipped_plans import find_plan, find_relatives
+
+    table = gather_table(find_plan(name), parts, find_relatives(name))
+    write_table(out, table)
+    print(f"written: {out}: {len(table)} cells, {len(table.seeds)} runs")
     return 0
 
 

@@ -11,6 +11,7 @@ from pnas_sim.errors import TableError
 from pnas_sim.evaluate import Status
 from pnas_tables.figures import is_complete
 from pnas_tables.record import Integers, Table, arrange_table, json_text
+from pnas_tables.subspace import contains, find_widest, fit_space
 
 
 def merge_tables(tables: Sequence[Table], name: str) -> Table:
@@ -20,11 +21,15 @@ def merge_tables(tables: Sequence[Table], name: str) -> Table:
     smallest stand. A failure says something about a machine, not about a cell: where another table has the
     same run without a failure, that one stands. Surrogates are left behind, as they were fitted on less.
 
+    Where one table's space contains the others', their cells are taken into it (see `fit_space`).
+
     Raises:
         TableError: the tables differ in recipe, space, checkpoints or licence, or disagree about a run.
     """
     if not tables:
         raise TableError("there is no table to merge; name at least one")
+    space = find_widest([table.space for table in tables])
+    tables = [fit_space(table, space) if contains(space, table.space) else table for table in tables]
     for other in tables[1:]:
         _demand_same(tables[0], other)
     joined = _join_runs(_join_cells(tables, name))
@@ -34,7 +39,6 @@ def merge_tables(tables: Sequence[Table], name: str) -> Table:
 def _demand_same(one: Table, other: Table) -> None:
     pairs = {
         "operations": (one.space.operations, other.space.operations),
-        "number of blocks": (one.space.max_blocks, other.space.max_blocks),
         "checkpoints": (one.epochs.tolist(), other.epochs.tolist()),
         "training images": (one.train_images, other.train_images),
         "chance": (one.chance, other.chance),

@@ -1,14 +1,19 @@
 """Which cells are trained, with which seeds, in which order: so that a table is useful at every point.
 
-A plan is a list of steps. All its uniform draws of one block count come from one endless stream of distinct
-cells, fixed by the plan's seed: a step names a stretch of that stream, so a longer plan goes on where a
-shorter one stopped, and a second seed is asked for by naming the same stretch again.
+A plan is a list of steps. Cells that are drawn come from endless streams of distinct cells, fixed by the
+plan's seed, the block count and the way of drawing: a step names a stretch of such a stream, so a longer plan
+goes on where a shorter one stopped, and a second seed is asked for by naming the same stretch again.
+
+Some steps choose by accuracies that are already known (`strata`, `best`). What they choose from is a fixed
+stretch too, and they wait until the first seed of all of it is known, so what they choose depends on nothing
+but the plan and those accuracies: not on when a sitting stopped, nor on what else has been trained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -16,10 +21,14 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
 from pnas_sim.space import CellSpace
+from pnas_tables.choices import choose_best, choose_strata
 
 Rows: TypeAlias = NDArray[np.uint8]
+Kind: TypeAlias = Literal["all", "uniform", "raw", "sealed", "strata", "best"]
+Results: TypeAlias = Mapping[tuple[bytes, int], float]  # accuracy by a row's bytes and training seed
 
-STREAM_CHUNK = 64  # cells drawn from one generator; part of the stream's definition
+STREAM_CHUNK = 64  # cells drawn from one generator; part of the streams' definition
+STREAMS: Mapping[str, tuple[int, ...]] = {"uniform": (), "sealed": (1,), "raw": (2,)}  # ends of their entropy
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +36,29 @@ class Step:
     """A stretch of cells to be trained with one seed.
 
     Attributes:
-        kind: `all` cells of that size, in the space's order, or `uniform` draws over unique cells.
+        kind: `all` cells of that size, in the space's order; `uniform` draws over unique cells; `raw` draws,
+            uniform over raw rows; `sealed`: other uniform draws, of cells that are never fitted; `strata`:
+            `count` cells a stratum of the stretch of the `uniform` stream (see `choose_strata`); `best`: the
+            `count` best of all cells of up to that size.
         blocks: of each cell.
         start: the first of the stretch; counted in the enumeration or the stream.
         stop: one past the last of it.
         seed: the training seed.
+        count: of `strata` and `best`.
     """
 
-    kind: Literal["all", "uniform"]
+    kind: Kind
     blocks: int
     start: int
     stop: int
     seed: int = 0
+    count: int = 0
+
+    @property
+    def origin(self) -> str:
+        """The word on why its cells are trained; a repetition is no reason of its own."""
+        words = {"all": f"all-{self.blocks}", "strata": "uniform", "best": ""}
+        return words.get(self.kind, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +67,18 @@ class Plan:
 
     Attributes:
         name: of the table it makes.
-        seed: of the stream of uniform cells.
+        seed: of the streams of cells.
         steps: in order.
+        space: of the cells.
     """
 
     name: str
     seed: int
     steps: tuple[Step, ...]
+    space: CellSpace = field(default_factory=CellSpace)
 
     def as_json(self) -> dict[str, Any]:
-        """The plan as JSON values."""
+        """The plan as JSON values; the space is the table's, which says it already."""
         return {"name": self.name, "seed": self.seed, "steps": [asdict(step) for step in self.steps]}
 
 
@@ -82,40 +104,106 @@ class Jobs:
         index = np.asarray(places, np.intp)
         return Jobs(self.cells[index], self.seeds[index], tuple(self.origins[i] for i in index))
 
+    def keys(self) -> list[tuple[bytes, int]]:
+        """The row's bytes and the seed of each."""
+        return [(row.tobytes(), int(seed)) for row, seed in zip(self.cells, self.seeds, strict=True)]
 
-def list_jobs(plan: Plan, space: CellSpace) -> Jobs:
+
+def join_jobs(several: Sequence[Jobs], space: CellSpace) -> Jobs:
+    """One list of jobs after another; of a (cell, seed) that comes again only the first is kept."""
+    joined = Jobs(
+        np.concatenate([space.initial()[:0], *(jobs.cells for jobs in several)]),
+        np.concatenate([np.zeros(0, np.int64), *(jobs.seeds for jobs in several)]),
+        tuple(origin for jobs in several for origin in jobs.origins),
+    )
+    first: dict[tuple[bytes, int], int] = {}
+    for place, key in enumerate(joined.keys()):
+        first.setdefault(key, place)
+    return joined.take(list(first.values()))
+
+
+def list_jobs(plan: Plan, space: CellSpace, results: Results | None = None, skip: int | None = None) -> Jobs:
     """The plan's children, each (cell, seed) once.
+
+    Args:
+        plan: what to train.
+        space: of the cells.
+        results: what is known so far, for the steps that choose by accuracy.
+        skip: the list ends before the step that is the `skip + 1`-th to wait for results; by default all
+            steps that wait are left out, and the list goes on behind them.
 
     Raises:
         SettingError: a step asks for more cells than there are, or larger ones than the space holds.
     """
-    cells, seeds, origins = [space.initial()[:0]], [], []
-    needed = {step.blocks: 0 for step in plan.steps}
+    sources = _Sources(plan, space, results or {})
+    listed, waiting = [], 0
     for step in plan.steps:
-        needed[step.blocks] = max(needed[step.blocks], step.stop if step.kind == "uniform" else 0)
-    streams = {blocks: draw_cells(space, blocks, count, plan.seed) for blocks, count in needed.items()}
-    for step in plan.steps:
-        source = streams[step.blocks] if step.kind == "uniform" else enumerate_cells(space, step.blocks)
-        stretch = source[step.start : step.stop]
-        cells.append(stretch)
-        seeds += [step.seed] * len(stretch)
-        origins += [f"all-{step.blocks}" if step.kind == "all" else "uniform"] * len(stretch)
-    return _without_repeats(Jobs(np.concatenate(cells), np.array(seeds, np.int64), tuple(origins)))
+        jobs = sources.find(step)
+        if jobs is not None:
+            listed.append(jobs)
+        elif waiting == skip:
+            break
+        else:
+            waiting += 1
+    return join_jobs(listed, space)
 
 
-def _without_repeats(jobs: Jobs) -> Jobs:
-    seen: set[tuple[bytes, int]] = set()
-    kept = []
-    for place, (row, seed) in enumerate(zip(jobs.cells, jobs.seeds, strict=True)):
-        key = (row.tobytes(), int(seed))
-        if key not in seen:
-            seen.add(key)
-            kept.append(place)
-    return jobs.take(kept)
+def count_waiting(plan: Plan, space: CellSpace, results: Results) -> int:
+    """How many steps wait for results."""
+    sources = _Sources(plan, space, results)
+    return sum(sources.find(step) is None for step in plan.steps)
 
 
-def draw_cells(space: CellSpace, blocks: int, count: int, seed: int) -> Rows:
-    """The first `count` cells of the stream: independent uniform draws over unique cells, repeats left out.
+class _Sources:
+    """What steps take their cells from."""
+
+    def __init__(self, plan: Plan, space: CellSpace, results: Results) -> None:
+        self._plan, self._space, self._results = plan, space, results
+        self._needed: dict[tuple[str, int], int] = {}
+        for step in plan.steps:
+            key = self._stream(step), step.blocks
+            self._needed[key] = max(self._needed.get(key, 0), step.stop)
+
+    def find(self, step: Step) -> Jobs | None:
+        """The step's jobs; None if it waits for results."""
+        if step.kind == "best":
+            pool = [self._take("all", blocks) for blocks in range(1, step.blocks + 1)]
+            cells = np.concatenate(pool)
+            origins = [f"all-{blocks}" for blocks, rows in enumerate(pool, 1) for _ in rows]
+        else:
+            cells = self._take(self._stream(step), step.blocks)[step.start : step.stop]
+            origins = [step.origin] * len(cells)
+        jobs = Jobs(cells, np.full(len(cells), step.seed), tuple(origins))
+        return self._choose(step, jobs) if step.kind in ("strata", "best") else jobs
+
+    def _choose(self, step: Step, pool: Jobs) -> Jobs | None:
+        known = [self._results.get((row.tobytes(), 0)) for row in pool.cells]
+        accuracies = np.array([accuracy for accuracy in known if accuracy is not None])
+        if len(accuracies) < len(known):
+            return None
+        if step.kind == "best":
+            return pool.take(choose_best(accuracies, step.count))
+        rng = np.random.default_rng([self._plan.seed, step.blocks, step.start, step.stop])
+        return pool.take(choose_strata(accuracies, step.count, rng))
+
+    def _stream(self, step: Step) -> str:
+        return {"strata": "uniform", "best": "all"}.get(step.kind, step.kind)
+
+    def _take(self, stream: str, blocks: int) -> Rows:
+        if stream == "all":
+            return _enumerate_once(self._space, blocks)
+        return _draw_once(self._space, blocks, self._needed[stream, blocks], self._plan.seed, stream)
+
+
+def draw_cells(space: CellSpace, blocks: int, count: int, seed: int, stream: str = "uniform") -> Rows:
+    """The first `count` cells of a stream: independent draws, made canonical, repeats left out.
+
+    Args:
+        space: of the cells.
+        blocks: of each.
+        count: how many.
+        seed: of the plan.
+        stream: `uniform` or `sealed` over unique cells, `raw` over raw rows.
 
     Raises:
         SettingError: there are not that many cells.
@@ -126,7 +214,7 @@ def draw_cells(space: CellSpace, blocks: int, count: int, seed: int) -> Rows:
         there = space.count_unique(blocks)
         raise SettingError(f"{count} cells of {blocks} blocks asked for; there are {there}; ask for fewer")
     found: dict[bytes, Rows] = {}
-    for chunk in _chunks(space, blocks, seed):
+    for chunk in _chunks(space, blocks, seed, stream):
         if len(found) >= count:
             break
         for row in chunk:
@@ -134,11 +222,12 @@ def draw_cells(space: CellSpace, blocks: int, count: int, seed: int) -> Rows:
     return np.array(list(found.values())[:count], np.uint8).reshape(-1, space.width)
 
 
-def _chunks(space: CellSpace, blocks: int, seed: int) -> Iterator[Rows]:
+def _chunks(space: CellSpace, blocks: int, seed: int, stream: str) -> Iterator[Rows]:
     number = 0
     while True:
-        rng = np.random.default_rng(np.random.SeedSequence([seed, blocks, number]))
-        yield space.canonical(space.sample(STREAM_CHUNK, rng, blocks=blocks, unique=True))
+        rng = np.random.default_rng(np.random.SeedSequence([seed, blocks, number, *STREAMS[stream]]))
+        drawn = space.sample(STREAM_CHUNK, rng, blocks=blocks, unique=stream != "raw")
+        yield space.canonical(drawn)
         number += 1
 
 
@@ -156,6 +245,17 @@ def enumerate_cells(space: CellSpace, blocks: int) -> Rows:
         grown = space.canonical(space.expand(cells).cells)
         cells = grown[space.unique(grown)[0]]
     return cells
+
+
+@lru_cache(maxsize=32)
+def _draw_once(space: CellSpace, blocks: int, count: int, seed: int, stream: str) -> Rows:
+    """`draw_cells`, once a process: a build lists its jobs several times."""
+    return draw_cells(space, blocks, count, seed, stream)
+
+
+@lru_cache(maxsize=32)
+def _enumerate_once(space: CellSpace, blocks: int) -> Rows:
+    return enumerate_cells(space, blocks)
 
 
 def sample_plan(
@@ -177,52 +277,9 @@ def sample_plan(
     sizes = sorted(set(blocks))
     for place, size in enumerate(sizes):
         share = min(left // (len(sizes) - place), space.count_unique(size))
-        kind: Literal["all", "uniform"] = "all" if share == space.count_unique(size) else "uniform"
+        kind: Kind = "all" if share == space.count_unique(size) else "uniform"
         steps += [Step(kind, size, 0, share, index) for index in range(seeds)]
         left -= share
     if left:
         raise SettingError(f"{cells} cells asked for; sizes {sizes} have {cells - left}; ask for fewer")
-    return Plan(name, seed, tuple(steps))
-
-
-# ------------------------------------------------------------------------------------------ the shipped plan
-
-
-def _rounds(smaller: tuple[int, int], five: tuple[int, int], rounds: int) -> list[list[Step]]:
-    """Rounds that bring sizes 2 to 4 and size 5 from one number of cells to another together, fives first."""
-    fives = np.linspace(*five, rounds + 1).astype(int).tolist()
-    others = np.linspace(*smaller, rounds + 1).astype(int).tolist()
-    return [
-        [
-            Step("uniform", 5, fives[r], fives[r + 1]),
-            *(Step("uniform", blocks, others[r], others[r + 1]) for blocks in (2, 3, 4)),
-        ]
-        for r in range(rounds)
-    ]
-
-
-def _shipped_steps() -> Iterator[Step]:
-    yield Step("all", 1, 0, 136)
-    first = _rounds((0, 40), (0, 40), 4)
-    for number, steps in enumerate(first):
-        yield from steps
-        if number > 0:  # second seeds of ten of the five-block cells already there
-            yield Step("uniform", 5, 10 * (number - 1), 10 * number, seed=1)
-    for steps in (*_rounds((40, 150), (40, 300), 11), *_rounds((150, 300), (300, 700), 15)):
-        yield from steps
-
-
-CIFAR10_16PX = Plan("cifar10-16px", 20261124, tuple(_shipped_steps()))
-
-PLANS = {CIFAR10_16PX.name: CIFAR10_16PX}
-
-
-def find_plan(name: str) -> Plan:
-    """The plan of this name.
-
-    Raises:
-        SettingError: there is none.
-    """
-    if name not in PLANS:
-        raise SettingError(f"plan {name!r} is unknown; known are: {', '.join(sorted(PLANS))}")
-    return PLANS[name]
+    return Plan(name, seed, tuple(steps), space)

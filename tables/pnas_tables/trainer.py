@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from pnas_sim.errors import SettingError, TableError
 from pnas_sim.evaluate import Evaluator
 from pnas_sim.space import CellSpace
+from pnas_tables.asked import asked_file, read_asked
 from pnas_tables.build import BuildProgress, build_table
 from pnas_tables.catalogue import shipped_tables
 from pnas_tables.journal import TableHead
 from pnas_tables.parts import build_plan
-from pnas_tables.plans import Plan, find_plan, list_jobs
+from pnas_tables.plans import Plan, join_jobs, list_jobs
 from pnas_tables.provenance import describe_machine
 from pnas_tables.record import Table
+from pnas_tables.shipped_plans import find_plan, find_recipe, find_relatives
 
 if TYPE_CHECKING:
     from pnas_backends.training.recipe import Recipe
@@ -35,20 +37,6 @@ def trained_head(name: str, recipe: Recipe, space: CellSpace, licence: str = LIC
         chance=recipe.chance,
         epochs=tuple(recipe.epochs * share for share in (*recipe.checkpoints, 1.0)),
     )
-
-
-def find_recipe(plan: str) -> Recipe:
-    """The recipe of a plan that ships.
-
-    Raises:
-        SettingError: there is none of this name.
-    """
-    from pnas_backends.training.recipe import CIFAR10_16PX
-
-    recipes = {"cifar10-16px": CIFAR10_16PX}
-    if plan not in recipes:
-        raise SettingError(f"plan {plan!r} has no recipe; known are: {', '.join(recipes)}")
-    return recipes[plan]
 
 
 def stored_recipe(table: Table) -> Recipe:
@@ -113,9 +101,12 @@ def train_plan(
     device: str = "cpu",
     hours: float | None = None,
     children: int | None = None,
+    cells_file: Path | None = None,
     progress: Callable[[BuildProgress], None] | None = None,
 ) -> Path:
     """Goes on with the shipped plan of this name, trained by its recipe; see `build_plan`.
+
+    Cells that are asked for (`asked`) come first: those of `cells_file`, then those of the plan's own file.
 
     Args:
         name: of the plan.
@@ -125,9 +116,13 @@ def train_plan(
         device: to train on.
         hours: as for `build_table`.
         children: as for `build_table`.
+        cells_file: of cells asked for.
         progress: as for `build_table`.
     """
-    plan, recipe, space = find_plan(name), find_recipe(name), CellSpace()
+    plan, recipe = find_plan(name), find_recipe(name)
+    space = plan.space
+    files = [path for path in (cells_file, asked_file(name)) if path is not None]
+    asked = join_jobs([read_asked(path, space) for path in files], space)
     command = f"pnas-sim table build --plan {name} --device {device} --workers {workers}"
     with closing(make_trainer(recipe, space, data, workers, device)) as trainer:
         return build_plan(
@@ -136,6 +131,8 @@ def train_plan(
             parts,
             trainer,
             shipped=shipped_tables().get(name),
+            relatives=find_relatives(name),
+            asked=asked,
             provenance=describe_machine(command),
             hours=hours,
             children=children,

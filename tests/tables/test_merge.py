@@ -97,7 +97,6 @@ def test_a_failure_gives_way_to_an_answer(table: Table) -> None:
         ({"train_images": 3}, "training images"),
         ({"epochs": np.array([0.1, 0.5, 1.0])}, "checkpoints"),
         ({"space": CellSpace(operations=tuple("abcdefgh"), max_blocks=3)}, "operations"),
-        ({"space": CellSpace(max_blocks=4)}, "number of blocks"),
     ],
 )
 def test_tables_that_differ_are_refused(change: dict[str, object], complaint: str, table: Table) -> None:

@@ -10,7 +10,24 @@ import pytest
 from pnas_sim.errors import SettingError
 from pnas_sim.space import CellSpace
 from pnas_tables.build import build_table
-from pnas_tables.plans import CIFAR10_16PX, Plan, Step, draw_cells, find_plan, list_jobs, sample_plan
+from pnas_tables.plans import (
+    Plan,
+    Step,
+    count_waiting,
+    draw_cells,
+    enumerate_cells,
+    list_jobs,
+    sample_plan,
+)
+from pnas_tables.shipped_plans import (
+    CIFAR10_16PX,
+    CIFAR10_16PX_MINI,
+    FASHION_16PX,
+    MINI_SPACE,
+    find_plan,
+    find_recipe,
+    find_relatives,
+)
 from pnas_tables.testing import MadeUpTrainer, made_up_head
 
 
@@ -48,7 +65,7 @@ def test_a_plan_is_json() -> None:
     assert rebuilt == CIFAR10_16PX
 
 
-def counts_after(jobs: int) -> dict[tuple[int, int], int]:
+def counts_after(jobs: int | None) -> dict[tuple[int, int], int]:
     """(blocks, training seed) and number of children among the first jobs of the shipped plan."""
     space = CellSpace()
     plan = list_jobs(CIFAR10_16PX, space)
@@ -63,8 +80,125 @@ def test_the_shipped_plan_is_useful_at_every_point() -> None:
     assert first == {(1, 0): 136, **{(b, 0): 40 for b in (2, 3, 4, 5)}, (5, 1): 30}
     second = counts_after(136 + 450 + 300 + 30)
     assert second == {(1, 0): 136, **{(b, 0): 150 for b in (2, 3, 4)}, (5, 0): 300, (5, 1): 30}
-    whole = counts_after(10**6)
-    assert whole == {(1, 0): 136, **{(b, 0): 300 for b in (2, 3, 4)}, (5, 0): 700, (5, 1): 30}
+
+
+def test_the_whole_shipped_plan(space: CellSpace) -> None:
+    """700 of five blocks, 100 of them raw, beside 60 sealed ones with three seeds; 300 of two to four."""
+    wide = CellSpace()
+    jobs = list_jobs(CIFAR10_16PX, wide)
+    assert Counter(jobs.origins) == {"all-1": 136, "uniform": 1500 + 30, "raw": 100, "sealed": 180}
+    blocks = wide.block_counts(jobs.cells)
+    assert counts_after(None)[4, 0] == 300 and (blocks == 5).sum() == 700 + 30 + 180
+    sealed = {row.tobytes() for row, word in zip(jobs.cells, jobs.origins, strict=True) if word == "sealed"}
+    others = {row.tobytes() for row, word in zip(jobs.cells, jobs.origins, strict=True) if word != "sealed"}
+    assert len(sealed) == 60 and not sealed & others
+
+
+def test_strata_of_the_shipped_plan_get_second_and_third_seeds() -> None:
+    wide = CellSpace()
+    pool = draw_cells(wide, 5, 300, CIFAR10_16PX.seed)
+    results = {(row.tobytes(), 0): place / 300 for place, row in enumerate(pool)}
+    jobs = list_jobs(CIFAR10_16PX, wide, results)
+    cells = {seed: {row.tobytes() for row in jobs.cells[jobs.seeds == seed]} for seed in (1, 2)}
+    again = [place for place, row in enumerate(pool) if row.tobytes() in cells[2]]
+    assert len(again) == 100 and {pool[place].tobytes() for place in again} <= cells[1]
+    assert sum(place >= 270 for place in again) >= 25 and sum(place < 30 for place in again) >= 25
+
+
+SMALL = Plan(
+    "x",
+    7,
+    (
+        Step("uniform", 2, 0, 20),
+        Step("strata", 2, 0, 20, seed=1, count=2),
+        Step("sealed", 2, 0, 3),
+        Step("best", 1, 0, 0, seed=1, count=2),
+        Step("all", 1, 0, 136),
+    ),
+)
+
+
+def make_results(cells: np.ndarray, seed: int = 0) -> dict[tuple[bytes, int], float]:
+    return {(row.tobytes(), seed): 0.3 + place / 1000 for place, row in enumerate(cells)}
+
+
+def test_steps_that_choose_wait_for_all_they_choose_from(space: CellSpace) -> None:
+    static = list_jobs(SMALL, space)
+    assert static.seeds.tolist() == [0] * (20 + 3 + 136)
+    assert len(list_jobs(SMALL, space, {}, skip=0)) == 20, "the list ends before the first that waits"
+    assert len(list_jobs(SMALL, space, {}, skip=1)) == 23, "and here before the second"
+    results = make_results(draw_cells(space, 2, 20, 7))
+    first = results.pop(next(iter(results)))
+    assert count_waiting(SMALL, space, results) == 2
+    assert list_jobs(SMALL, space, results).keys() == static.keys()
+    whole = make_results(draw_cells(space, 2, 20, 7))
+    assert first == next(iter(whole.values())) and count_waiting(SMALL, space, whole) == 1
+    jobs = list_jobs(SMALL, space, whole, skip=0)
+    assert jobs.seeds.tolist() == [0] * 20 + [1] * 8 + [0] * 3
+    assert jobs.origins == ("uniform",) * 28 + ("sealed",) * 3
+
+
+def test_what_is_chosen_depends_on_the_first_seeds_of_the_stretch_alone(space: CellSpace) -> None:
+    pool = draw_cells(space, 2, 20, 7)
+    results = make_results(pool)
+    others = {**results, **make_results(draw_cells(space, 3, 9, 7)), **make_results(pool[::-1], seed=1)}
+    assert list_jobs(SMALL, space, results).keys() == list_jobs(SMALL, space, others).keys()
+
+
+def test_the_best_are_of_all_sizes_up_to_the_steps(space: CellSpace) -> None:
+    small = CellSpace(operations=("sep3", "id"), max_blocks=2)
+    cells = np.concatenate([enumerate_cells(small, 1), enumerate_cells(small, 2)])
+    results = {(row.tobytes(), 0): 0.5 for row in cells}
+    results[cells[3].tobytes(), 0] = 0.9
+    results[cells[100].tobytes(), 0] = 0.8
+    plan = Plan("x", 0, (Step("best", 2, 0, 0, 1, 3),), small)
+    jobs = list_jobs(plan, small, results)
+    np.testing.assert_array_equal(jobs.cells, cells[[3, 100, 0]])
+    assert jobs.origins == ("all-1", "all-2", "all-1") and jobs.seeds.tolist() == [1, 1, 1]
+
+
+def test_streams_are_different_and_raw_rows_favour_cells_with_many_spellings(space: CellSpace) -> None:
+    streams = {name: draw_cells(space, 2, 300, 1, name) for name in ("uniform", "sealed", "raw")}
+    assert not np.array_equal(streams["uniform"], streams["sealed"])
+    for cells in streams.values():
+        assert len(space.unique(cells)[0]) == 300
+        np.testing.assert_array_equal(space.canonical(cells), cells)
+
+    def spellings(cells: np.ndarray) -> float:
+        """Mean share of blocks whose halves differ: swapped they are another raw row of the same cell."""
+        blocks = cells[:, :8].reshape(-1, 2, 4)
+        return float((blocks[:, :, [0, 2]] != blocks[:, :, [1, 3]]).any(axis=2).mean())
+
+    assert spellings(streams["raw"]) > spellings(streams["uniform"])
+
+
+def test_the_mini_plan_is_a_whole_space_of_the_main_plans_cells() -> None:
+    jobs = list_jobs(CIFAR10_16PX_MINI, MINI_SPACE)
+    assert len(jobs) == 36 + 2178 and len(MINI_SPACE.unique(jobs.cells)[0]) == len(jobs)
+    wide = CellSpace()
+    texts = MINI_SPACE.format_many(jobs.cells)
+    rows = wide.canonical(wide.parse_many(texts))
+    assert wide.format_many(rows) == texts, "the same text, so the same training streams"
+    results = {(row.tobytes(), 0): place / 3000 for place, row in enumerate(jobs.cells)}
+    again = list_jobs(CIFAR10_16PX_MINI, MINI_SPACE, results)
+    assert again.seeds.tolist() == [0] * len(jobs) + [1] * 50 + [2] * 50
+    best = {row.tobytes() for row in jobs.cells[-50:]}
+    assert {row.tobytes() for row in again.cells[again.seeds == 2]} == best
+
+
+def test_the_fashion_plan() -> None:
+    jobs = list_jobs(FASHION_16PX, FASHION_16PX.space)
+    counts = Counter(zip(CellSpace().block_counts(jobs.cells).tolist(), jobs.seeds.tolist(), strict=True))
+    assert counts == {(1, 0): 136, **{(b, 0): 50 for b in (2, 3, 4, 5)}, (5, 1): 20}
+
+
+def test_every_plan_has_a_recipe_and_knows_its_relatives() -> None:
+    assert find_recipe("cifar10-16px") == find_recipe("cifar10-16px-mini")
+    assert find_recipe("fashion-16px").dataset == "fashion-mnist"
+    assert find_relatives("cifar10-16px") == ("cifar10-16px-mini",)
+    assert find_relatives("fashion-16px") == ()
+    with pytest.raises(SettingError, match="plan 'x' is unknown"):
+        find_recipe("x")
 
 
 def test_second_seeds_are_of_cells_that_have_a_first() -> None:
@@ -88,7 +222,9 @@ GOLDEN = "816cf6a5d3488ab15b74f20fc3b0ec99a1bb7b4b541783180d15980cca3c8ae1"
 
 def test_unknown_plan_is_answered_with_the_known() -> None:
     assert find_plan("cifar10-16px") is CIFAR10_16PX
-    with pytest.raises(SettingError, match="plan 'x' is unknown; known are: cifar10-16px"):
+    with pytest.raises(
+        SettingError, match="plan 'x' is unknown; known are: cifar10-16px, cifar10-16px-mini, fashion"
+    ):
         find_plan("x")
 
 

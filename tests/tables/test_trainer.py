@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 
 from pnas_backends.training.recipe import CIFAR10_16PX, DIGITS
-from pnas_sim.errors import DataError, SettingError, TableError
+from pnas_sim.errors import DataError, TableError
 from pnas_sim.space import CellSpace
 from pnas_tables.build import main
 from pnas_tables.check import Verdict, check_table, retrain
 from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table, write_table
-from pnas_tables.plans import PLANS, sample_plan
+from pnas_tables.plans import sample_plan
 from pnas_tables.record import Table
+from pnas_tables.shipped_plans import PLANS, find_recipe
 from pnas_tables.surrogate import FitSettings, Surrogate, fit_surrogate
 from pnas_tables.testing import MadeUpTrainer
-from pnas_tables.trainer import find_recipe, make_retrainer, stored_recipe, train_sample, trained_head
+from pnas_tables.trainer import make_retrainer, stored_recipe, train_sample, trained_head
 
 TINY = DIGITS.change(
     train_images=64,
@@ -88,10 +89,10 @@ def test_tables_of_other_trainers_are_not_trained_again(table: Table) -> None:
         retrain(table, 1, 0, make_retrainer(None))
 
 
-def test_every_plan_has_a_recipe() -> None:
-    assert {name: find_recipe(name) for name in PLANS} == {"cifar10-16px": CIFAR10_16PX}
-    with pytest.raises(SettingError, match="plan 'x' has no recipe; known are: cifar10-16px"):
-        find_recipe("x")
+def test_every_plan_has_a_recipe_of_its_data_set() -> None:
+    recipes = {name: find_recipe(name) for name in PLANS}
+    assert recipes["cifar10-16px"] == recipes["cifar10-16px-mini"] == CIFAR10_16PX
+    assert {recipe.dataset for recipe in recipes.values()} == {"cifar10", "fashion-mnist"}
 
 
 def test_the_head_of_a_trained_table_is_the_recipe(space: CellSpace) -> None:
