@@ -95,7 +95,8 @@ def run_audit(
         say(f"round {step.number}: {reports[-1]['verdict']}")
         last = _is_finished(reports, settings)
         base = step.add_trained("audited.h5" if last else f"round-{step.number + 1}.h5", sealed=last)
-    answer = {"table": table.name, "settings": asdict(settings), "rounds": reports}
+    listed = asdict(settings) | {"searches": list(settings.searches)}
+    answer = {"table": table.name, "settings": listed, "rounds": reports}
     _write_json(folder / "audit.json", answer)
     return answer
 

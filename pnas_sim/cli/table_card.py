@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from pnas_sim.cli.options import FOLDER, example, json_option, verbose_option
+from pnas_sim.cli.options import FILE, FOLDER, example, json_option, verbose_option
 from pnas_sim.cli.output import write_json
+from pnas_sim.errors import RunError
 
 DEFAULT_TABLE = "cifar10-16px"
 
@@ -26,9 +29,12 @@ DEFAULT_TABLE = "cifar10-16px"
 @click.option(
     "--pictures/--no-pictures", default=True, show_default=True, help="Draw them; needs matplotlib."
 )
+@click.option("--audit", type=FILE, metavar="FILE", help="The audit.json of `pnas-sim table audit`.")
 @json_option
 @verbose_option
-def card(table: str, out: Path | None, notes: tuple[str, ...], pictures: bool, as_json: bool) -> None:
+def card(
+    table: str, out: Path | None, notes: tuple[str, ...], pictures: bool, audit: Path | None, as_json: bool
+) -> None:
     """Write a page about TABLE, NAME.md: data, recipe, counts, quality, pictures, limits.
 
     TABLE is a file or the name of a table that ships. Every figure on the page is found from the table when
@@ -42,15 +48,31 @@ def card(table: str, out: Path | None, notes: tuple[str, ...], pictures: bool, a
 
     path = find_table(table)
     read = read_table(path)
+    audited = None if audit is None else _read_audit(audit)
     folder = path.parent if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
     facts = gather_facts(read)
     drawn = draw_pictures(read, facts, folder) if pictures else {}
     source = table if table == read.name else path.name
     page = folder / f"{read.name}.md"
-    write_file(page, write_card(read, facts, drawn, notes, source).encode("utf-8"))
+    write_file(page, write_card(read, facts, drawn, notes, source, audited).encode("utf-8"))
     if as_json:
         answer = {"out": str(page), "pictures": sorted(drawn.values()), "table": read.name, **facts}
         write_json({"kind": "table-card", "schema": 1, **answer})
     else:
         click.echo(f"written: {page}, {len(drawn)} pictures")
+
+
+def _read_audit(path: Path) -> dict[str, Any]:
+    """An audit's reports.
+
+    Raises:
+        RunError: the file is not there, or not an audit's.
+    """
+    try:
+        answer = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise RunError(f"{path} cannot be read as an audit; give the audit.json in its folder") from None
+    if not isinstance(answer, dict) or not {"settings", "rounds"} <= answer.keys() or not answer["rounds"]:
+        raise RunError(f"{path} is not the audit.json of an audit; it lies in the audit's folder")
+    return answer

@@ -26,7 +26,12 @@ MEASURES = {
 
 
 def write_card(
-    table: Table, facts: Mapping[str, Any], pictures: Mapping[str, str], notes: Sequence[str], source: str
+    table: Table,
+    facts: Mapping[str, Any],
+    pictures: Mapping[str, str],
+    notes: Sequence[str],
+    source: str,
+    audit: Mapping[str, Any] | None = None,
 ) -> str:
     """The card.
 
@@ -36,6 +41,7 @@ def write_card(
         pictures: file names by what they show; those that are missing are left out.
         notes: paragraphs to stand under the heading, such as where the images come from.
         source: how commands name the table: a shipped table's name, or its file's.
+        audit: what `pnas-sim table audit` wrote to its `audit.json`, if there was one.
     """
     about = describe_table(table)
     quality = {name: figures for name, figures in about["quality"].items() if figures is not None}
@@ -48,6 +54,7 @@ def write_card(
         _curves(facts, pictures),
         _operations(facts, pictures),
         _surrogates(facts, quality, pictures, source),
+        *([] if audit is None else [_audit(audit, source)]),
         _limits(facts, quality),
     ]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
@@ -233,6 +240,43 @@ def _quality_rows(quality: Mapping[str, Any]) -> Iterator[list[Any]]:
     for label, row in parts.items():
         figures = [f"{_round(row[key], 2)} ({_round(row[f'ceiling_{key}'], 2)})" for key in MEASURES.values()]
         yield [label, row["cells"], *figures, _round(row["rmse"], 4)]
+
+
+def _audit(audit: Mapping[str, Any], source: str) -> Iterator[str]:
+    settings = audit["settings"]
+    yield "## Exploitation audit"
+    yield ""
+    yield (
+        f"What {', '.join(settings['searches'])} found with {settings['budget']} models each on "
+        f"`{settings['surrogate']}` was really trained ({settings['seeds']} seeds a cell), added, and the "
+        "surrogate fitted again, round by round; the last round's cells are sealed, not fitted. Predicted "
+        f"is by the model of the round before its cells were added. `pnas-sim table audit {source} --out "
+        "DIR` does it."
+    )
+    yield ""
+    heads = [
+        "round",
+        "cells",
+        "predicted minus measured",
+        "standard error",
+        "seed deviation",
+        "RMSE",
+        "Spearman",
+    ]
+    names = ("optimism", "standard_error", "seed_deviation", "rmse")
+    rows = [
+        [row["round"], row["cells"], *(_round(row[name], 4) for name in names), _round(row["spearman"], 2)]
+        for row in audit["rounds"]
+    ]
+    yield from _grid(heads, rows)
+    yield ""
+    yield f"Verdict of the last round: {audit['rounds'][-1]['verdict']}."
+    parts = audit["rounds"][-1]["by_search"].items()
+    yield (
+        "By search: "
+        + ", ".join(f"{name} {row['optimism']:+.4f} (n = {row['cells']})" for name, row in parts)
+        + "."
+    )
 
 
 def _limits(facts: Mapping[str, Any], quality: Mapping[str, Any]) -> Iterator[str]:

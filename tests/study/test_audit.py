@@ -11,6 +11,8 @@ from pnas_sim.cli.audit_rounds import AuditSettings, list_lines, run_audit
 from pnas_sim.errors import RunError, SettingError
 from pnas_sim.space import CellSpace
 from pnas_sim.study.audit import Find, default_searches, find_best, judge_finds
+from pnas_tables.card_facts import gather_facts
+from pnas_tables.card_text import write_card
 from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table
 from pnas_tables.plans import list_jobs, sample_plan
@@ -137,6 +139,12 @@ def test_rounds_add_what_was_trained_and_seal_the_last(fitted: Table, tmp_path: 
     assert stored["quality"]["by_group"]["sealed"]["cells"] == 10
     row = answer["rounds"][1]["rows"][0]
     assert row["runs"] == 2 and row["cell"] not in fitted.space.format_many(second.cells)
+    text = write_card(audited, gather_facts(audited), {}, [], "small", answer)
+    assert (
+        "## Exploitation audit" in text
+        and f"Verdict of the last round: {answer['rounds'][1]['verdict']}" in text
+    )
+    assert json.loads((tmp_path / "audit" / "audit.json").read_text()) == answer
     lines = list(list_lines(answer))
     assert lines[0].startswith("round 1: ") and any("evolution: 5 cells" in line for line in lines)
 
