@@ -87,7 +87,11 @@ def write_tables(named: Sequence[str]) -> str:
     from pnas_sim.study.claims import judge_claims
 
     results = {name: read_result(Path(folder)) for name, _, folder in (one.partition("=") for one in named)}
-    lines = ["## Claim by claim", "", *make_claim_table(judge_claims(results)), ""]
+    shared = set.intersection(*(set(result["references"]) for result in results.values()))
+    lines = []
+    for reference in sorted(shared):
+        verdicts = make_claim_table(judge_claims(results, reference))
+        lines += [f"## Claim by claim, of {reference}", "", *verdicts, ""]
     for name, result in results.items():
         command = shlex.join(["pnas-sim", "compare", "--config", f"{result['out']}/compare.toml"])
         lines += [f"## On {name}", "", f"Repeated by `{command}`.", ""]
@@ -108,6 +112,8 @@ if __name__ == "__main__":
     parser.add_argument("plan", choices=("main", "beams", "measured", "speed", "tables"))
     parser.add_argument("--dry", action="store_true", help="a minute's worth, to prove the plan")
     given, rest = parser.parse_known_args()
+    if given.plan == "tables" and not rest:
+        parser.error("tables needs comparisons, as FAMILY=FOLDER")
     if given.plan == "tables":
         sys.stdout.write(write_tables(rest))
     else:
