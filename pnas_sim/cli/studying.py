@@ -89,23 +89,13 @@ def read_request(given: Mapping[str, Any], backend_options: Mapping[str, Any]) -
     blocks = _choose_blocks(given["blocks"], table)
     sources = _choose_sources(given["sources"], table)
     names = split_list(given["predictors"]) if given["predictors"] is not None else _list_known()
-    settings = StudySettings(
-        predictors=tuple(names),
-        options={name: _tell_network(table) for name in names if name in COSTED},
-        fitted={
-            TRAINED: _read_counts("fitted", given["fitted"]),
-            SURROGATE: _read_counts("surrogate-fitted", given["surrogate_fitted"]),
-        },
-        trials=given["trials"],
-        resamples=given["resamples"],
-        seed=given["seed"],
-        workers=default_threads() if given["workers"] is None else given["workers"],
-    )
+    settings = _make_settings(given, names, table)
     space = CellSpace(operations=table.space.operations, max_blocks=blocks)
     for name in names:
         make_predictor(name, space, **settings.options.get(name, {}))
-    if given["beam"] < 1:
-        raise SettingError(f"beam is {given['beam']}; it must be at least 1")
+    for name, least in (("beam", 1), ("cells", 2)):
+        if given[name] < least:
+            raise SettingError(f"{name} is {given[name]}; it must be at least {least}")
     searched = SURROGATE in sources
     return StudyRequest(
         settings=settings,
@@ -118,6 +108,21 @@ def read_request(given: Mapping[str, Any], backend_options: Mapping[str, Any]) -
         epochs=given["epochs"],
         search_seeds=_read_seeds(given["search_seeds"]) if searched else (),
         beam=given["beam"],
+    )
+
+
+def _make_settings(given: Mapping[str, Any], names: list[str], table: Table) -> StudySettings:
+    return StudySettings(
+        predictors=tuple(names),
+        options={name: _tell_network(table) for name in names if name in COSTED},
+        fitted={
+            TRAINED: _read_counts("fitted", given["fitted"]),
+            SURROGATE: _read_counts("surrogate-fitted", given["surrogate_fitted"]),
+        },
+        trials=given["trials"],
+        resamples=given["resamples"],
+        seed=given["seed"],
+        workers=default_threads() if given["workers"] is None else given["workers"],
     )
 
 
@@ -186,9 +191,10 @@ def carry_out(
         InterruptionError: the user stopped it.
         WorkError: a predictor failed, or the disk is full.
     """
-    folder = _open_folder(out)
+    folder = _choose_folder(out)
     try:
         pools, searches = _prepare(request)
+        _make_folder(folder)
         study = run_study(pools, searches, request.settings, folder / PARTS, _make_teller(quiet))
         about, kind = _tell_of(request, pools, folder), _find_kind(request)
         result: dict[str, Any] = strict(describe_study(study, request.settings, request.infos, about, kind))
@@ -198,7 +204,7 @@ def carry_out(
     return result
 
 
-def _open_folder(out: Path | None) -> Path:
+def _choose_folder(out: Path | None) -> Path:
     folder = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-predictors"
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is not a folder; give another --out")
@@ -208,11 +214,14 @@ def _open_folder(out: Path | None) -> Path:
         known = "predictors"
     if known != "predictors":
         raise RunError(f"{folder} holds the result of another command ({known}); give another --out")
+    return folder
+
+
+def _make_folder(folder: Path) -> None:
     try:
         (folder / PARTS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder}: {error.strerror}; give another --out") from None
-    return folder
 
 
 def _prepare(request: StudyRequest) -> tuple[list[Pools], list[SearchJob]]:

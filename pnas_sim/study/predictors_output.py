@@ -54,15 +54,7 @@ def describe_study(
         "trials": settings.trials,
         "seed": settings.seed,
         "resamples": settings.resamples,
-        "predictors": [
-            {
-                "name": info.name,
-                "description": info.description,
-                "family": info.family,
-                "shares_surrogate_family": info.name in circular,
-            }
-            for info in infos
-        ],
+        "predictors": [_describe_predictor(info, info.name in circular) for info in infos],
         "rows": [
             {**row.flat(), "circular": row.source == "surrogate" and row.predictor in circular}
             for row in study.rows
@@ -71,6 +63,15 @@ def describe_study(
         "searches": [
             {**search.flat(), "circular": search.predictor in circular} for search in study.searches
         ],
+    }
+
+
+def _describe_predictor(info: PredictorInfo, circular: bool) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "description": info.description,
+        "family": info.family,
+        "shares_surrogate_family": circular,
     }
 
 

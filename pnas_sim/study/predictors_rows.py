@@ -121,14 +121,7 @@ def score_job(
         reference: the first predictor's samples; empty for that one itself.
     """
     for place, truth, predicted, values, asked in _list_comparisons(job, trials):
-        parts = {name: score_trials(measure, predicted, values, asked) for name, measure in MEASURES.items()}
-        figures = {name: estimate(part, draws[place]) for name, part in parts.items()}
-        if count_top(int(asked[0].sum())) < LEAST_TOP:
-            value, drawn = figures[PRECISION]
-            figures[PRECISION] = Estimate(value.value, float("nan"), float("nan")), drawn
-        figures[POOLED] = estimate(score_pooled(MEASURES[RANK], predicted, values, asked), draws[place])
-        sample = Sample(figures[RANK][0].value, figures[RANK][1])
-        by_trial = np.nanmean(parts[RANK], axis=1)
+        figures, sample, by_trial = _measure(predicted, values, asked, draws[place])
         row = Row(
             source=source,
             predictor=job.predictor,
@@ -139,13 +132,26 @@ def score_job(
             truth=truth,
             cells=int(asked.sum(axis=1).min()),
             trials=job.trials,
-            figures={name: figure for name, (figure, _) in figures.items()}
-            | {DIFFERENCE: _subtract(sample, reference.get((place, truth)))},
+            figures={**figures, DIFFERENCE: _subtract(sample, reference.get((place, truth)))},
             deviation=float(by_trial.std(ddof=1)) if job.trials > 1 else float("nan"),
             seconds=float(np.median(trials.seconds)),
             paper=find_paper_value(job.predictor, place, job.blocks),
         )
         yield row, sample
+
+
+def _measure(
+    predicted: Floats, values: Floats, asked: Marks, draws: Resamples
+) -> tuple[dict[str, Estimate], Sample, Floats]:
+    """All figures of one comparison; of Spearman the resamples, and the correlation of each trial."""
+    parts = {name: score_trials(measure, predicted, values, asked) for name, measure in MEASURES.items()}
+    parts[POOLED] = score_pooled(MEASURES[RANK], predicted, values, asked)
+    found = {name: estimate(part, draws) for name, part in parts.items()}
+    figures = {name: figure for name, (figure, _) in found.items()}
+    if count_top(int(asked[0].sum())) < LEAST_TOP:
+        figures[PRECISION] = Estimate(figures[PRECISION].value, float("nan"), float("nan"))
+    sample = Sample(figures[RANK].value, found[RANK][1])
+    return figures, sample, np.asarray(np.nanmean(parts[RANK], axis=1), np.float64)
 
 
 def _list_comparisons(job: TrialJob, trials: Trials) -> Iterator[tuple[str, str, Floats, Floats, Marks]]:

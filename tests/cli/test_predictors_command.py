@@ -98,7 +98,7 @@ def test_wrong_requests_are_answered_in_one_line(
     outcome = pnas("predictors", "--table", small_table, "--predictors", "ridge", *FAST, *WHERE, *words)
     assert outcome.code == 2, outcome.err
     assert named in outcome.complaint
-    assert not Path("runs").exists() or not any(Path("runs").rglob("*.npz"))
+    assert not Path("runs").exists()  # nothing is left behind
 
 
 def test_another_commands_folder_is_refused(pnas: Any, bare_table: Path, tmp_path: Path) -> None:
