@@ -15,6 +15,7 @@ from contextlib import closing
 import numpy as np
 from scipy.stats import spearmanr
 
+from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import BackendRequest, Evaluator
 from pnas_sim.predict import make_predictor
 from pnas_sim.registry import make_backend
@@ -75,18 +76,29 @@ def main() -> None:
     print("| -- | -- | -- | -- | -- | -- | -- |")
     with closing(make_backend("table", request)) as evaluator:
         for predictor in options.predictors.split(","):
-            found: dict[str, np.ndarray] = {}
-            for name, acquisition in variants.items():
-                runs = [
-                    search(evaluator, predictor, acquisition, options.blocks, options.beam, seed)
-                    for seed in range(options.seeds)
-                ]
-                found[name] = np.array(runs)
-                *tops, rank = found[name].mean(axis=0).tolist()
-                apart = format_difference(found[name][:, 1], found[GREEDY][:, 1])
-                figures = " | ".join(f"{100 * top:.2f}" for top in tops)
-                less = "-" if name == GREEDY else apart
-                print(f"| {predictor} | {name} | {figures} | {less} | {rank:.2f} |", flush=True)
+            compare(evaluator, predictor, variants, options)
+
+
+def compare(
+    evaluator: Evaluator, predictor: str, variants: dict[str, Acquisition], options: argparse.Namespace
+) -> None:
+    """Prints the lines of one predictor; a variant that it cannot serve has a line that says so."""
+    found: dict[str, np.ndarray] = {}
+    for name, acquisition in variants.items():
+        try:
+            runs = [
+                search(evaluator, predictor, acquisition, options.blocks, options.beam, seed)
+                for seed in range(options.seeds)
+            ]
+        except SettingError as error:
+            print(f"| {predictor} | {name} | {error} | | | | |", flush=True)
+            continue
+        found[name] = np.array(runs)
+        *tops, rank = found[name].mean(axis=0).tolist()
+        apart = format_difference(found[name][:, 1], found[GREEDY][:, 1])
+        figures = " | ".join(f"{100 * top:.2f}" for top in tops)
+        less = "-" if name == GREEDY else apart
+        print(f"| {predictor} | {name} | {figures} | {less} | {rank:.2f} |", flush=True)
 
 
 if __name__ == "__main__":
