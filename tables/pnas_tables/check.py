@@ -17,10 +17,10 @@ from pnas_tables.costs import find_cost_rule
 from pnas_tables.figures import cells_by_blocks, core_hours, seed_deviation, seeds_per_cell
 from pnas_tables.format import read_table
 from pnas_tables.record import StoredSurrogate, Table, checksum
+from pnas_tables.surrogate import DEFAULT_SURROGATE, Surrogate
 
 Integers: TypeAlias = NDArray[np.int64]
 
-DEFAULT_SURROGATE = "lightgbm"
 WITHIN = 4.0  # seed deviations by which an honest run may differ on another machine
 
 
@@ -52,7 +52,7 @@ class Retrained:
 
 
 def check_table(path: Path) -> Table:
-    """Reads a table with all its rules and its checksum, and counts its networks again.
+    """Reads a table with all its rules and its checksum, counts its networks again, and asks its surrogates.
 
     Raises:
         TableError: one line on the first thing that is wrong.
@@ -63,7 +63,21 @@ def check_table(path: Path) -> Table:
         parameters, multiply_adds = rule(table.space.operations, table.cells)
         _demand_counts(path, table, "parameters", parameters)
         _demand_counts(path, table, "multiply_adds", multiply_adds)
+    for name in table.surrogates:
+        _demand_readable(path, table, name)
     return table
+
+
+def _demand_readable(path: Path, table: Table, name: str) -> None:
+    """Reads every world of a surrogate and asks it for one cell."""
+    try:
+        worlds = Surrogate.from_table(table, name).worlds
+        for world in range(worlds):
+            found = Surrogate.from_table(table, name, world).predict_curves(table.cells[:1])
+            if not np.all((found >= 0) & (found <= 1)):
+                raise TableError(f"world {world} answers {found.ravel().tolist()}, which are no accuracies")
+    except TableError as error:
+        raise TableError(f"table {path}: surrogate {name!r}: {error}") from None
 
 
 def _demand_counts(path: Path, table: Table, name: str, counted: Integers) -> None:

@@ -119,6 +119,30 @@ def test_fit_refuses_what_it_cannot_do(
     assert complaint in outcome.complaint
 
 
+def test_a_run_takes_a_world_and_says_which(pnas: Any, small_table: Path) -> None:
+    words = [
+        "run",
+        "--table",
+        small_table,
+        "--search",
+        "random",
+        "--blocks",
+        3,
+        "--budget",
+        5,
+        "--noise",
+        "off",
+    ]
+    one, two, again = (
+        pnas(*words, "--world", world, "--out", f"run{number}", "--json").json
+        for number, world in enumerate((0, 1, 1))
+    )
+    assert one["best"]["valid_accuracy"] != two["best"]["valid_accuracy"] == again["best"]["valid_accuracy"]
+    assert "world" in Path("run1/run.toml").read_text()
+    outcome = pnas(*words, "--world", 2, "--out", "run3")
+    assert outcome.code == 2 and "world is 2; the surrogate has the worlds 0 to 1" in outcome.complaint
+
+
 def test_quality_is_found_again(pnas: Any, small_table: Path) -> None:
     answer = pnas("table", "quality", small_table, "--json").json
     assert answer["apart"] == 0.0

@@ -11,7 +11,10 @@ import pytest
 from pnas_sim.errors import SettingError, TableError
 from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
 from pnas_tables.check import Retrained, Verdict, check_table, describe_table, retrain, worst_verdict
+from pnas_tables.forest import ForestSettings
+from pnas_tables.format import write_table
 from pnas_tables.record import Table, checksum
+from pnas_tables.surrogate import FitSettings, fit_surrogate
 from pnas_tables.testing import NOISE, MadeUpTrainer
 
 
@@ -109,3 +112,20 @@ def test_a_description_is_json(table: Table) -> None:
     assert about["core_hours"] == pytest.approx(2 * (20 * 2 + 20 * 4 + 20 * 6) / 3600)
     assert about["seed_deviation"] == pytest.approx(NOISE, rel=0.3)
     assert about["checksum"] == checksum(table) and about["surrogate"] is None
+
+
+def test_a_surrogate_that_cannot_answer_is_found(table: Table, tmp_path: Path) -> None:
+    settings = FitSettings(worlds=2, shares=(), forest=ForestSettings(forests=1, trees=5))
+    fitted = fit_surrogate(table, settings=settings)
+    path = tmp_path / "fitted.h5"
+    write_table(path, fitted)
+    check_table(path)
+    stored = fitted.surrogates["lightgbm"]
+    for change, complaint in (
+        ({"world-1-leaves": stored.arrays["world-1-leaves"] * np.nan}, "world 1 answers .* no accuracies"),
+        ({"world-1-features": stored.arrays["world-1-features"] + 1000}, "trees are damaged"),
+    ):
+        broken = replace(stored, arrays={**stored.arrays, **change})
+        write_table(path, replace(fitted, surrogates={"lightgbm": broken}))
+        with pytest.raises(TableError, match=f"surrogate 'lightgbm': .*{complaint}"):
+            check_table(path)

@@ -153,6 +153,7 @@ def test_sealed_cells_are_never_fitted_and_measured_apart(table: Table, fitted: 
     one, two = (fit_surrogate(with_, settings=QUICK).surrogates["lightgbm"] for with_ in (apart, changed))
     assert one.metadata["cells"] == 45
     assert all(np.array_equal(one.arrays[name], two.arrays[name]) for name in one.arrays if "world" in name)
+    assert one.metadata["extras"]["test_gap"] == two.metadata["extras"]["test_gap"]
     groups = one.metadata["quality"]["by_group"]
     assert {name: group["cells"] for name, group in groups.items()} == {"search": 45, "sealed": 15}
     assert groups["sealed"]["spearman"] > 0.3 > two.metadata["quality"]["by_group"]["sealed"]["spearman"]
