@@ -1,4 +1,4 @@
-"""Finds out what folders hold, and writes the page about them."""
+"""Finds out what folders hold, and writes the page about them; a kind's own modules are imported when met."""
 
 from __future__ import annotations
 
@@ -11,16 +11,12 @@ from typing import Any
 
 import click
 
-from pnas_sim.cli.comparing import RECORD
 from pnas_sim.cli.folder import LOG, RESULT, SETTINGS, write_whole
 from pnas_sim.cli.output import write_json
 from pnas_sim.cli.settings import read_toml
-from pnas_sim.cli.studying import PARTS
 from pnas_sim.errors import RequestError, RunError, SettingError, WorkError
-from pnas_sim.report.pages.comparison import report_comparison
 from pnas_sim.report.pages.page import render_page
 from pnas_sim.report.pages.parts import Report
-from pnas_sim.report.pages.predictors import report_predictors
 from pnas_sim.report.pages.run import RunFiles, report_run
 from pnas_sim.report.pages.run_models import Replayed, replay_log
 from pnas_sim.runlog import read_log
@@ -119,6 +115,9 @@ def _report_unfinished(folder: Path, cells: int) -> Report:
     """The report on a run that has a log but no result yet; of other work there is nothing to show."""
     if (folder / SETTINGS).is_file() and (folder / LOG).is_file():
         return _report_run(folder, None, cells)
+    from pnas_sim.cli.comparing import RECORD
+    from pnas_sim.cli.studying import PARTS
+
     quoted = shlex.quote(str(folder))
     if (folder / RECORD).is_file():
         remedy = f"pnas-sim compare --config {shlex.quote(str(folder / RECORD))} --out {quoted}"
@@ -149,10 +148,14 @@ def _replay(folder: Path, record: Mapping[str, Any], result: Mapping[str, Any] |
 
 
 def _report_comparison(folder: Path, result: Mapping[str, Any], cells: int) -> Report:
+    from pnas_sim.report.pages.comparison import report_comparison
+
     return report_comparison(str(folder), result)
 
 
 def _report_predictors(folder: Path, result: Mapping[str, Any], cells: int) -> Report:
+    from pnas_sim.report.pages.predictors import report_predictors
+
     return report_predictors(folder, result)
 
 

@@ -116,12 +116,9 @@ def _show_group(rows: Sequence[Row]) -> Iterator[Part]:
 
 def _draw_ranks(rows: Sequence[Row]) -> Charts:
     """Spearman with intervals on the next size, a chart for each size, a row for each predictor."""
-    ends = [
-        row[name]
-        for row in rows
-        for name in ("spearman_pooled", "spearman_pooled_low", "spearman_pooled_high", "paper")
-        if row["blocks"] != ALL_SIZES and row[name] is not None
-    ]
+    names = ("spearman_pooled", "spearman_pooled_low", "spearman_pooled_high", "paper")
+    drawn = [row.get(name) for row in rows if row["blocks"] != ALL_SIZES for name in names]
+    ends = [float(value) for value in drawn if value is not None]
     scale = span([0.0, *ends])
     charts = []
     for size in sorted({row["blocks"] for row in rows} - {ALL_SIZES}):
@@ -140,10 +137,10 @@ def _draw_size(title: str, rows: Sequence[Row], scale: Scale) -> Any:
     intervals = [
         Interval(
             label=mark_name(row),
-            value=row["spearman_pooled"],
-            low=row["spearman_pooled_low"],
-            high=row["spearman_pooled_high"],
-            mark=row["paper"],
+            value=row.get("spearman_pooled"),
+            low=row.get("spearman_pooled_low"),
+            high=row.get("spearman_pooled_high"),
+            mark=row.get("paper"),
         )
         for row in rows
     ]

@@ -102,7 +102,7 @@ def report_run(files: RunFiles, drawn: int) -> Report:
 
 def _make_result(settings: Mapping[str, Any], replayed: Replayed) -> dict[str, Any]:
     """What `result.json` would say of a run that has not ended, as far as settings and log tell."""
-    found, places = replayed.result, rank_models(replayed.models)
+    found, places = replayed.sum_up(), rank_models(replayed.models)
     best = replayed.models[int(places[0])] if len(places) else None
     return {
         "search": settings["search"],

@@ -36,17 +36,18 @@ class Replayed:
     """A run as its log tells it.
 
     Attributes:
-        result: counts and levels; `stopped` is "unfinished", as the log does not say how a run ended.
+        ledger: with everything that the log holds.
+        models: every model answered, in order of proposal.
         guesses: by block count, ascending; only of searches that predict.
     """
 
-    result: RunResult
+    ledger: Ledger
+    models: Models
     guesses: Mapping[int, Guesses]
 
-    @property
-    def models(self) -> Models:
-        """Every model answered, in order of proposal."""
-        return self.result.evaluations
+    def sum_up(self) -> RunResult:
+        """Counts and levels; `stopped` is "unfinished", as the log does not say how a run ended."""
+        return sum_up(self.ledger, UNFINISHED, 0.0)
 
 
 def replay_log(log: LoggedRun, operations: Sequence[str] | None, epochs: float | None) -> Replayed:
@@ -74,7 +75,7 @@ def replay_log(log: LoggedRun, operations: Sequence[str] | None, epochs: float |
             ledger.recall(entry, entry.new)
     guesses = {level: _collect(ledger, level) for level in sorted({one.blocks for one in ledger.rounds})}
     known = {level: found for level, found in guesses.items() if len(found.predicted)}
-    return Replayed(sum_up(ledger, UNFINISHED, 0.0), known)
+    return Replayed(ledger, ledger.read_models(), known)
 
 
 def _list_operations(texts: Iterable[str]) -> tuple[str, ...]:

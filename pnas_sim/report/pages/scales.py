@@ -64,9 +64,9 @@ def choose_format(ticks: list[float]) -> Callable[[float], str]:
         return lambda value: f"{value / 1e6:g}M"
     steps = [after - before for before, after in pairwise(ticks)]
     least = min((step for step in steps if step > 0), default=1.0)
+    if any(not math.isclose(step, least, rel_tol=1e-6) for step in steps):  # a logarithmic axis
+        return lambda value: f"{value:,g}"
     decimals = next((count for count in range(6) if _is_whole(least * 10**count)), 6)
-    if any(not _is_whole(tick * 10**decimals) for tick in ticks):  # steps of a logarithm, below 1
-        return lambda value: f"{value:g}"
     return lambda value: f"{value:,.{decimals}f}"
 
 

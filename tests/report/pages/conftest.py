@@ -1,4 +1,4 @@
-"""A headless Chromium spoken to by the DevTools protocol through a pipe, and made-up results to show in it."""
+"""A headless Chromium, spoken to by the DevTools protocol through a pipe, and made-up results to show."""
 
 from __future__ import annotations
 
@@ -7,12 +7,24 @@ import os
 import shutil
 import subprocess
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import pytest
+
+from pnas_sim.engine import Budget, run_search
+from pnas_sim.evaluate import Floats, Rows
+from pnas_sim.function_evaluator import FunctionEvaluator
+from pnas_sim.predict.ridge import RidgePredictor, RidgeSettings
+from pnas_sim.report.pages.run import RunFiles
+from pnas_sim.report.pages.run_models import rank_models, replay_log
+from pnas_sim.runlog import RunLog, read_log
+from pnas_sim.search import Pnas
+from pnas_sim.space import CellSpace
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 REQUIRED = "PNAS_REQUIRE_CHROMIUM"  # set to 1 where a missing browser is a failure, as in CI
@@ -127,3 +139,121 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         pytest.skip(reason)
     with Browser(program, tmp_path_factory.mktemp("profile")) as opened:
         yield opened
+
+
+HOSTILE = """<script>document.title='taken'</script><img src=x onerror=alert(1)>"'&amp;</style></title>"""
+SPACE = CellSpace(operations=("sep3", "id", "max3", "conv1x7"), max_blocks=3)
+
+
+def judge(rows: Rows) -> Floats:
+    """Accuracies in [0.4, 0.9] that rise with sep3 and fall with id, with a little of each row's own."""
+    operations = rows.reshape(len(rows), -1, 4)[:, :, 2:]
+    liked = (operations == 0).sum(axis=(1, 2)) - (operations == 1).sum(axis=(1, 2))
+    return np.clip(0.6 + 0.03 * liked + 0.01 * np.sin(rows.sum(axis=1)), 0.4, 0.9)
+
+
+@pytest.fixture(scope="session")
+def made_up_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of a small PNAS run with a ridge predictor: 36 + 8 + 8 cells; not to be changed."""
+    path = tmp_path_factory.mktemp("run") / "evaluations.sqlite"
+    strategy = Pnas(SPACE, RidgePredictor(SPACE, RidgeSettings()), beam=8)
+    with RunLog(path) as log:
+        run_search(strategy, FunctionEvaluator(judge, SPACE, seconds=2.0), budget=Budget(models=99), log=log)
+    return path
+
+
+@pytest.fixture
+def make_files(made_up_log: Path) -> Callable[..., RunFiles]:
+    """Makes what a run's folder holds: finished or not, with names that are given."""
+
+    def make(finished: bool = True, log: bool = True, name: str = "pnas", **more: Any) -> RunFiles:
+        replayed = replay_log(read_log(made_up_log), SPACE.operations, None)
+        record = {"kind": "run", "schema": 1, "settings": {"search": name, "backend": name, "seed": 3}}
+        found = replayed.sum_up()
+        best = replayed.models[int(rank_models(replayed.models)[0])]
+        result = {
+            "search": name,
+            "backend": name,
+            "seed": 3,
+            "source": "predicted",
+            "stopped": "finished",
+            "space": {"operations": list(SPACE.operations), "max_blocks": 3},
+            "seconds": 1.5,
+            **{key: getattr(found, key) for key in ("models_evaluated", "proposals", "repeats", "failed")},
+            "examples": 52.0,
+            "child_seconds": found.child_seconds,
+            "levels": [asdict(level) for level in found.levels],
+            "best": asdict(best),
+            "diagnostics": {"every": 2, "policy_entropy": [3.0, None, 2.0], "repeat_rate": []},
+            **more,
+        }
+        return RunFiles(
+            folder=f"runs/{name}",
+            record=record,
+            settings_text=f'search = "{name}"\n',
+            result=result if finished else None,
+            replayed=replayed if log else None,
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_study() -> Callable[..., dict[str, Any]]:
+    """Makes the result object of a predictor study."""
+
+    def make(name: str = "gbt") -> dict[str, Any]:
+        rows = [
+            _make_row(source, predictor, blocks, place)
+            for source in ("trained", "surrogate")
+            for predictor in ("mlp", name)
+            for place in ("fitted", "next")
+            for blocks in (1, 2, 0)
+        ]
+        ceiling = {"source": "surrogate", "blocks": 2, "cells": 10_000, "noise": 0.007, "deviation": 0.02}
+        ceiling |= {"spearman": 0.9, "kendall_tau": 0.7, "top5_precision": None}
+        search = {"predictor": name, "circular": True, "blocks": 2, "pool": 31_620, "beam": 256}
+        search |= {"rank_correlation": 0.1, "rank_correlation_noise_free": None}
+        search |= {"recall": 0.2, "recall_noise_free": 0.3, "by_chance": 0.008}
+        about = {"name": name, "family": name, "description": name, "shares_surrogate_family": True}
+        return {
+            "kind": "predictors",
+            "schema": 1,
+            "trials": 2,
+            "seed": 0,
+            "resamples": 20,
+            "table": {"name": name, "checksum": "abc"},
+            "backend_options": {"table": name},
+            "versions": {"python": "3"},
+            "left_out": {"trained": 2},
+            "out": name,
+            "rows": rows,
+            "ceilings": [ceiling],
+            "searches": [search],
+            "predictors": [about],
+        }
+
+    return make
+
+
+def _make_row(source: str, predictor: str, blocks: int, place: str) -> dict[str, Any]:
+    value = 0.4 if predictor == "mlp" else 0.5
+    figures = ("spearman_pooled", "spearman", "kendall_tau", "top5_precision", "difference")
+    row = {
+        "source": source,
+        "predictor": predictor,
+        "fitted": 20,
+        "fitted_cells": 20,
+        "blocks": blocks,
+        "place": place,
+        "truth": "noisy",
+        "cells": 100,
+        "trials": 2,
+        "deviation": 0.1,
+        "seconds": 0.2,
+        "paper": 0.113 if predictor == "mlp" else None,
+        "circular": predictor != "mlp",
+    }
+    for figure in figures:
+        row |= {figure: value, f"{figure}_low": value - 0.1, f"{figure}_high": value + 0.1}
+    return row if blocks else row | {"spearman_pooled": None}

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pnas_sim.report.pages.parts import Charts, Folded, Listing, Photographs, Report, Table
+from pnas_sim.report.pages.predictors import PNG, report_predictors
+
+
+def list_parts(report: Report, kind: type) -> list[Any]:
+    return [part for section in report.sections for part in section.parts if isinstance(part, kind)]
+
+
+def test_a_study_is_told_for_each_source_with_the_papers_figures(make_study: Any, tmp_path: Path) -> None:
+    report = report_predictors(tmp_path, make_study())
+    assert [section.title for section in report.sections] == [
+        "Fitted on 20 really trained cells",
+        "Fitted on 20 cells answered by the surrogate",
+        "Noise ceilings",
+        "Inside searches",
+        "How to repeat it",
+    ]
+    charts = report.sections[0].parts[0]
+    assert isinstance(charts, Charts)
+    assert [chart.title for chart in charts.charts] == ["From 1 block to 2", "From 2 blocks to 3"]
+    assert charts.charts[0].drawing.count('class="mark"') == 1
+    assert charts.charts[0].drawing.count("<circle") == 2
+    tables = list_parts(report, Table)
+    assert "paper" in tables[0].heads
+    assert [row[0] for row in tables[0].rows] == ["mlp", "gbt*"]
+
+
+def test_the_best_and_the_circular_are_told(make_study: Any, tmp_path: Path) -> None:
+    report = report_predictors(tmp_path, make_study())
+    assert "gbt* has the highest mean Spearman correlation: 0.50" in report.summary
+    assert any("circular" in note for note in report.notes)
+    result = make_study()
+    result["rows"] = [row for row in result["rows"] if row["blocks"]]
+    assert report_predictors(tmp_path, result).summary == "1 predictor, 2 trials of each fit."
+
+
+def test_scatter_pictures_are_put_inside_and_other_files_are_not(make_study: Any, tmp_path: Path) -> None:
+    (tmp_path / "scatter-trained-20-mlp.png").write_bytes(PNG + b"data")
+    (tmp_path / "scatter-trained-20-fake.png").write_bytes(b"<script>")
+    (tmp_path / "scatter-surrogate-30-mlp.png").write_bytes(PNG)
+    report = report_predictors(tmp_path, make_study())
+    folded = [part for part in list_parts(report, Folded) if part.title == "Scatter plots"]
+    assert len(folded) == 1
+    (photographs,) = folded[0].parts
+    assert isinstance(photographs, Photographs)
+    (picture,) = photographs.pictures
+    assert picture.data == "data:image/png;base64,iVBORw0KGgpkYXRh"
+    assert picture.title.startswith("mlp, fitted on 20 trained cells")
+
+
+def test_the_command_names_what_was_studied(make_study: Any, tmp_path: Path) -> None:
+    (listing,) = list_parts(report_predictors(tmp_path, make_study("odd name")), Listing)
+    assert listing.text.startswith("pnas-sim predictors --predictors 'odd name' --trials 2 --seed 0")
+    assert listing.text.endswith("--table 'odd name'")
