@@ -33,21 +33,28 @@ def check_fit_data(space: CellSpace, cells: Rows, accuracies: Floats) -> tuple[R
 
     Raises:
         CellError: a row outside the space.
-        SettingError: lengths that differ, no cell at all, or an accuracy that is not finite or not in [0, 1].
+        SettingError: lengths that differ, no cell at all, or an accuracy that is not a number in [0, 1].
     """
     space.validate(cells)
-    values = np.asarray(accuracies, np.float64)
+    rows, values = space.fit_width(cells), _read_accuracies(accuracies)
     if values.shape != (len(cells),):
         raise SettingError(f"{len(cells)} cells, accuracies of shape {values.shape}: give one a cell")
-    if not len(cells):
+    if not len(rows):
         raise SettingError("0 cells to fit on: give at least 1")
     if not np.isfinite(values).all():
         count = int((~np.isfinite(values)).sum())
         raise SettingError(f"{count} of {len(values)} accuracies are not finite: leave failed children out")
     if values.min() < 0 or values.max() > 1:
         raise SettingError(f"accuracies from {values.min():g} to {values.max():g}: give fractions in [0, 1]")
-    order = np.lexsort((values, *cells.T[::-1]))
-    return cells[order], values[order]
+    order = np.lexsort((values, *rows.T[::-1]))
+    return rows[order], values[order]
+
+
+def _read_accuracies(accuracies: Floats) -> Floats:
+    try:
+        return np.asarray(accuracies, np.float64)
+    except (TypeError, ValueError) as error:
+        raise SettingError(f"accuracies are no numbers ({error}): give fractions in [0, 1]") from None
 
 
 def list_new_blocks(space: CellSpace, parents: Rows) -> Rows:

@@ -90,6 +90,18 @@ def test_constant_accuracies_and_two_cells_give_finite_predictions(
         assert np.abs(answer.mean - value).max() < 0.1
 
 
+@pytest.mark.parametrize("name", ["mlp-ensemble", "rnn-ensemble"])
+@pytest.mark.parametrize("patience", [0, 1])
+def test_fewer_cells_than_folds_leave_no_member_without_cells(paper_space, name: str, patience: int) -> None:
+    cells, values = paper_space.initial()[:3], np.array([0.2, 0.5, 0.8])
+    options = {**SMALL, "epochs": 150, "patience": patience, "first_learning_rate": 0.03}
+    answer = fit(name, paper_space, cells, values, **options).predict(cells)
+    assert answer.members.shape == (5, 3)
+    assert np.isfinite(answer.members).all() and (answer.std > 0).all()
+    if not patience:  # each cell is in the training set of four members at least
+        assert answer.mean[0] < answer.mean[1] < answer.mean[2]
+
+
 @pytest.mark.parametrize("name", ["mlp-ensemble", "rnn"])
 def test_the_same_fit_is_the_same_predictor_in_any_order_and_after_any_fit(
     paper_space, accuracy, name: str

@@ -45,6 +45,35 @@ def test_there_is_one_accuracy_a_cell(values: list[float]) -> None:
         check_fit_data(SPACE, SPACE.initial()[:2], np.array(values))
 
 
+@pytest.mark.parametrize("values", [["high", "low"], [[0.5], [0.5, 0.6]], [{}, 0.5]])
+def test_accuracies_are_numbers(values: list[object]) -> None:
+    with pytest.raises(SettingError, match="accuracies are no numbers"):
+        check_fit_data(SPACE, SPACE.initial()[:2], values)
+
+
+def test_plain_lists_and_other_integers_will_do() -> None:
+    cells, accuracies = SPACE.initial()[3:0:-1], np.array([0.3, 0.2, 0.1])
+    expected = check_fit_data(SPACE, cells, accuracies)
+    for plain in (cells.tolist(), cells.astype(np.int64)):
+        rows, values = check_fit_data(SPACE, plain, accuracies.tolist())
+        assert rows.dtype == np.uint8 and np.array_equal(rows, expected[0])
+        assert np.array_equal(values, expected[1])
+
+
+@pytest.mark.parametrize("blocks", [1, 10])
+def test_rows_of_a_narrower_or_wider_space_are_refused(blocks: int) -> None:
+    other = CellSpace(max_blocks=blocks)
+    with pytest.raises(CellError, match=r"this space takes \[n, 20\]"):
+        check_fit_data(SPACE, other.initial()[:2], np.array([0.5, 0.5]))
+
+
+def test_cells_with_inputs_that_their_size_lacks_are_refused() -> None:
+    cells = SPACE.initial()[:2].copy()
+    cells[1, 0] = 2  # a first block has two inputs to read, 0 and 1
+    with pytest.raises(CellError, match="row 1"):
+        check_fit_data(SPACE, cells, np.array([0.5, 0.5]))
+
+
 def test_no_cells_are_refused() -> None:
     with pytest.raises(SettingError, match="0 cells"):
         check_fit_data(SPACE, SPACE.initial()[:0], np.array([]))
