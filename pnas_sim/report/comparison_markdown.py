@@ -56,6 +56,7 @@ def list_sections(result: Mapping[str, Any]) -> Iterator[tuple[str, str, list[st
     yield "What each search reached", "", make_final_table(result)
     yield "Models to fixed targets", _explain_targets(result), make_target_table(result)
     yield "Regret", _explain_regret(result), make_regret_table(result)
+    yield "The best known of each world", "", make_best_table(result)
     yield "Paired rank tests", _explain_tests(result), make_test_table(result)
     yield "What was run", "", make_manifest_table(result)
 
@@ -238,6 +239,17 @@ def make_regret_table(result: Mapping[str, Any]) -> list[str]:
     return make_table(
         ("search", "values", "at", "regret, points"),
         ((row["search"], row["kind"], row["at"], format_points(row["regret"])) for row in result["regret"]),
+    )
+
+
+def make_best_table(result: Mapping[str, Any]) -> list[str]:
+    """What regret is counted from."""
+    return make_table(
+        ("world", "accuracy", "found by", "cell"),
+        (
+            (row["world"], format_accuracy(row["accuracy"]), row["found_by"], f"`{row['cell']}`")
+            for row in result["best_known"]
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from pnas_sim.study.curves import View, grows_by_levels
 from pnas_sim.study.finished import FinishedRun
 from pnas_sim.study.lines import Line
 from pnas_sim.study.resampling import Censored, Estimate
-from pnas_sim.study.targets import Regret, TargetReach
+from pnas_sim.study.targets import Regret, TargetReach, find_best_known
 
 SCHEMA = 1
 DIGITS = 6  # of numbers in curves
@@ -43,6 +43,7 @@ def describe_comparison(comparison: Comparison, versions: Mapping[str, str], out
         "log_efficiency": [_describe_score(score) for score in analysis.scores],
         "targets": [_describe_reach(reach) for reach in analysis.reaches],
         "regret": [_describe_regret(regret) for regret in analysis.regrets],
+        "best_known": _describe_best_known(comparison),
         "rank_tests": [_describe_ranking(ranking) for ranking in analysis.rankings],
         "budget": settings.budget,
         "table": _describe_table(comparison),
@@ -122,23 +123,19 @@ def _describe_search(comparison: Comparison, label: str) -> dict[str, Any]:
         "tuning": choice.tuning,
         "seeds": list(comparison.grid.seeds),
         "worlds": list(comparison.grid.worlds),
-        "runs": [_describe_run(run, _write_best_cell(comparison, run)) for run in runs],
+        "runs": [_describe_run(comparison, run) for run in runs],
         "final": [_describe_final(final) for final in comparison.analysis.finals if final.search == label],
         "curves": [_describe_line(line) for line in comparison.analysis.lines if line.search == label],
     }
 
 
-def _write_best_cell(comparison: Comparison, run: FinishedRun) -> str | None:
-    """The cell that a run would hand over: the highest observed accuracy, the first of equals."""
-    if np.isnan(run.values).all():
-        return None
+def _write_cell(comparison: Comparison, run: FinishedRun, model: int) -> str:
     spec, blocks = comparison.prepared.spec, comparison.prepared.settings.blocks
     space = CellSpace(operations=spec.space.operations, max_blocks=blocks)
-    best = int(np.nanargmax(run.values))
-    return space.format(space.fit_width(run.cells[best : best + 1])[0])
+    return space.format(space.fit_width(run.cells[model : model + 1])[0])
 
 
-def _describe_run(run: FinishedRun, best_cell: str | None) -> dict[str, Any]:
+def _describe_run(comparison: Comparison, run: FinishedRun) -> dict[str, Any]:
     facts, values = run.facts, run.values
     best = int(np.nanargmax(values)) if not np.isnan(values).all() else None
     return {
@@ -153,7 +150,7 @@ def _describe_run(run: FinishedRun, best_cell: str | None) -> dict[str, Any]:
         "seconds": facts.seconds,
         "stopped": facts.stopped,
         "policy_entropy": None if facts.last_entropy is None else [facts.first_entropy, facts.last_entropy],
-        "best_cell": best_cell,
+        "best_cell": None if best is None else _write_cell(comparison, run, best),
         "best_valid_accuracy": None if best is None else known(values[best]),
         "best_expected_valid_accuracy": None if best is None else known(run.expected[best]),
         "best_blocks": None if best is None else int(run.blocks[best]),
@@ -237,6 +234,21 @@ def _describe_regret(regret: Regret) -> dict[str, Any]:
         "at": regret.at,
         "regret": describe_estimate(regret.regret),
     }
+
+
+def _describe_best_known(comparison: Comparison) -> list[dict[str, Any]]:
+    """What regret is counted from, and who found it."""
+    rows = []
+    for found in find_best_known(comparison.grid, list(comparison.landmarks.values())):
+        cell: str | None = comparison.landmarks[found.world].local_cell
+        if found.found_by:
+            runs = comparison.grid.runs[found.found_by]
+            place = (found.world, found.seed)
+            run = next(run for run in runs if (run.facts.world, run.facts.seed) == place)
+            cell = _write_cell(comparison, run, found.model)
+        finder = found.found_by or "long local search"
+        rows.append({"world": found.world, "accuracy": found.value, "found_by": finder, "cell": cell})
+    return rows
 
 
 def _describe_ranking(ranking: Ranking) -> dict[str, Any]:

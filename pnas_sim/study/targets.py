@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -94,15 +93,44 @@ def _read(landmarks: Landmarks, kind: Kind, target: str) -> float:
     return float(known[target])
 
 
-def find_best_known(grid: RunGrid, landmarks: Sequence[Landmarks]) -> Floats:
-    """The best noise-free value known in each run's world, `float64[runs]`."""
-    searched = dict.fromkeys(grid.worlds, -math.inf)
-    for runs in grid.runs.values():
+@dataclass(frozen=True, slots=True)
+class BestKnown:
+    """The best noise-free value that anything found in a world.
+
+    Attributes:
+        world: its number.
+        value: an accuracy.
+        found_by: label of the search that found it first in the order of searches and seeds; empty: the long
+            local search.
+        seed: of that search's run.
+        model: which of its run's models, from 0.
+    """
+
+    world: int
+    value: float
+    found_by: str
+    seed: int = 0
+    model: int = 0
+
+
+def find_best_known(grid: RunGrid, landmarks: Sequence[Landmarks]) -> list[BestKnown]:
+    """The best of each world.
+
+    Args:
+        grid: all runs.
+        landmarks: of some worlds; each world's once or more.
+    """
+    best = {one.world: BestKnown(one.world, one.local_best, "") for one in landmarks}
+    for label, runs in grid.runs.items():
         for run in runs:
             values = np.where(np.isnan(run.expected), run.values, run.expected)
-            best = float(np.nanmax(values)) if not np.isnan(values).all() else -math.inf
-            searched[run.facts.world] = max(searched[run.facts.world], best)
-    return np.array([max(searched[one.world], one.local_best) for one in landmarks])
+            if np.isnan(values).all() or run.facts.world not in best:
+                continue
+            model = int(np.nanargmax(values))
+            if values[model] > best[run.facts.world].value:
+                found = BestKnown(run.facts.world, float(values[model]), label, run.facts.seed, model)
+                best[run.facts.world] = found
+    return list(best.values())
 
 
 def measure_regrets(
@@ -121,7 +149,8 @@ def measure_regrets(
         resamples: of the runs.
         reference: label of the search whose number of models is "equal".
     """
-    best = find_best_known(grid, landmarks)
+    known = {one.world: one.value for one in find_best_known(grid, landmarks)}
+    best = np.array([known[one.world] for one in landmarks])
     equal = np.array([len(run) for run in grid.runs[reference]], np.float64)
     rows = []
     for label in grid.labels:

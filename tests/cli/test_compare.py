@@ -89,6 +89,9 @@ def test_comparison_leaves_every_file(pnas: Command, toys: dict[str, str], tmp_p
     assert result["kind"] == "comparison"
     assert result["manifest"]["worlds"] == [0, 2]
     assert result["searches"][0]["options"]["beam"] == 6
+    assert [row["world"] for row in result["best_known"]] == [0, 2]
+    assert {row["found_by"] for row in result["best_known"]} <= {"pnas", "random", "long local search"}
+    assert all("+" in row["cell"] for row in result["best_known"])
     assert "6/10 done" in done.err or "10/10 done" in done.err
     names = {path.name for path in (tmp_path / "here").iterdir()}
     pictures = {

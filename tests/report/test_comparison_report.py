@@ -104,7 +104,7 @@ def test_markdown_has_every_table_and_its_rows_are_even(make_comparison: MakeCom
     result = make_comparison()
     text = write_markdown(result)
     headings = [line for line in text.splitlines() if line.startswith("### ")]
-    assert len(headings) == 4 + 2 + 5
+    assert len(headings) == 4 + 2 + 6
     for _, _, table in list_sections(result):
         widths = {line.replace("\\|", "").count("|") for line in table}
         assert len(widths) == 1

@@ -101,6 +101,10 @@ def test_predictors_of_the_surrogates_own_kind_are_noted(make_run: MakeRun) -> N
     assert any("pnas predicts by the surrogate's own kind of model (lightgbm)" in n for n in found["notes"])
 
 
+def test_best_known_names_its_finder_and_cell(result: dict[str, Any]) -> None:
+    assert result["best_known"] == []  # no landmarks here, and no regret
+
+
 def test_runs_are_described_one_by_one(result: dict[str, Any]) -> None:
     run = result["searches"][0]["runs"][1]
     assert (run["world"], run["seed"], run["models_evaluated"]) == (0, 1, 3)

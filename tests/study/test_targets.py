@@ -64,7 +64,11 @@ def test_best_known_is_of_anything_visited_in_that_world(make_run: MakeRun) -> N
     ]
     grid = arrange_runs(runs, ["a", "b"], [0, 1], [0])
     marks = [make_mark(0, 0.4, 0.45, best=0.3), make_mark(1, 0.4, 0.45, best=0.35)]
-    assert find_best_known(grid, marks).tolist() == [0.7, 0.35]
+    found = find_best_known(grid, marks)
+    assert [(one.world, one.value, one.found_by, one.model) for one in found] == [
+        (0, 0.7, "a", 1),
+        (1, 0.35, "", 0),  # the long local search's
+    ]
 
 
 def test_equal_models_are_the_references(make_run: MakeRun) -> None:
