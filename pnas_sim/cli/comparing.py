@@ -186,13 +186,15 @@ def begin_folder(folder: Path, prepared: Prepared) -> None:
     """
     record = folder / RECORD
     if record.exists():
-        then = read_record(record)["backend"].get("checksum", "")
+        old = read_record(record)
+        then = old["backend"].get("checksum", "")
         now = prepared.spec.checksum
         if then != now:
             raise RunError(
                 f"{folder} was begun on data with checksum {then[:12] or 'none'}, which is now "
                 f"{now[:12] or 'none'}; bring the old table back or give another --out"
             )
+        _warn_of_versions(old.get("versions", {}))
     elif (folder / SETTINGS).exists() or (folder / RESULT).exists():
         raise RunError(f"{folder} holds something else than a comparison; give another --out")
     try:
@@ -200,6 +202,16 @@ def begin_folder(folder: Path, prepared: Prepared) -> None:
     except OSError as error:
         raise RunError(f"{folder}: {error.strerror}; give another --out") from None
     write_whole(record, format_toml(describe_record(prepared)))
+
+
+def _warn_of_versions(then: Mapping[str, str]) -> None:
+    """Says which versions differ: runs of different ones stand beside each other in the folder then."""
+    now = list_versions()
+    changed = [f"{name} {old} (now {now.get(name)})" for name, old in then.items() if now.get(name) != old]
+    if changed:
+        say(
+            f"warning: finished runs are of other versions: {', '.join(changed)}; for one of all, a new --out"
+        )
 
 
 def describe_record(prepared: Prepared) -> dict[str, Any]:

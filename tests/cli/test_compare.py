@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -221,6 +222,16 @@ def test_other_tables_and_other_settings_in_one_folder_are_refused(
     other = pnas(*words)
     assert other.code == 2
     assert "checksum abcdef, which is now fedcba" in other.complaint
+
+
+def test_other_versions_are_told(pnas: Command, toys: dict[str, str]) -> None:
+    words = ("compare", *SMALL, *MORE, *SEARCHES, "--no-pictures", "--out", "here")
+    assert pnas(*words).code == 0
+    record = Path("here/compare.toml")
+    record.write_text(re.sub(r'numpy = ".*"', 'numpy = "0.1"', record.read_text()))
+    again = pnas(*words)
+    assert again.code == 0
+    assert "warning: finished runs are of other versions: numpy 0.1 (now" in again.err
 
 
 def test_run_folders_are_left_alone(pnas: Command, toys: dict[str, str]) -> None:
