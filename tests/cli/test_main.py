@@ -15,6 +15,9 @@ COMMANDS = (
     (),
     ("run",),
     ("resume",),
+    ("compare",),
+    ("predictors",),
+    ("report",),
     ("show",),
     ("backends",),
     ("table",),
@@ -23,6 +26,9 @@ COMMANDS = (
     ("table", "build"),
     ("table", "merge"),
     ("table", "fit"),
+    ("table", "audit"),
+    ("table", "quality"),
+    ("table", "card"),
     ("table", "import"),
 )
 
