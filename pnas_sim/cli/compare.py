@@ -77,7 +77,7 @@ class CompareCommand(GroupedCommand):
 @click.option("--budget", help="Of each run: 6000 models, 1e9ex, or 3h of children.  [default: 6000]")
 @click.option("--blocks", type=int, metavar="B", help="Blocks of the largest cells, 1 to 10.  [default: 5]")
 @click.option("--epochs", type=float, metavar="E", help="Of each child.  [default: the table's]")
-@click.option("--workers", type=int, metavar="N", help="Processes.  [default: the cores]")
+@click.option("--workers", type=int, metavar="N", help="Processes, of one thread each.  [default: the cores]")
 @click.option("--top", metavar="LIST", help="M, of means over the best M cells.  [default: 1,5,25]")
 @click.option(
     "--reference",
