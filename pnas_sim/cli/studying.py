@@ -88,9 +88,9 @@ def read_request(given: Mapping[str, Any], backend_options: Mapping[str, Any]) -
     table = read_table(find_table(str(options.get("table", DEFAULT_TABLE))))
     blocks = _choose_blocks(given["blocks"], table)
     sources = _choose_sources(given["sources"], table)
-    names = split_list(given["predictors"]) if given["predictors"] is not None else _list_known()
-    settings = _make_settings(given, names, table)
     space = CellSpace(operations=table.space.operations, max_blocks=blocks)
+    names = _list_fit(space) if given["predictors"] is None else split_list(given["predictors"])
+    settings = _make_settings(given, names, table)
     for name in names:
         make_predictor(name, space, **settings.options.get(name, {}))
     for name, least in (("beam", 1), ("cells", 2)):
@@ -126,8 +126,16 @@ def _make_settings(given: Mapping[str, Any], names: list[str], table: Table) -> 
     )
 
 
-def _list_known() -> list[str]:
-    return [info.name for info in list_predictors()]
+def _list_fit(space: CellSpace) -> list[str]:
+    """Every predictor that has a name and can serve a space; says of the others why not."""
+    names = []
+    for info in list_predictors():
+        try:
+            make_predictor(info.name, space)
+            names.append(info.name)
+        except SettingError as error:
+            say(f"predictor {info.name} is left out: {error}")
+    return names
 
 
 def _choose_blocks(blocks: int | None, table: Table) -> int:
@@ -297,7 +305,7 @@ def _find_kind(request: StudyRequest) -> str:
     """What the surrogate that answers says of its kind; empty where none does."""
     from pnas_tables.surrogate import DEFAULT_SURROGATE
 
-    if SURROGATE not in request.sources:
+    if SURROGATE not in request.sources or request.backend_options.get("table_mode") == "measured":
         return ""
     name = str(request.backend_options.get("surrogate", DEFAULT_SURROGATE))
     stored = request.table.surrogates.get(name)

@@ -76,11 +76,12 @@ def _describe_predictor(info: PredictorInfo, circular: bool) -> dict[str, Any]:
 
 
 def format_csv(result: Mapping[str, Any]) -> str:
-    """The rows as CSV with a head; unknown figures are empty."""
+    """The rows as CSV with a head; unknown figures are empty, those of single trials left out."""
     out = io.StringIO()
     rows = result["rows"]
     if rows:
-        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+        columns = [name for name in rows[0] if name != "by_trial"]
+        writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(
             {key: "" if _is_unknown(value) else value for key, value in row.items()} for row in rows

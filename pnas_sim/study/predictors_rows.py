@@ -55,7 +55,8 @@ class Row:
         trials: T.
         figures: by name: Spearman pooled over trials, means over trials of Spearman, tau and precision, and
             Spearman less the first predictor's, on the same resamples.
-        deviation: of the trials' Spearman correlations.
+        by_trial: Spearman of each trial; none in a mean over sizes.
+        deviation: of these.
         seconds: of a fit, median.
         paper: the paper's pooled Spearman, where it has one.
     """
@@ -70,12 +71,13 @@ class Row:
     cells: int
     trials: int
     figures: Mapping[str, Estimate]
+    by_trial: tuple[float, ...]
     deviation: float
     seconds: float
     paper: float | None
 
     def flat(self) -> dict[str, Any]:
-        """As one flat record, for CSV and JSON."""
+        """As one flat record."""
         record = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "figures"}
         for name in FIGURES:
             figure = self.figures.get(name, UNKNOWN)
@@ -133,6 +135,7 @@ def score_job(
             cells=int(asked.sum(axis=1).min()),
             trials=job.trials,
             figures={**figures, DIFFERENCE: _subtract(sample, reference.get((place, truth)))},
+            by_trial=tuple(by_trial.tolist()),
             deviation=float(by_trial.std(ddof=1)) if job.trials > 1 else float("nan"),
             seconds=float(np.median(trials.seconds)),
             paper=find_paper_value(job.predictor, place, job.blocks),
@@ -201,6 +204,7 @@ def average_sizes(rows: list[Row], samples: list[Sample], reference: list[Sample
             RANK: bound(sample.value, sample.drawn),
             DIFFERENCE: _subtract(sample, _average(reference) if reference else None),
         },
+        by_trial=(),
         deviation=float("nan"),
         seconds=float(np.median([row.seconds for row in rows])),
         paper=None,

@@ -6,6 +6,11 @@ from typing import Any
 
 import pytest
 
+from pnas_sim.cli.studying import _list_fit
+from pnas_sim.space import CellSpace
+from pnas_tables.plans import list_jobs, sample_plan
+from pnas_tables.testing import build_made_up_table
+
 FAST = ("--trials", 1, "--cells", 40, "--fitted", "10", "--surrogate-fitted", "20", "--resamples", 20)
 WHERE = ("--search-seeds", 1, "--beam", 6, "--workers", 1, "-q")
 
@@ -113,3 +118,24 @@ def test_another_commands_folder_is_refused(pnas: Any, bare_table: Path, tmp_pat
         "predictors", "--table", bare_table, "--predictors", "ridge", *FAST, *WHERE, "--out", "file"
     )
     assert outcome.code == 2
+
+
+def test_what_cannot_serve_a_tables_operations_is_left_out_and_said(
+    pnas: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = CellSpace(operations=("sep3", "mystery"), max_blocks=2)
+    names = _list_fit(space)
+    assert "log-parameters" not in names and {"mlp-ensemble", "gp", "depth"} <= set(names)
+    assert "predictor multiply-adds is left out: the cost of operation 'mystery'" in capsys.readouterr().err
+    jobs = list_jobs(sample_plan("other", 20, (1, 2), seeds=1, seed=0, space=space), space)
+    build_made_up_table(jobs, space, tmp_path / "other.h5", "other")
+    asked = pnas(
+        "predictors",
+        "--table",
+        tmp_path / "other.h5",
+        "--predictors",
+        "log-parameters",
+        "--sources",
+        "trained",
+    )
+    assert asked.code == 2 and "'mystery'" in asked.complaint

@@ -62,6 +62,7 @@ def test_figures_are_those_of_the_trials(pools, tmp_path: Path) -> None:
     row = next(r for r in study.rows if (r.blocks, r.place, r.truth) == (2, "next", "noisy"))
     assert row.figures["spearman"].value == pytest.approx(np.mean(each))
     assert row.deviation == pytest.approx(np.std(each, ddof=1))
+    assert row.by_trial == pytest.approx(each)
     pooled = spearmanr(trials.beyond.ravel(), np.tile(truth, 3)).statistic
     assert row.figures["spearman_pooled"].value == pytest.approx(pooled)
     fitted = next(r for r in study.rows if (r.blocks, r.place, r.truth) == (2, "fitted", "noisy"))
