@@ -61,7 +61,10 @@ def result(study) -> dict:
     infos = [describe_predictor(name) for name in NAMES]
     return strict(
         describe_study(
-            *study, infos, {"table": {"name": "made-up", "checksum": "0123456789abcdef"}, "left_out": {"trained": 3}}, "lightgbm-1"
+            *study,
+            infos,
+            {"table": {"name": "made-up", "checksum": "0123456789abcdef"}, "left_out": {"trained": 3}},
+            "lightgbm-1",
         )
     )
 
