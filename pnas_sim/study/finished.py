@@ -13,6 +13,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -137,13 +138,23 @@ def write_run(path: Path, run: FinishedRun) -> None:
     Raises:
         WorkError: it cannot be written.
     """
-    passing = path.with_name(f".{path.name}.{os.getpid()}")
     arrays = {name: getattr(run, name) for name in _KINDS}
-    text = json.dumps({"schema": SCHEMA, **asdict(run.facts)})
+    stream = BytesIO()
+    np.savez_compressed(stream, facts=np.array(json.dumps({"schema": SCHEMA, **asdict(run.facts)})), **arrays)
+    write_whole(path, stream.getvalue())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file under another name, flushes it and renames it: it is there whole or not at all.
+
+    Raises:
+        WorkError: it cannot be written; the disk may be full.
+    """
+    passing = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with passing.open("wb") as file:
-            np.savez_compressed(file, facts=np.array(text), **arrays)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         passing.replace(path)

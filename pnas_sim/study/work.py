@@ -24,7 +24,7 @@ from pnas_sim.search.ablations import read_oracle
 from pnas_sim.search.base import SearchRequest
 from pnas_sim.search.catalogue import make_search
 from pnas_sim.space import CellSpace
-from pnas_sim.study.finished import Place, read_run, write_run
+from pnas_sim.study.finished import Place, read_run, write_run, write_whole
 from pnas_sim.study.landmarks import Landmarks, find_landmarks
 from pnas_sim.study.recording import record_run
 from pnas_sim.study.settings import CompareSettings
@@ -218,14 +218,8 @@ def write_landmarks(path: Path, landmarks: Landmarks, fingerprint: str) -> None:
     Raises:
         WorkError: they cannot be written.
     """
-    passing = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps({"fingerprint": fingerprint, "landmarks": landmarks.as_json()}, indent=2)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        passing.write_text(text + "\n", encoding="utf-8")
-        passing.replace(path)
-    except OSError as error:
-        raise WorkError(f"{path}: {error.strerror}; mend it, then give the same command again") from None
+    write_whole(path, f"{text}\n".encode())
 
 
 def read_landmarks(path: Path) -> tuple[Landmarks, str]:

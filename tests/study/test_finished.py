@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +66,22 @@ def test_unwritable_folder_is_work_that_failed(make_run: MakeRun, tmp_path: Path
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WorkError, match="same command again"):
         write_run(tmp_path / "file" / "run.npz", make_run([0.5]))
+
+
+def test_full_disk_leaves_nothing_half_written(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.npz"
+    write_run(path, make_run([0.5]))
+
+    def fill(number: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fill)
+    with pytest.raises(WorkError, match=r"run\.npz: the disk is full; make room, then give the same command"):
+        write_run(path, make_run([0.6, 0.7]))
+    assert [one.name for one in tmp_path.iterdir()] == ["run.npz"]
+    assert len(read_run(path)) == 1
 
 
 def test_fingerprint_knows_values_not_their_order() -> None:
