@@ -18,6 +18,7 @@ from pnas_sim.space import CellSpace
 from pnas_tables.features import feature_names
 from pnas_tables.sample import Sample
 from pnas_tables.subtrees import NOTHING, count_labels, label_halves, sum_weights
+from pnas_tables.threads import one_thread
 
 Rows: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
@@ -68,6 +69,15 @@ def fit_process(
     The kernel's weights are found once; each world solves for its own cells, a cell that it holds twice with
     half the noise.
     """
+    import scipy.linalg  # noqa: F401  (brings its own BLAS, which is then held to one thread, too)
+
+    with one_thread(fresh=True):
+        return _fit_worlds(sample, targets, draws, settings, seed)
+
+
+def _fit_worlds(
+    sample: Sample, targets: Floats, draws: Integers, settings: ProcessSettings, seed: int
+) -> list[dict[str, NDArray[Any]]]:
     columns = _choose_columns(sample)
     support = sample.features[:, columns]
     center, spread = support.mean(axis=0), support.std(axis=0)
@@ -174,6 +184,10 @@ class ProcessModel:
 
     def predict(self, cells: Rows, features: Floats) -> Floats:
         """Mean score, `float64[n]`, of cells `uint8[n, width]` with features `float64[n, f]`."""
+        with one_thread():
+            return self._predict(cells, features)
+
+    def _predict(self, cells: Rows, features: Floats) -> Floats:
         scores = np.empty(len(cells))
         for start in range(0, len(cells), ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
