@@ -114,8 +114,16 @@ def choose_folder(out: Path | None, search: str, seed: int, now: datetime) -> Ru
     return RunFolder(path)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(
+    path: Path, content: str | bytes, option: str = "--out", then: str = "pnas-sim resume the run"
+) -> None:
     """Writes a file under another name, flushes it and renames it: it is there whole or not at all.
+
+    Args:
+        path: of the file.
+        content: of it; text as UTF-8.
+        option: of the command line that names another place.
+        then: what to do when there is room on a full disk.
 
     Raises:
         WorkError: the disk is full.
@@ -123,17 +131,19 @@ def write_whole(path: Path, text: str) -> None:
     """
     passing = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with passing.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with passing.open("wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         passing.replace(path)
     except OSError as error:
         passing.unlink(missing_ok=True)
-        raise _explain(error, path) from None
+        raise _explain(error, path, option, then) from None
 
 
-def _explain(error: OSError, path: Path) -> WorkError | RunError:
+def _explain(
+    error: OSError, path: Path, option: str = "--out", then: str = "pnas-sim resume the run"
+) -> WorkError | RunError:
     if error.errno in FULL:
-        return WorkError(f"the disk is full at {path}; make room, then pnas-sim resume the run")
-    return RunError(f"{path}: {error.strerror}; give another --out")
+        return WorkError(f"the disk is full at {path}; make room, then {then}")
+    return RunError(f"{path}: {error.strerror}; give another {option}")

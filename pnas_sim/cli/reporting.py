@@ -14,7 +14,7 @@ import click
 from pnas_sim.cli.folder import LOG, RESULT, SETTINGS, write_whole
 from pnas_sim.cli.output import write_json
 from pnas_sim.cli.settings import read_toml
-from pnas_sim.errors import RequestError, RunError, SettingError, WorkError
+from pnas_sim.errors import RequestError, RunError, SettingError
 from pnas_sim.report.pages.page import render_page
 from pnas_sim.report.pages.parts import Report
 from pnas_sim.report.pages.run import RunFiles, report_run
@@ -40,10 +40,7 @@ def write_report(folders: Sequence[Path], out: Path | None, cells: int) -> dict[
     reports = [read_report(folder, cells) for folder in folders]
     path = out or (folders[0] / PAGE if len(folders) == 1 else Path(PAGE))
     page = render_page(reports)
-    try:
-        write_whole(path, page)
-    except WorkError:
-        raise WorkError(f"the disk is full at {path}; make room and give the command again") from None
+    write_whole(path, page, then="give the command again")
     return {
         "kind": "report",
         "schema": SCHEMA,

@@ -23,6 +23,7 @@ MOST_BLOCKS = 10
     epilog=example(
         "pnas-sim show PNASNet-5 --preset imagenet-large",
         "pnas-sim show 'sep7(-1)+max3(-1)' --cells-per-stage 6 --filters 44 --svg cell.svg",
+        "pnas-sim show PNASNet-5 --png cell.png",
     )
 )
 @click.argument("cell")
@@ -34,6 +35,7 @@ MOST_BLOCKS = 10
     "--operations", metavar="NAMES", help="The space's operations, commas between, if not the paper's."
 )
 @click.option("--svg", type=NEW_FILE, metavar="FILE", help="Write the cell's picture there.")
+@click.option("--png", type=NEW_FILE, metavar="FILE", help="Write it there as PNG (needs matplotlib).")
 @json_option
 @verbose_option
 def show(
@@ -44,6 +46,7 @@ def show(
     image_size: int | None,
     operations: str | None,
     svg: Path | None,
+    png: Path | None,
     as_json: bool,
 ) -> None:
     """Show one CELL: text, picture, and what its network costs.
@@ -65,8 +68,7 @@ def show(
         preset or "search", {name: value for name, value in given.items() if value is not None}
     )
     facts = _describe(parsed, space, shape, preset or "search")
-    if svg is not None:
-        _write_picture(svg, parsed)
+    _write_pictures(svg, png, parsed)
     if as_json:
         write_json(facts)
     else:
@@ -125,11 +127,22 @@ def _count_costs(cell: Cell, space: CellSpace, shape: NetworkShape) -> tuple[int
     return int(parameters[0]), int(multiply_adds[0])
 
 
-def _write_picture(path: Path, cell: Cell) -> None:
-    from pnas_sim.report.picture import picture_cell
+def _write_pictures(svg: Path | None, png: Path | None, cell: Cell) -> None:
+    """Writes those that are asked for, once all of them are drawn."""
+    from pnas_sim.cli.folder import write_whole
 
-    path.write_text(picture_cell(cell), encoding="utf-8")
-    say(f"picture: {path}")
+    pictures: list[tuple[str, Path, str | bytes]] = []
+    if svg is not None:
+        from pnas_sim.report.picture import picture_cell
+
+        pictures.append(("--svg", svg, picture_cell(cell)))
+    if png is not None:
+        from pnas_sim.report.picture_png import render_png
+
+        pictures.append(("--png", png, render_png(cell)))
+    for option, path, content in pictures:
+        write_whole(path, content, option, then="give the command again")
+        say(f"picture: {path}")
 
 
 def _print_facts(cell: Cell, facts: dict[str, Any]) -> None:

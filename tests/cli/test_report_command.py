@@ -182,6 +182,6 @@ def test_a_full_disk_leaves_no_page_and_the_old_one_as_it_was(
     monkeypatch.setattr(os, "fsync", fail)
     outcome = pnas("report", folder)
     assert outcome.code == 1
-    assert "the disk is full at one/report.html; make room and give the command again" in outcome.complaint
+    assert "the disk is full at one/report.html; make room, then give the command again" in outcome.complaint
     assert (folder / "report.html").read_text() == "old"
     assert not list(folder.glob(".report*"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,32 @@ def test_svg_is_written(pnas: Any, tmp_path: Path) -> None:
     assert outcome.code == 0
     assert outcome.json["kind"] == "cell"
     assert ET.parse(tmp_path / "cell.svg").getroot().tag.endswith("svg")
+
+
+def test_png_is_written_beside_it(pnas: Any, tmp_path: Path) -> None:
+    files = [tmp_path / "cell.svg", tmp_path / "cell.png"]
+    outcome = pnas("show", "PNASNet-5", "--svg", files[0], "--png", files[1])
+    assert outcome.code == 0
+    assert outcome.err.splitlines() == [f"picture: {path}" for path in files]
+    assert files[1].read_bytes().startswith(b"\x89PNG")
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+
+
+@pytest.mark.parametrize("option", ["--svg", "--png"])
+def test_a_picture_that_cannot_be_written_is_told(pnas: Any, option: str) -> None:
+    outcome = pnas("show", "PNASNet-1", option, "no/folder/cell")
+    assert outcome.code == 2
+    assert f"no/folder/cell: No such file or directory; give another {option}" in outcome.complaint
+
+
+def test_png_without_matplotlib_is_told_and_nothing_is_written(
+    pnas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    outcome = pnas("show", "PNASNet-1", "--svg", "cell.svg", "--png", "cell.png")
+    assert outcome.code == 2
+    assert "pnas-sim[plot]" in outcome.complaint
+    assert not list(tmp_path.glob("cell.*"))
 
 
 @pytest.mark.parametrize(
