@@ -26,6 +26,8 @@ Rows: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
 
 FEWEST_FOR_RANKS = 8
+FEWEST_FOR_VERDICT = 20
+SURE = 1.64  # standard errors: one side of a 90% interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,4 +189,9 @@ def _word_verdict(cells: int, optimism: float, error: float | None, deviation: f
     size = f"predicted minus measured is {optimism:+.4f}{spread} on {cells} cells that searches found"
     if optimism > deviation:
         return f"exploited: {size}, more than the deviation of a seed, {deviation:.4f}; audit again"
-    return f"sound: {size}, no more than the deviation of a seed, {deviation:.4f}"
+    sound = f"sound: {size}, no more than the deviation of a seed, {deviation:.4f}"
+    if cells < FEWEST_FOR_VERDICT:
+        return f"{sound}; so few cells say little"
+    if error is not None and optimism + SURE * error > deviation:
+        return f"{sound}, but by less than chance allows; more cells would tell"
+    return sound

@@ -85,7 +85,13 @@ def test_optimism_is_predicted_minus_measured() -> None:
 def test_pessimism_and_small_errors_are_sound() -> None:
     assert not judge([0.505, 0.49], [0.5, 0.5])["exploited"]
     report = judge(list(np.linspace(0.4, 0.5, 20)), list(np.linspace(0.5, 0.6, 20)))
-    assert report["verdict"].startswith("sound") and report["spearman"] == pytest.approx(1.0)
+    assert report["verdict"].endswith("a seed, 0.0100") and report["spearman"] == pytest.approx(1.0)
+
+
+def test_a_sound_verdict_says_how_far_it_stands_on_its_cells() -> None:
+    assert judge([0.5] * 5, [0.5] * 5)["verdict"].endswith("so few cells say little")
+    wide = judge([0.508 + 0.05 * (-1) ** i for i in range(30)], [0.5] * 30)
+    assert wide["verdict"].startswith("sound") and wide["verdict"].endswith("more cells would tell")
 
 
 def test_cells_that_could_not_be_trained_are_left_out() -> None:
