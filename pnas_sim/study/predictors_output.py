@@ -170,7 +170,7 @@ def tabulate_figures(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list
         "precision at top 5%",
         "less the first's",
     ]
-    heads = ["predictor", "fitted", "asked", "truth", *words, "seconds of a fit"]
+    heads = ["predictor", "fitted", "asked", "truth", *words, "CPU s of a fit"]
     lines = []
     for row in rows:
         if row["place"] == NEXT and row["blocks"] != ALL_SIZES:

@@ -57,7 +57,7 @@ class Row:
             Spearman less the first predictor's, on the same resamples.
         by_trial: Spearman of each trial; none in a mean over sizes.
         deviation: of these.
-        seconds: of a fit, median.
+        seconds: of a fit, the process's own, median.
         paper: the paper's pooled Spearman, where it has one.
     """
 

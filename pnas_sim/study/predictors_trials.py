@@ -39,7 +39,7 @@ class Trials:
         fitted: `intp[T, k]`, the cells of the pool that each trial was fitted on.
         here: `float64[T, n]`, predictions on the pool.
         beyond: `float64[T, m]`, predictions on the next pool.
-        seconds: `float64[T]`, of each fit.
+        seconds: `float64[T]`, of each fit, the process's own: a busy machine does not stretch them.
     """
 
     fitted: Indices
@@ -135,9 +135,9 @@ def run_trials(job: TrialJob) -> Trials:
     for trial in range(job.trials):
         fitted[trial] = chosen = choose_cells(job.here, job.fitted, job.blocks, trial, job.seed)
         predictor = make_predictor(job.predictor, job.space, **job.options)
-        begun = time.perf_counter()
+        begun = time.process_time()
         _fit(job, predictor, chosen, trial)
-        seconds[trial] = time.perf_counter() - begun
+        seconds[trial] = time.process_time() - begun
         here[trial] = _ask(job, predictor, job.here)
         beyond[trial] = _ask(job, predictor, job.beyond)
     return Trials(fitted, here, beyond, seconds)
