@@ -140,7 +140,7 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     lines += [
         "",
-        f"Medians of {options.rounds} rounds, interleaved, CPU seconds of one thread; peak memory {peak:.0f} MB.",
+        f"Medians of {options.rounds} interleaved rounds, CPU seconds of one thread; peak {peak:.0f} MB.",
     ]
     print("\n".join(lines))
     if options.out:
