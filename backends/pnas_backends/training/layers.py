@@ -5,9 +5,11 @@ What a profile of random cells at the table's recipe showed, and what is done ab
 
 - oneDNN has a fast weight gradient of depthwise convolutions for kernels of up to 3 columns; wider ones fall
   back to one that is 3 to 10 times slower. `WideDepthwise` cuts the kernel into strips of 2 or 3 columns.
+- At stride 1 the gradient of its image is faster as a convolution with the kernel turned around.
 - Slicing every other pixel costs a full-sized gradient for each slice. `PickPixels` writes them all into one.
 - A dilated convolution whose stride is its dilation reads every other pixel only: they are picked, then it is
   a plain one on a quarter of the pixels.
+- Average pooling is slow where channels do not fill vectors of 16: there it is a depthwise convolution.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pnas_backends.training.operations import BatchNorm, Convolution, Factorised
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.1  # torch's: the weight of the new batch
 FAST_COLUMNS = 3  # widest kernel that oneDNN's depthwise weight gradient takes
+VECTOR = 16  # channels that a processor's widest registers hold
 
 
 def build_layer(layer: Layer) -> nn.Module:
@@ -36,7 +39,7 @@ def build_layer(layer: Layer) -> nn.Module:
         case BatchNorm(channels):
             return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
         case Pool("average", stride):
-            return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
+            return AveragePool(stride)
         case Pool(_, stride):
             return nn.MaxPool2d(3, stride, padding=1)
         case Relu():
@@ -95,10 +98,21 @@ class _DepthwiseInStrips(torch.autograd.Function):
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         of_x = of_weight = None
         if ctx.needs_input_grad[0]:
-            of_x = _gradients(gradient, x, weight, ctx.stride, ctx.padding, (True, False, False))[0]
+            of_x = image_gradient(gradient, x, weight, ctx.stride, ctx.padding)
         if ctx.needs_input_grad[1]:
             of_weight = weight_gradient(gradient, x, weight, ctx.stride, ctx.padding)
         return of_x, of_weight, None, None
+
+
+def image_gradient(
+    gradient: Tensor, x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]
+) -> Tensor:
+    """Gradient of a depthwise convolution's image; at stride 1 one with the kernel turned around."""
+    if stride != (1, 1):
+        return _gradients(gradient, x, weight, stride, padding, (True, False, False))[0]
+    rows, columns = weight.shape[2:]
+    around = (rows - 1 - padding[0], columns - 1 - padding[1])
+    return functional.conv2d(gradient, weight.flip(2, 3), padding=around, groups=len(weight))
 
 
 def weight_gradient(
@@ -139,6 +153,24 @@ def _gradients(
         gradient, x, weight, None, stride, padding, (1, 1), False, (0, 0), len(weight), wanted
     )
     return found
+
+
+class AveragePool(nn.Module):
+    """3x3 average pooling with SAME padding that is not counted."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[n, channels, h, w]` to `[n, channels, ceil(h / stride), ceil(w / stride)]`."""
+        channels = x.shape[1]
+        if x.device.type != "cpu" or channels % VECTOR == 0:
+            return functional.avg_pool2d(x, 3, self.stride, padding=1, count_include_pad=False)
+        window = x.new_ones(channels, 1, 3, 3)
+        sums = functional.conv2d(x, window, None, self.stride, 1, groups=channels)
+        inside = functional.conv2d(x.new_ones(1, 1, *x.shape[2:]), window[:1], None, self.stride, 1)
+        return sums / inside
 
 
 class PickPixels(torch.autograd.Function):
