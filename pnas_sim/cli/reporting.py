@@ -80,7 +80,9 @@ def read_report(folder: Path, cells: int) -> Report:
         raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, StopIteration) as error:
         what = f"{type(error).__name__}: {error}"
-        raise RunError(f"{folder / RESULT} is damaged ({what}); write it again by its own command") from error
+        raise RunError(
+            f"{folder / RESULT} is damaged, or of another version ({what}); write it again by its own command"
+        ) from error
 
 
 def _read_result(folder: Path) -> dict[str, Any] | None:

@@ -112,8 +112,8 @@ def spoil(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     [
         (lambda result: result.update(kind="dream"), "of kind 'dream'; a page can show: run, comparison"),
         (lambda result: result.update(schema=2), "has schema 2, this version reads 1"),
-        (lambda result: result.pop("levels"), "is damaged (KeyError: 'levels')"),
-        (lambda result: result.update(levels=3), "is damaged (TypeError"),
+        (lambda result: result.pop("levels"), "or of another version (KeyError: 'levels')"),
+        (lambda result: result.update(levels=3), "or of another version (TypeError"),
         (lambda result: result["best"].update(cell="fly(-1)+id(-1)"), "fly"),
     ],
 )
