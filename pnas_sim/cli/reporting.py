@@ -122,8 +122,8 @@ def _report_unfinished(folder: Path, cells: int) -> Report:
         remedy = f"pnas-sim compare --config {shlex.quote(str(folder / RECORD))} --out {quoted}"
         raise RunError(f"{folder} holds a comparison that has not finished; go on with: {remedy}")
     if (folder / PARTS).is_dir():
-        remedy = f"give its command again, with --out {quoted}"
-        raise RunError(f"{folder} holds a predictor study that has not finished; {remedy}")
+        remedy = f"if a predictor study is to go on here, give its command again with --out {quoted}"
+        raise RunError(f"{folder} holds no result; {remedy}")
     what = "is not there" if not folder.exists() else f"holds no result ({RESULT} is not in it)"
     raise RunError(f"{folder} {what}; name the folder of a run, a comparison or a study")
 

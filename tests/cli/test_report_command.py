@@ -142,7 +142,7 @@ def test_a_result_that_cannot_be_shown_is_told_in_a_line(
         ({"run.toml": "kind = 'run'\nschema = 1", "evaluations.sqlite": "x"}, "cannot be read"),
         ({"run.toml": "kind", "evaluations.sqlite": ""}, "is not TOML"),
         ({"compare.toml": ""}, "go on with: pnas-sim compare --config odd/compare.toml --out odd"),
-        ({"parts/one": ""}, "a predictor study that has not finished"),
+        ({"parts/one": ""}, "holds no result; if a predictor study is to go on here"),
     ],
 )
 def test_a_folder_without_anything_to_show_is_told_in_a_line(

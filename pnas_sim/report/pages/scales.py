@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 MOST_TICKS = 6
+MOST_DECIMALS = 15
 NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 CLOSE = 100.0  # a logarithmic axis that ends below so many times its beginning has ticks at 2 and 5, too
 
@@ -66,7 +67,7 @@ def choose_format(ticks: list[float]) -> Callable[[float], str]:
     least = min((step for step in steps if step > 0), default=1.0)
     if any(not math.isclose(step, least, rel_tol=1e-6) for step in steps):  # a logarithmic axis
         return lambda value: f"{value:,g}"
-    decimals = next((count for count in range(6) if _is_whole(least * 10**count)), 6)
+    decimals = next((count for count in range(MOST_DECIMALS) if _is_whole(least * 10**count)), MOST_DECIMALS)
     return lambda value: f"{value:,.{decimals}f}"
 
 
