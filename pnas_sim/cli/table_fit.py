@@ -29,7 +29,11 @@ CLOSE = 0.02  # of Kendall tau: what other versions of the libraries may change
 @click.argument("file", type=FILE)
 @click.option("--out", type=NEW_FILE, metavar="FILE", help="The table to write.  [default: the same file]")
 @click.option(
-    "--family", default="lightgbm,gp", show_default=True, metavar="NAMES", help="Families, commas between."
+    "--family",
+    default="lightgbm,gp",
+    show_default=True,
+    metavar="NAMES",
+    help="Of lightgbm, gp and mean (of the two).",
 )
 @click.option("--name", help="Of the surrogate, if it is one family.  [default: the family's]")
 @click.option("--worlds", type=int, default=10, show_default=True, help="Refits, each a world.")

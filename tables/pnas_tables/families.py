@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -31,8 +31,8 @@ class FitSettings:
             nested cross-validation chose `logit` in 9 of 10 outer folds of the two families, by less than
             .01 of tau (`pnas-sim table fit --tune`).
         shares: of the training cells, for which held-out figures are given beside those of all of them.
-        forest: of the family `lightgbm`.
-        process: of the family `gp`.
+        forest: of the families `lightgbm` and `mean`.
+        process: of the families `gp` and `mean`.
     """
 
     worlds: int = 10
@@ -114,11 +114,48 @@ def _load_process(
     return ProcessModel(arrays, world, space, width)
 
 
+class MeanModel:
+    """The mean of several models' scores: each errs where the others do not."""
+
+    def __init__(self, models: Sequence[ScoreModel]) -> None:
+        """Of models that want the same features."""
+        self._models = models
+        self.width = models[0].width
+
+    def predict(self, cells: Rows, features: Floats) -> Floats:
+        """See `ScoreModel.predict`."""
+        scores = [model.predict(cells, features) for model in self._models]
+        return np.asarray(sum(scores[1:], start=scores[0]) / len(scores), np.float64)
+
+
+_PARTS = {"forest": (_fit_forests, _load_forest), "process": (_fit_process, _load_process)}
+
+
+def _fit_mean(
+    sample: Sample, scores: Floats, draws: Integers, settings: FitSettings, seed: int
+) -> list[dict[str, NDArray[Any]]]:
+    worlds: list[dict[str, NDArray[Any]]] = [{} for _ in draws]
+    for part, (fit, _) in _PARTS.items():
+        for world, arrays in zip(worlds, fit(sample, scores, draws, settings, seed), strict=True):
+            world.update({f"{part}-{name}": values for name, values in arrays.items()})
+    return worlds
+
+
+def _load_mean(arrays: Arrays, world: int, settings: FitSettings, space: CellSpace, width: int) -> ScoreModel:
+    models = []
+    for part, (_, load) in _PARTS.items():
+        start = f"{part}-"
+        own = {name.removeprefix(start): values for name, values in arrays.items() if name.startswith(start)}
+        models.append(load(own, world, settings, space, width))
+    return MeanModel(models)
+
+
 FAMILIES = {
     family.name: family
     for family in (
         Family("lightgbm", "lightgbm-bagged-2", _fit_forests, _load_forest),
         Family("gp", "gp-structural-1", _fit_process, _load_process),
+        Family("mean", "mean-of-lightgbm-and-gp-1", _fit_mean, _load_mean),
     )
 }
 

@@ -27,7 +27,7 @@ LEAVES, LEAST_CELLS = (4, 6, 8), (3, 8)
 
 def list_candidates(family: str, settings: FitSettings) -> list[FitSettings]:
     """What is tried: both scales, and for forests the size of trees and leaves."""
-    if family != "lightgbm":
+    if family == "gp":
         return [replace(settings, scale=scale) for scale in SCALES]
     return [
         replace(settings, scale=scale, forest=replace(settings.forest, leaves=leaves, least_cells=least))
@@ -95,7 +95,7 @@ def tune_settings(
 
 def _name_candidate(family: str, settings: FitSettings) -> dict[str, Any]:
     named: dict[str, Any] = {"scale": settings.scale}
-    if family == "lightgbm":
+    if family != "gp":
         named |= {"leaves": settings.forest.leaves, "least_cells": settings.forest.least_cells}
     return named
 
