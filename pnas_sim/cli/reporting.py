@@ -35,8 +35,8 @@ def write_report(folders: Sequence[Path], out: Path | None, cells: int) -> dict[
         RequestError: a folder holds nothing that can be shown, or the page cannot be written there.
         WorkError: the disk is full.
     """
-    if not 0 <= cells <= MOST_CELLS:
-        raise SettingError(f"cells is {cells}; it must be from 0 to {MOST_CELLS}")
+    if not 1 <= cells <= MOST_CELLS:
+        raise SettingError(f"cells is {cells}; it must be from 1 to {MOST_CELLS}")
     reports = [read_report(folder, cells) for folder in folders]
     path = out or (folders[0] / PAGE if len(folders) == 1 else Path(PAGE))
     page = render_page(reports)
@@ -71,17 +71,16 @@ def read_report(folder: Path, cells: int) -> Report:
         RunError: there is no result, or one that this version cannot read.
     """
     result = _read_result(folder)
-    if result is None:
-        return _report_unfinished(folder, cells)
-    make = MAKERS[result["kind"]]
     try:
-        return make(folder, result, cells)
+        if result is None:
+            return _report_unfinished(folder, cells)
+        return MAKERS[result["kind"]](folder, result, cells)
     except RequestError:
         raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, StopIteration) as error:
         what = f"{type(error).__name__}: {error}"
         raise RunError(
-            f"{folder / RESULT} is damaged, or of another version ({what}); write it again by its own command"
+            f"{folder} is damaged, or of another version ({what}); write it again by its own command"
         ) from error
 
 

@@ -158,11 +158,18 @@ def test_a_folder_without_anything_to_show_is_told_in_a_line(
     assert named in outcome.complaint
 
 
+def test_settings_that_say_too_little_of_a_run_in_work_are_told(pnas: Any, make_run: Any) -> None:
+    folder = make_run("one")
+    (folder / "result.json").unlink()
+    (folder / "run.toml").write_text("kind = 'run'\nschema = 1\n")
+    assert "or of another version (KeyError: 'settings')" in pnas("report", folder).complaint
+
+
 def test_requests_out_of_range_and_missing_places_are_told(pnas: Any, make_run: Any) -> None:
     folder = make_run("one")
     assert "nowhere is not there" in pnas("report", "nowhere").complaint
     assert "Missing argument" in pnas("report").complaint
-    assert "cells is -1" in pnas("report", folder, "--cells", -1).complaint
+    assert "cells is 0; it must be from 1" in pnas("report", folder, "--cells", 0).complaint
     missing = pnas("report", folder, "--out", "no/such/folder/page.html")
     assert missing.code == 2
     assert "no/such/folder/page.html: No such file or directory; give another --out" in missing.complaint

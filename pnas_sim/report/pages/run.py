@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -117,7 +117,7 @@ def _make_result(settings: Mapping[str, Any], replayed: Replayed) -> dict[str, A
         "seconds": None,
         "child_seconds": found.child_seconds,
         "stopped": None,
-        "levels": [{name: getattr(level, name) for name in level.__slots__} for level in found.levels],
+        "levels": [asdict(level) for level in found.levels],
         "best": None if best is None else _describe(best),
     }
 
