@@ -183,16 +183,15 @@ def _surrogates(file: h5py.File) -> Mapping[str, StoredSurrogate]:
     stored = {}
     for name in group:
         members = _member(file, f"surrogates/{name}", h5py.Group)
-        arrays = {
-            part: _free_array(file, f"surrogates/{name}/{part}") for part in members if part != "metadata"
-        }
+        parts = [part for part in members if part != "metadata"]
+        arrays = {part: _free_array(file, f"surrogates/{name}/{part}", members) for part in parts}
         stored[name] = StoredSurrogate(_json(file, f"surrogates/{name}/metadata", dict), arrays)
     return stored
 
 
-def _free_array(file: h5py.File, name: str) -> NDArray[Any]:
-    """An array of a surrogate: of any shape, of one of the few types."""
-    dataset = _dataset(file, name)
+def _free_array(file: h5py.File, name: str, group: h5py.Group) -> NDArray[Any]:
+    """An array of a surrogate, in this group: of any shape, of one of the few types."""
+    dataset = _dataset(file, name, group)
     dtype = dataset.dtype.newbyteorder("<")
     _check(dtype.str in ARRAY_TYPES, f"{name!r} has type {dataset.dtype}")
     return np.asarray(dataset[...], dtype, order="C")
@@ -209,10 +208,10 @@ def _attribute(file: h5py.File, name: str, kind: Callable[[Any], _T]) -> _T:
     return kind(value)
 
 
-def _member(file: h5py.File, name: str, kind: type[_T]) -> _T:
-    """The group or dataset `name`, reached by links inside this file only."""
-    place: Any = file
-    for step in name.split("/"):
+def _member(file: h5py.File, name: str, kind: type[_T], group: h5py.Group | None = None) -> _T:
+    """The group or dataset `name`, by links inside this file only; from its group, if given."""
+    place: Any = file if group is None else group
+    for step in name.split("/") if group is None else [name.rpartition("/")[2]]:
         link = place.get(step, getlink=True)
         _check(link is not None, f"the dataset {name!r} is missing")
         _check(isinstance(link, h5py.HardLink), f"{name!r} is a link to somewhere else")
@@ -222,8 +221,8 @@ def _member(file: h5py.File, name: str, kind: type[_T]) -> _T:
     return member
 
 
-def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
-    dataset = _member(file, name, h5py.Dataset)
+def _dataset(file: h5py.File, name: str, group: h5py.Group | None = None) -> h5py.Dataset:
+    dataset = _member(file, name, h5py.Dataset, group)
     _check(not dataset.external and not dataset.is_virtual, f"{name!r} keeps its values in another file")
     _check(dataset.shape is not None, f"{name!r} is empty")
     _check(dataset.size * dataset.dtype.itemsize <= LARGEST_DATASET, f"{name!r} claims to hold too much")
