@@ -14,7 +14,7 @@ from pnas_backends.training.layers import (
     cut_columns,
     pick_pixels,
 )
-from pnas_backends.training.operations import Convolution, FactorisedReduction, Pool
+from pnas_backends.training.operations import Convolution, FactorisedReduction
 
 SIZES = [(16, 16), (7, 9), (4, 4), (1, 2), (3, 8)]
 
@@ -124,15 +124,3 @@ def test_factorised_reduction_of_one_filter_has_one_path() -> None:
     module = ShiftedHalves(FactorisedReduction(3, 1))
     assert module.even is None
     assert module(random_image(3, (5, 4))).shape == (3, 1, 3, 2)
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("channels", [3, 16])
-def test_average_pooling_counts_what_lies_inside(channels: int, stride: int, size: tuple[int, int]) -> None:
-    module = build_layer(Pool("average", stride))
-    reference = nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
-    image = random_image(channels, size)
-    for one, other in zip(run(module, image), run(reference, image), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
-    assert not module.state_dict()

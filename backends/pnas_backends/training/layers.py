@@ -1,4 +1,6 @@
-"""Torch modules of the layers, written for small networks on a CPU; the same numbers up to rounding.
+"""Torch modules of the layers, written for small networks on a CPU.
+
+Outputs are those of the plain layers to the last bit, gradients up to rounding.
 
 What a profile of random cells at the table's recipe showed, and what is done about it
 (`bench/bench_children.py` measures it):
@@ -9,7 +11,6 @@ What a profile of random cells at the table's recipe showed, and what is done ab
 - Slicing every other pixel costs a full-sized gradient for each slice. `PickPixels` writes them all into one.
 - A dilated convolution whose stride is its dilation reads every other pixel only: they are picked, then it is
   a plain one on a quarter of the pixels.
-- Average pooling is slow where channels do not fill vectors of 16: there it is a depthwise convolution.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from pnas_backends.training.operations import BatchNorm, Convolution, Factorised
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.1  # torch's: the weight of the new batch
 FAST_COLUMNS = 3  # widest kernel that oneDNN's depthwise weight gradient takes
-VECTOR = 16  # channels that a processor's widest registers hold
 
 
 def build_layer(layer: Layer) -> nn.Module:
@@ -39,7 +39,7 @@ def build_layer(layer: Layer) -> nn.Module:
         case BatchNorm(channels):
             return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
         case Pool("average", stride):
-            return AveragePool(stride)
+            return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
         case Pool(_, stride):
             return nn.MaxPool2d(3, stride, padding=1)
         case Relu():
@@ -153,24 +153,6 @@ def _gradients(
         gradient, x, weight, None, stride, padding, (1, 1), False, (0, 0), len(weight), wanted
     )
     return found
-
-
-class AveragePool(nn.Module):
-    """3x3 average pooling with SAME padding that is not counted."""
-
-    def __init__(self, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[n, channels, h, w]` to `[n, channels, ceil(h / stride), ceil(w / stride)]`."""
-        channels = x.shape[1]
-        if x.device.type != "cpu" or channels % VECTOR == 0:
-            return functional.avg_pool2d(x, 3, self.stride, padding=1, count_include_pad=False)
-        window = x.new_ones(channels, 1, 3, 3)
-        sums = functional.conv2d(x, window, None, self.stride, 1, groups=channels)
-        inside = functional.conv2d(x.new_ones(1, 1, *x.shape[2:]), window[:1], None, self.stride, 1)
-        return sums / inside
 
 
 class PickPixels(torch.autograd.Function):
