@@ -2,7 +2,8 @@
 
 Figures are medians over rounds, one thread (`OMP_NUM_THREADS=1`), on a made-up table of the shipped plan's
 first 626 children (the size of a real one) with two surrogates of ten worlds; each test fails where its
-target is missed. What stands beside a target as a floor is measured in the same run.
+target is missed. What stands beside a target as a floor is measured in the same run. On a machine that others
+use too, add `--benchmark-timer=time.process_time`: the targets are of one core.
 """
 
 from __future__ import annotations
