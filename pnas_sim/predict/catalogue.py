@@ -62,15 +62,6 @@ class _Own:
         return f"{self.module}:{self.make}"
 
 
-# Measured with `bench/predictor_epochs.py` on made-up landscapes (not on trained cells), Spearman on other
-# cells of the sizes fitted and one block larger, both averaged over b = 1..4. MLP ensemble, batch 32, 5
-# landscapes: .840 and .802 at 5 epochs, .855 and .810 at 20, .856 and .806 at 80; batches of 16 and 64
-# differ by .002 at most at 20 epochs. RNN ensemble, batch 32, 3 landscapes: .759 and .674 at 5 epochs, .804
-# and .665 at 20, .863 and .703 at 40. The deviation from landscape to landscape is about .1. A first bias
-# of 1.8 where accuracies lie about .45 costs the MLP ensemble (20 landscapes) .856 -> .815 and .821 ->
-# .393. Finetuning for 10 epochs is as good as 20 from scratch.
-_RNN_EPOCHS: Mapping[str, Any] = {"epochs": 40, "finetune_epochs": 20}
-
 _NETWORKS = "pnas_sim.predict.network"
 _MEASURES = "pnas_sim.predict.measures"
 _TREES = "pnas_sim.predict.trees"
@@ -90,7 +81,6 @@ _OWN: Mapping[str, _Own] = MappingProxyType(
             _NETWORKS,
             "make_rnn",
             "NetworkSettings",
-            _RNN_EPOCHS,
         ),
         "mlp": _Own(
             "token embeddings averaged over blocks, two layers",
@@ -106,7 +96,7 @@ _OWN: Mapping[str, _Own] = MappingProxyType(
             _NETWORKS,
             "make_rnn",
             "NetworkSettings",
-            {"members": 1, **_RNN_EPOCHS},
+            {"members": 1},
         ),
         "gbt": _Own(
             "mean of five gradient-boosted trees on structural features, each without one fold",
