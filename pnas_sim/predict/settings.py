@@ -21,11 +21,12 @@ class NetworkSettings:
     of each size; the made-up landscapes differ more from one another than settings do on each.
 
     MLP ensemble, trained cells (n = 6, b = 1-4): .157 +- .020 at 5 epochs, .350 +- .027 at 20, .398 +- .018
-    at 40, .389 +- .029 at 80, .374 +- .030 at 200. Landscapes (n = 4, b = 2, 4): .765, .775, .771 at 5, 20
-    and 40, .773 at 200, each +- .07 to .09. RNN ensemble, trained cells (n = 3, b = 2, 4): .280 +- .099 at
-    20, .479 +- .127 at 40, .396 +- .019 at 80. Landscapes (n = 2, b = 3): .742 +- .012 at 20, .762 +- .027 at
-    40, and .736 +- .034 at 40 in batches of 64. So 40 epochs in batches of 32 for both. A first bias of 1.8
-    where accuracies lie about .45 cost the MLP ensemble .821 -> .393 (20 landscapes, at 20 epochs).
+    at 40, .389 +- .029 at 80, .374 +- .030 at 200; 400 are .023 +- .029 worse than 40 (n = 4). Landscapes
+    (n = 4, b = 2, 4): .765, .775, .771 at 5, 20 and 40, each +- .07 to .09; 200 are .002 +- .003 better than
+    40. RNN ensemble, trained cells (n = 3, b = 2, 4): .280 +- .099 at 20, .479 +- .127 at 40, .396 +- .019 at
+    80; at b = 2 .558 +- .029 at 40, .238 +- .196 at 400. Landscapes (n = 2, b = 3): .742 +- .012 at 20, .762
+    +- .027 at 40, and .736 +- .034 at 40 in batches of 64. So 40 epochs in batches of 32 for both. A first
+    bias of 1.8 where accuracies lie about .45 cost the MLP ensemble .821 -> .393 (20 landscapes, 20 epochs).
 
     Attributes:
         members: networks in the ensemble, each fitted without one of as many folds; 1 is a single network
