@@ -171,6 +171,14 @@ def find_crossing(curve: Floats, target: float) -> float:
     return float(reached[0] + 1) if len(reached) else math.inf
 
 
+def find_lasting_crossing(curve: Floats, target: float) -> float:
+    """Models after which a curve never lies below a target again; infinite if it does so at its end."""
+    below = np.flatnonzero(~(curve >= target - ROUNDING))
+    if len(below) == 0:
+        return 1.0
+    return math.inf if below[-1] == len(curve) - 1 else float(below[-1] + 2)
+
+
 def find_crossings(curves: Floats, targets: Floats) -> Floats:
     """Models until each row (`float64[runs, n]`) first reaches its target (`float64[runs]`), or infinity."""
     reached = curves >= targets[:, None] - ROUNDING

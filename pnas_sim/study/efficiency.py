@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.study.accounts import Account, Reranking, Spent, speed_up_in_examples
-from pnas_sim.study.curves import find_crossing, find_crossings
+from pnas_sim.study.curves import find_crossing, find_crossings, find_lasting_crossing
 from pnas_sim.study.grid import Course
 from pnas_sim.study.resampling import (
     Censored,
@@ -26,6 +26,7 @@ from pnas_sim.study.resampling import (
     estimate,
     estimate_mean,
     resample_crossings,
+    resample_lasting_crossings,
     resample_means,
 )
 
@@ -41,6 +42,8 @@ class Efficiency:
         own_models: evaluated by it in all, mean over runs.
         own_first: models after which its mean curve first was as high as in the end.
         needed: models after which the mean curve of the other search first was as high.
+        needed_for_good: models after which it never was lower again: curves of expected values may fall, and
+            then the first time flatters the other search.
         needed_in_runs: median over runs, each against the own run in the same world with the same seed.
         reached_in_runs: share of those runs that reached it.
         speed_up_models: `needed` over `own_models`.
@@ -53,6 +56,7 @@ class Efficiency:
     own_models: float
     own_first: Estimate
     needed: Censored
+    needed_for_good: Censored
     needed_in_runs: Censored
     reached_in_runs: float
     speed_up_models: Censored
@@ -92,6 +96,7 @@ def measure_efficiency(own: Course, other: Course, resamples: Resamples, costs: 
         own_models=float(own.lengths.mean()),
         own_first=_cross_own(own, resamples),
         needed=censor(crossing.models, crossing.resampled, confidence, bound),
+        needed_for_good=_cross_for_good(own, other, resamples, bound),
         needed_in_runs=censor_median(each, resamples, bound),
         reached_in_runs=float(np.isfinite(each).mean()),
         speed_up_models=_speed_up_models(own, crossing, resamples, bound),
@@ -117,6 +122,13 @@ def _cross(own: Course, other: Course, resamples: Resamples) -> _Crossing:
     targets = resample_means(own.finals, resamples)
     resampled = resample_crossings(other.values, targets, resamples)
     return _Crossing(find_crossing(other.values.mean(axis=0), target), resampled)
+
+
+def _cross_for_good(own: Course, other: Course, resamples: Resamples, bound: float) -> Censored:
+    value = find_lasting_crossing(other.values.mean(axis=0), float(own.finals.mean()))
+    targets = resample_means(own.finals, resamples)
+    resampled = resample_lasting_crossings(other.values, targets, resamples)
+    return censor(value, resampled, resamples.confidence, bound)
 
 
 def _cross_own(own: Course, resamples: Resamples) -> Estimate:

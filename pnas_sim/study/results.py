@@ -195,6 +195,7 @@ def _describe_duel(duel: Duel) -> dict[str, Any]:
         "reference_models": found.own_models,
         "reference_first_crossing": describe_estimate(found.own_first),
         "models_needed": describe_censored(found.needed),
+        "models_needed_for_good": describe_censored(found.needed_for_good),
         "models_needed_median_run": describe_censored(found.needed_in_runs),
         "share_of_runs_reached": known(found.reached_in_runs),
         "speed_up_models": describe_censored(found.speed_up_models),

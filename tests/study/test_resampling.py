@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pnas_sim.errors import SettingError
-from pnas_sim.study.curves import find_crossing
+from pnas_sim.study.curves import find_crossing, find_lasting_crossing
 from pnas_sim.study.resampling import (
     Resamples,
     censor,
@@ -18,6 +18,7 @@ from pnas_sim.study.resampling import (
     find_interval,
     find_median,
     resample_crossings,
+    resample_lasting_crossings,
     resample_means,
 )
 
@@ -127,6 +128,21 @@ def test_crossings_of_resampled_means_equal_one_by_one(runs: int, length: int, c
         for places, target in zip(drawn.places, targets, strict=True)
     ]
     assert resample_crossings(curves, targets, drawn, chunk).tolist() == naive
+
+
+@settings(deadline=None, max_examples=40)
+@given(runs=st.integers(2, 5), length=st.integers(1, 30), chunk=st.integers(1, 8), seed=st.integers(0, 99))
+def test_lasting_crossings_equal_one_by_one(runs: int, length: int, chunk: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    curves, drawn = np.round(rng.random((runs, length)), 1), draw_resamples(runs, 1, 12, seed=seed)
+    targets = rng.random(12)
+    naive = []
+    for places, target in zip(drawn.places, targets, strict=True):
+        curve = curves[places].mean(axis=0)
+        lasting = [n for n in range(1, length + 1) if (curve[n - 1 :] >= target).all()]
+        naive.append(lasting[0] if lasting else math.inf)
+        assert find_lasting_crossing(curve, target) == naive[-1]
+    assert resample_lasting_crossings(curves, targets, drawn, chunk).tolist() == naive
 
 
 def test_unknown_beginning_is_not_crossed() -> None:
