@@ -3,21 +3,22 @@
 Today's network and optimiser against those of the first issue, frozen below, at the recipe of the table that
 ships: batch 100 of 16 x 16 images, F = 8, one thread, channels-last. 20 random five-block cells; both take
 turns, step by step, in one process, and are given the same images and weights. Outputs must be equal to the
-last bit and gradients up to rounding. The figure is the mean over cells of the ratio of the median CPU seconds of a step
-(forward, backward, clipping, SGD), 9 steps of each.
+last bit and gradients up to rounding. The figure is the mean over cells of the ratio of the median CPU
+seconds of a step (forward, backward, clipping, SGD), 9 steps of each.
 
-The goal of 1.3 is missed: 1.13 was reached (19 cells, 145 against 127 ms a step; between 1.07 and 1.21, most
+The goal of 1.3 is missed: 1.12 was reached (20 cells, 145 against 129 ms a step; between 1.06 and 1.21, most
 where depthwise 7x7 is frequent), on a machine with three times as many busy processes as cores. To this the
 memory settings of the training workers add 1.05 (114 against 120 ms, 3 runs each of 8 cells), which this
-comparison, both sides being in one process, does not contain: 1.19 together.
+comparison, both sides being in one process, does not contain.
 
-Where the rest of a step goes (12 cells, share of the 20th percentile of each operation's time): gradients of
-convolutions 40% (before: 62%), convolutions 15%, BatchNorm and its gradient 15%, copies 5%, additions 3%,
-ReLU's gradient 3%, average pooling and its gradient 3%; nothing else above 2%. Tried and left out, being no
-faster or only on some shapes: 1x1 convolutions as matrix products, depthwise and pointwise kernel merged into
-one full kernel, contiguous instead of channels-last, native kernels without oneDNN, the factorised reduction as
-one 2x2 convolution, BatchNorm over folded rows; average pooling as a depthwise convolution is faster below 16
-channels, but rounds differently, and one ReLU or maximum that tips the other way then changes gradients.
+Where the rest of a step goes (torch.profiler, 12 cells, each operation's 20th percentile times its number;
+taken before kernels were turned around): gradients of convolutions 40% (before: 62%), convolutions 15%,
+BatchNorm and its gradient 15%, copies 5%, the strips' own bookkeeping 3%, additions 3%, ReLU's gradient 3%,
+average pooling and its gradient 3%; nothing else above 2%. Tried and left out, being no faster or only on
+some shapes: 1x1 convolutions as matrix products, depthwise and pointwise kernel merged into one full kernel,
+contiguous instead of channels-last, native kernels without oneDNN, the factorised reduction as one 2x2
+convolution, BatchNorm over folded rows. Average pooling as a depthwise convolution is faster below 16
+channels but rounds differently, and one ReLU or maximum that tips the other way then changes gradients.
 """
 
 from __future__ import annotations

@@ -38,12 +38,14 @@ def _summarise_phase(lines: Sequence[Mapping[str, Any]], thirds: Mapping[str, st
         if line["source"] == "study" and line["seed"] == 0:
             seconds[line["candidate"]][line["cell"]] = line["seconds"]
     reference = {cell: float(np.mean(list(seeds.values()))) for cell, seeds in runs["reference"].items()}
-    return {
-        name: _summarise_candidate(found, reference, runs.get(thirds.get(name, f"{name} at a third"), {}))
-        | measure_cost(seconds[name], seconds["base"])
-        for name, found in runs.items()
-        if found
-    }
+    summary = {}
+    for name, found in [(name, found) for name, found in runs.items() if found]:
+        third = runs.get(thirds.get(name, f"{name} at a third"), {})
+        figures = _summarise_candidate(found, reference, third)
+        cost = measure_cost(seconds[name], seconds["base"])
+        about = information(figures["agreement"], cost["cost"])
+        summary[name] = {**figures, **cost, "information": about}
+    return summary
 
 
 def _summarise_candidate(found: Runs, reference: Mapping[str, float], third: Runs) -> dict[str, Any]:
@@ -139,10 +141,9 @@ def interval(statistic: Callable[..., float], *arrays: Floats) -> dict[str, floa
     return {"value": value, "low": float(low), "high": float(high), "cells": count}
 
 
-def information(figures: Mapping[str, Any]) -> float | None:
+def information(found: Mapping[str, float] | None, cost: float | None) -> float | None:
     """Signal to noise, r2 / (1 - r2), of one training towards the reference, for the base's cost."""
-    found, cost = figures["agreement"], figures["cost"]
-    if found is None or cost is None:
+    if found is None or cost is None or found["value"] > 0.999:
         return None
     squared = max(0.0, found["value"]) ** 2
     return float(squared / (1 - squared) / cost)
@@ -158,32 +159,32 @@ COLUMNS = (
 )
 
 
-def print_report(figures: Mapping[str, Any]) -> None:
-    """A Markdown table for each phase."""
+def format_report(figures: Mapping[str, Any]) -> str:
+    """A Markdown table for each phase that has lines."""
+    heads = ["candidate", "cells", "mean", "lowest", *(head for _, head in COLUMNS)]
+    heads += ["seed deviation", "s a child", "cost", "r2/(1-r2)/cost", "broken"]
+    texts = []
     for phase, candidates in figures.items():
-        if not candidates:
-            print(f"{phase}: nothing is measured yet\n")
-            continue
-        heads = ["candidate", "cells", "mean", "lowest", *(head for _, head in COLUMNS)]
-        heads += ["seed deviation", "s a child", "cost", "r2/(1-r2)/cost", "broken"]
-        print(f"{phase}\n\n| {' | '.join(heads)} |\n|{'--|' * len(heads)}")
-        for name, found in candidates.items():
-            print(f"| {' | '.join(_cells(name, found))} |")
-        print()
+        rows = [f"| {' | '.join(_cells(name, found))} |" for name, found in candidates.items()]
+        head = f"| {' | '.join(heads)} |\n|{'--|' * len(heads)}"
+        texts.append(
+            "\n".join([f"Phase `{phase}`:\n", head, *rows]) if rows else f"Phase `{phase}`: no line yet."
+        )
+    return "\n\n".join(texts)
 
 
 def _cells(name: str, found: Mapping[str, Any]) -> list[str]:
     broken = found["broken"]
     return [
         name,
-        f"{found['cells']} ({found['cells_with_two_seeds']})",
+        f"{found['cells']}, {found['cells_with_reference']}, {found['cells_with_two_seeds']}",
         f"{found['mean_accuracy']:.3f}",
         f"{found['lowest_accuracy']:.3f}",
         *(_with_interval(found[key]) for key, _ in COLUMNS),
         _number(found["seed_deviation"], ".4f"),
         _number(found["seconds"], ".1f"),
         _number(found["cost"], ".2f"),
-        _number(information(found), ".2f"),
+        _number(found["information"], ".2f"),
         "" if broken is None else f"{broken['share']:.0%} of {broken['cells']}",
     ]
 

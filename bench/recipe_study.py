@@ -2,7 +2,7 @@
 
     python bench/recipe_study.py train --data DIR --workers 2 [--hours H]
     python bench/recipe_study.py confirm --candidate NAME --data DIR --workers 2 [--hours H]
-    python bench/recipe_study.py report [--json]
+    python bench/recipe_study.py report [--json] [--write docs/recipe.md]
 
 Every candidate differs from the base (`CIFAR10_16PX`, tested on 10,000 images) in what `CANDIDATES` says; all
 have its warm-up, clipping, and no weight decay on BatchNorm and biases. The cells are the first 24 of five
@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from recipe_figures import print_report, summarise
+from recipe_figures import format_report, summarise
 
 from pnas_backends.training.recipe import CIFAR10_16PX, Recipe
 from pnas_backends.training.workers import Failure, Task, WorkerPool, WorkerSetup
@@ -41,6 +41,7 @@ from pnas_tables.plans import draw_cells
 from pnas_tables.shipped_plans import find_plan
 
 LINES = Path(__file__).with_name("recipe_study.jsonl")
+MARKS = ("<!-- figures -->", "<!-- end of figures -->")
 PLAN = "cifar10-16px"
 BASE = CIFAR10_16PX.change(test_images=10_000)
 CELLS, FRESH_CELLS, GROUP = 24, 12, 4
@@ -225,6 +226,13 @@ def train(jobs: Sequence[Job], space: CellSpace, data: Path, workers: int, hours
         pool.close()
 
 
+def write_figures(page: Path, tables: str) -> None:
+    """Replaces what stands between the two marks of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    page.write_text(f"{before}{MARKS[0]}\n\n{tables}\n\n{MARKS[1]}{after}", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -242,10 +250,13 @@ def main() -> None:
             )
     report = commands.add_parser("report")
     report.add_argument("--json", action="store_true")
+    report.add_argument("--write", type=Path, metavar="FILE", help="put the tables into this page")
     options = parser.parse_args()
     if options.command == "report":
         figures = summarise(read_lines(), THIRD_OF_RATE)
-        print(json.dumps(figures, indent=2)) if options.json else print_report(figures)
+        print(json.dumps(figures, indent=2) if options.json else format_report(figures))
+        if options.write is not None:
+            write_figures(options.write, format_report(figures))
         return
     space = CellSpace()
     take_from_table(options.parts, space)
