@@ -36,9 +36,10 @@ def _explain(result: Mapping[str, Any]) -> str:
     manifest = result["manifest"]
     sure = f"{100 * manifest['confidence']:g}% intervals" if manifest["resamples"] else "no intervals"
     return (
-        "needs: models until its mean curve is as high, counted as the paper counts; >: not reached. "
-        "examples: speed-up in them, if the other search alone pays for reranking. better by, regret: points "
-        f"of per cent. {sure}; worlds: {len(manifest['worlds'])}, seeds: {len(manifest['seeds'])}."
+        "needs: models until its mean curve is as high, counted as the paper counts; >: not reached. times: "
+        "speed-up in models. examples: in examples, if the other search alone pays for reranking. better, "
+        f"regret: points of per cent. {sure}; worlds: {len(manifest['worlds'])}, "
+        f"seeds: {len(manifest['seeds'])}."
     )
 
 
@@ -54,7 +55,7 @@ def _print_efficiency(console: Console, result: Mapping[str, Any], reference: st
         grid = _make_grid(
             escape(f"{reference}: {best} {format_accuracy(accuracy)} ({kind})")
             + f" after {format_count(models)} models",
-            ("against", "needs", "speed-up", "", "examples", "better by", ""),
+            ("against", "needs", "times", "", "examples", "better", ""),
         )
         for row in mine:
             grid.add_row(
