@@ -65,14 +65,15 @@ def choose_format(ticks: list[float]) -> Callable[[float], str]:
         return lambda value: f"{value / 1e6:g}M"
     steps = [after - before for before, after in pairwise(ticks)]
     least = min((step for step in steps if step > 0), default=1.0)
-    if any(not math.isclose(step, least, rel_tol=1e-6) for step in steps):  # a logarithmic axis
+    if any(not math.isclose(step, least, rel_tol=1e-3) for step in steps):  # a logarithmic axis
         return lambda value: f"{value:,g}"
     decimals = next((count for count in range(MOST_DECIMALS) if _is_whole(least * 10**count)), MOST_DECIMALS)
     return lambda value: f"{value:,.{decimals}f}"
 
 
 def _is_whole(value: float) -> bool:
-    return abs(value - round(value)) < 1e-6 * max(abs(value), 1)
+    """Whether a value above 0 is a whole number, but for rounding."""
+    return round(value) > 0 and abs(value - round(value)) < 1e-4 * value
 
 
 def _list_steps(low: float, high: float) -> list[float]:
