@@ -21,11 +21,11 @@ from pnas_sim.evaluate import Evaluator, Status
 from pnas_sim.search.base import SearchRequest
 from pnas_sim.search.catalogue import list_searches, make_search
 from pnas_sim.space import CellSpace
+from pnas_sim.study.agreement import correlate
 
 Rows: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
 
-FEWEST_FOR_RANKS = 8
 FEWEST_FOR_VERDICT = 20
 SURE = 1.64  # standard errors: one side of a 90% interval
 
@@ -143,6 +143,7 @@ def judge_finds(
     apart = predicted[known] - measured[known]
     if len(apart) == 0:
         raise SettingError("no cell found was trained to an accuracy; nothing can be judged")
+    ranks = correlate(predicted[known], measured[known])
     names = np.array([find.search for find in finds], object)[known]
     by_search = {
         name: {"cells": int((names == name).sum()), "optimism": float(apart[names == name].mean())}
@@ -166,22 +167,14 @@ def judge_finds(
         "optimism": optimism,
         "standard_error": error,
         "rmse": float(np.sqrt((apart**2).mean())),
-        **_correlate(predicted[known], measured[known]),
+        "spearman": None if ranks is None else ranks[1],
+        "kendall_tau": None if ranks is None else ranks[0],
         "seed_deviation": seed_deviation,
         "by_search": by_search,
         "rows": rows,
         "exploited": bool(optimism > seed_deviation),
         "verdict": _word_verdict(len(apart), optimism, error, seed_deviation),
     }
-
-
-def _correlate(predicted: Floats, measured: Floats) -> dict[str, float | None]:
-    from scipy.stats import kendalltau, spearmanr
-
-    if len(measured) < FEWEST_FOR_RANKS or np.ptp(predicted) == 0 or np.ptp(measured) == 0:
-        return {"spearman": None, "kendall_tau": None}
-    tau, rho = kendalltau(predicted, measured).statistic, spearmanr(predicted, measured).statistic
-    return {"spearman": float(rho), "kendall_tau": float(tau)}
 
 
 def _word_verdict(cells: int, optimism: float, error: float | None, deviation: float) -> str:
