@@ -29,7 +29,7 @@ from pnas_sim.cli.options import FOLDER, NEW_FILE, example, json_option, verbose
 @json_option
 @verbose_option
 def report(folders: tuple[Path, ...], out: Path | None, cells: int, as_json: bool) -> None:
-    """Write one HTML page about the results in DIR: a run, a comparison or a predictor study.
+    """Write one HTML page about the results in DIR: a run, comparison, study or verification.
 
     Everything is inside that one file: pictures, tables, and what repeats it. It needs no network and runs no
     script. A run that has not finished is shown as far as its log goes. Several DIRs stand under each other.

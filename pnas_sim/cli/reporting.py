@@ -157,6 +157,17 @@ def _report_predictors(folder: Path, result: Mapping[str, Any], cells: int) -> R
     return report_predictors(folder, result)
 
 
+def _report_verification(folder: Path, result: Mapping[str, Any], cells: int) -> Report:
+    from pnas_sim.report.pages.verification import report_verification
+
+    return report_verification(str(folder), result)
+
+
 MAKERS: Mapping[str, Maker] = MappingProxyType(
-    {"run": _report_run, "comparison": _report_comparison, "predictors": _report_predictors}
+    {
+        "run": _report_run,
+        "comparison": _report_comparison,
+        "predictors": _report_predictors,
+        "verification": _report_verification,
+    }
 )
