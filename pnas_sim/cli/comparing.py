@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,7 +12,7 @@ from typing import Any
 import click
 
 from pnas_sim.cli.backend_options import parse_pairs
-from pnas_sim.cli.execute import list_versions, make_absolute
+from pnas_sim.cli.execute import count_cores, list_versions, make_absolute
 from pnas_sim.cli.folder import RUNS, SETTINGS, write_whole
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
@@ -161,12 +160,6 @@ def carry_out(
         remedy = f"pnas-sim compare --config {folder / RECORD} --out {folder}"
         raise InterruptionError(f"interrupted; go on with: {remedy}") from None
     return result
-
-
-def count_cores() -> int:
-    """The cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def _choose_folder(now: datetime) -> Path:

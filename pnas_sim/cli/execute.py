@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 PACKAGES = ("pnas-sim", "numpy", "torch", "scikit-learn", "lightgbm", "optuna")
 MOST_POINTS = 500  # of a course
-MOST_THREADS = 4  # the predictor's products are small; more threads hardly help
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -155,13 +154,18 @@ def list_versions() -> dict[str, str]:
 
 
 def default_threads() -> int:
-    """The cores this process may use, at most 4; what `OMP_NUM_THREADS` says goes first."""
+    """What `OMP_NUM_THREADS` says, else 1.
+
+    Where others share the cores, threads that wait for each other spin, and the products here are small.
+    """
     wished = os.environ.get(THREAD_VARIABLES[0], "")
-    if wished.isdigit() and int(wished) > 0:
-        return int(wished)
+    return int(wished) if wished.isdigit() and int(wished) > 0 else 1
+
+
+def count_cores() -> int:
+    """The cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    return min(MOST_THREADS, cores)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def set_threads(count: int) -> None:

@@ -83,7 +83,7 @@ class PredictorsCommand(GroupedCommand):
 )
 @click.option("--beam", type=int, metavar="K", default=256, show_default=True, help="Of those searches.")
 @click.option("--seed", type=int, metavar="N", default=0, show_default=True, help="Of everything random.")
-@click.option("--workers", type=int, metavar="N", help="Processes.  [default: the cores, at most 4]")
+@click.option("--workers", type=int, metavar="N", help="Processes.  [default: the cores]")
 @click.option("--resamples", type=int, metavar="N", default=400, show_default=True, help="Of the bootstrap.")
 @click.option("--out", type=FOLDER, metavar="DIR", help="The folder; a begun one is gone on with.")
 @click.option("--markdown", type=NEW_FILE, metavar="FILE", help="Write predictors.md there, too.")

@@ -63,7 +63,7 @@ class RunCommand(GroupedCommand):
 @click.option("--epochs", type=float, metavar="E", help="Of each child.  [default: the table's, or 20]")
 @click.option("--seed", type=int, metavar="N", help="Of the search.  [default: 0]")
 @click.option("--evaluation-seed", type=int, metavar="N", help="Of training or noise.  [default: the seed]")
-@click.option("--threads", type=int, metavar="N", help="Of the predictor.  [default: the cores, at most 4]")
+@click.option("--threads", type=int, metavar="N", help="Of the predictor.  [default: 1]")
 @click.option("--out", type=FOLDER, metavar="DIR", help="The run's folder.  [default: a new one in runs/]")
 @click.option(
     "--config", type=FILE, metavar="FILE", help="TOML file with any of these; the command line wins."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pnas_sim.cli.execute import default_threads, list_versions, make_absolute
+from pnas_sim.cli.execute import count_cores, list_versions, make_absolute
 from pnas_sim.cli.folder import write_whole
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
@@ -122,7 +122,7 @@ def _make_settings(given: Mapping[str, Any], names: list[str], table: Table) -> 
         trials=given["trials"],
         resamples=given["resamples"],
         seed=given["seed"],
-        workers=default_threads() if given["workers"] is None else given["workers"],
+        workers=count_cores() if given["workers"] is None else given["workers"],
     )
 
 
