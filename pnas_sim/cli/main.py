@@ -25,6 +25,7 @@ from pnas_sim.cli.resume import resume
 from pnas_sim.cli.run import run
 from pnas_sim.cli.show import show
 from pnas_sim.cli.table import table
+from pnas_sim.cli.verify import verify
 from pnas_sim.errors import PnasError, RequestError
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
@@ -48,7 +49,7 @@ def pnas_sim() -> None:
     """
 
 
-for _command in (run, resume, compare, predictors, report, show, table, backends):
+for _command in (run, resume, compare, predictors, verify, report, show, table, backends):
     pnas_sim.add_command(_command)
 
 

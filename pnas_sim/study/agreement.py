@@ -114,7 +114,7 @@ def measure_regret(trained: Floats, winner: int) -> Estimate | None:
     Returns:
         None with fewer than 2 seeds or where the winner has no accuracy.
     """
-    whole = ~np.isnan(trained).any(axis=1)
+    whole = np.asarray(~np.isnan(trained).any(axis=1))
     seeds = trained.shape[1]
     if seeds < 2 or not whole[winner]:
         return None
@@ -136,7 +136,7 @@ def measure_seed_deviation(trained: Floats) -> float | None:
     """
     known = ~np.isnan(trained)
     counts = known.sum(axis=1)
-    twice = counts >= 2
+    twice = np.asarray(counts >= 2)
     if not twice.any():
         return None
     values, counts = trained[twice], counts[twice]

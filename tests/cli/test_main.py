@@ -17,6 +17,7 @@ COMMANDS = (
     ("resume",),
     ("compare",),
     ("predictors",),
+    ("verify",),
     ("report",),
     ("show",),
     ("backends",),
