@@ -15,7 +15,7 @@ check:  ## lint and types
 	.venv/bin/mypy
 
 test:  ## the tests
-	$(PY) -m pytest -q
+	$(PY) -m pytest -q -n auto --dist worksteal
 
 bench:  ## measure every speed claim into bench/results.json; fails where a target is missed
 	mkdir -p build
