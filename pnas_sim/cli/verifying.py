@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.cli.folder import RESULT, write_whole
+from pnas_sim.cli.comparing import RECORD
+from pnas_sim.cli.folder import RESULT, SETTINGS, write_whole
 from pnas_sim.cli.output import strict
 from pnas_sim.cli.verify_sources import Source, read_source
 from pnas_sim.errors import RunError, SettingError, TableError
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from pnas_tables.build import BuildProgress
 
 TRAINED, PICTURE = "trained.h5", "predicted-trained"
-OF_DATA = ("dataset", "image_size", "channels", "classes", "train_images", "valid_images")
-OF_DATA += ("early_valid_images", "test_images", "crop", "flip")  # not taken over to another data set
+OF_DATA = (  # settings that are not taken over to another data set
+    *("dataset", "image_size", "channels", "classes", "train_images", "valid_images"),
+    *("early_valid_images", "test_images", "crop", "flip"),
+)
 
 Floats = NDArray[np.float64]
 
@@ -101,6 +104,7 @@ def verify(
         WorkError: the disk is full.
     """
     _demand_range(settings)
+    _demand_free(settings.out)
     source = read_source(folders, settings.searches)
     choice = _choose(source, settings)
     training = open_training(source.table, settings)
@@ -125,6 +129,24 @@ def _demand_range(settings: VerifySettings) -> None:
             raise SettingError(f"{name} is {getattr(settings, name)}; it must be at least 1")
     if not 0 < settings.confidence < 1:
         raise SettingError(f"confidence is {settings.confidence:g}; it must be above 0 and below 1")
+
+
+def _demand_free(out: Path) -> None:
+    """Checks that no other work's result is written over.
+
+    Raises:
+        RunError: the folder holds something else.
+    """
+    held = any((out / name).exists() for name in (SETTINGS, RECORD))
+    try:
+        result = json.loads((out / RESULT).read_text(encoding="utf-8"))
+        held |= not isinstance(result, dict) or result.get("kind") != "verification"
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError):
+        held = True
+    if held:
+        raise RunError(f"{out} holds something else than a verification; give another --out")
 
 
 def _choose(source: Source, settings: VerifySettings) -> Choice:

@@ -33,7 +33,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.errors import SettingError
+from pnas_sim.errors import SettingError, WorkError
 from pnas_sim.study.agreement import (
     Agreement,
     average_seeds,
@@ -213,11 +213,13 @@ def describe_verification(trained: Trained, about: Mapping[str, Any]) -> dict[st
     """The result object; `about` is what is known before: folders, table, recipe.
 
     Raises:
-        SettingError: no chosen cell was trained to an accuracy.
+        WorkError: no chosen cell was trained to an accuracy.
     """
     means = average_seeds(trained.by_seed)
     if np.isnan(means).all():
-        raise SettingError("no cell was trained to an accuracy; nothing can be said")
+        raise WorkError(
+            "no cell was trained to an accuracy; nothing can be said; see the errors in trained.h5"
+        )
     guesses = {
         "predicted": trained.predicted,
         "expected": np.array([one.visit.expected for one in trained.choice.chosen], np.float64),

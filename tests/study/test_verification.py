@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from pnas_sim.errors import SettingError, WorkError
+from pnas_sim.study.agreement import Agreement
+from pnas_sim.study.resampling import Estimate
+from pnas_sim.study.verification import Trained, Visit, choose_cells, describe_verification, judge
+
+
+def visit(cell: str, group: str, run: str, observed: float) -> Visit:
+    return Visit(cell, group, run, 0, observed, observed - 0.01)
+
+
+VISITS = [
+    *(visit(f"a{i}", "pnas", "one", 0.5 + i / 100) for i in range(10)),
+    *(visit(f"b{i}", "pnas", "two", 0.4 + i / 100) for i in range(10)),
+    *(visit(f"a{i}", "other", "three", 0.5 + i / 100) for i in range(5, 10)),
+    *(visit(f"c{i}", "other", "three", 0.3 + i / 100) for i in range(10)),
+]
+
+
+def test_runs_take_turns_and_shared_cells_are_trained_once() -> None:
+    choice = choose_cells(VISITS, ["pnas", "other"], 3, 0, set(), again=False)
+    assert [(one.visit.cell, one.group, one.rank) for one in choice.chosen] == [
+        ("a9", "pnas", 1),
+        ("b9", "pnas", 2),
+        ("a8", "pnas", 3),
+        ("a7", "other", 1),
+        ("a6", "other", 2),
+        ("a5", "other", 3),
+    ]
+    assert choice.winners == {"pnas": 0, "other": 0}  # both would hand over a9
+
+
+def test_trained_cells_are_left_out_unless_asked_for() -> None:
+    choice = choose_cells(VISITS, ["pnas"], 2, 2, {"a9", "a0"}, again=False)
+    assert [one.visit.cell for one in choice.chosen[:2]] == ["b9", "a8"]
+    assert (choice.left_out, choice.winners) == (1, {"pnas": 0})
+    assert not any(one.trained_before for one in choice.chosen)
+    again = choose_cells(VISITS, ["pnas"], 2, 0, {"a9"}, again=True)
+    assert [(one.visit.cell, one.trained_before) for one in again.chosen] == [("a9", True), ("b9", False)]
+
+
+def test_the_spread_is_even_by_rank() -> None:
+    visits = [visit(f"{i:03}", "pnas", "one", i / 100) for i in range(100)]
+    choice = choose_cells(visits, [], 0, 4, set(), again=False)
+    assert [one.visit.cell for one in choice.chosen] == ["012", "037", "062", "087"]
+    assert len(choose_cells(visits, ["pnas"], 10, 500, set(), again=False).chosen) == 100
+
+
+@pytest.mark.parametrize(
+    ("top", "spread", "named"), [(-1, 0, "top is -1"), (0, -2, "spread is -2"), (0, 0, "no cell")]
+)
+def test_nothing_to_train_is_refused(top: int, spread: int, named: str) -> None:
+    with pytest.raises(SettingError, match=named):
+        choose_cells(VISITS, ["pnas"], top, spread, set(), again=False)
+
+
+def agree(tau: tuple[float, float], bias: float) -> Agreement:
+    value = (tau[0] + tau[1]) / 2
+    return Agreement(
+        20, Estimate(value, *tau), Estimate(value, *tau), Estimate(bias, bias - 0.01, bias + 0.01), 0.1
+    )
+
+
+@pytest.mark.parametrize(
+    ("tau", "bias", "same", "believed"),
+    [
+        ((0.2, 0.8), 0.004, True, "yes"),
+        ((0.2, 0.8), 0.02, True, "order only"),
+        ((0.2, 0.8), -0.02, True, "yes"),
+        ((0.2, 0.8), 0.0, False, "order only"),
+        ((-0.2, 0.4), 0.0, True, "no"),
+    ],
+)
+def test_the_verdict_asks_for_order_and_no_optimism(
+    tau: tuple[float, float], bias: float, same: bool, believed: str
+) -> None:
+    word, verdict = judge({"all": agree(tau, 0.0), "top": agree(tau, bias)}, 0.005, same)
+    assert word == believed
+    assert ("another recipe" in verdict) == (not same)
+
+
+def test_failed_trainings_are_left_out_and_told() -> None:
+    choice = choose_cells(VISITS, ["pnas"], 3, 0, set(), again=False)
+    by_seed = np.array([[0.5, 0.6], [math.nan, math.nan], [0.4, math.nan]])
+    result = describe_verification(Trained(choice, np.array([0.6, 0.6, 0.6]), by_seed, [0, 1], True), {})
+    assert [one["trained"] for one in result["cells"]] == [pytest.approx(0.55), None, 0.4]
+    assert result["agreement"]["predicted"]["top"]["bias"]["value"] == pytest.approx((0.05 + 0.2) / 2)
+    assert result["agreement"]["predicted"]["spread"] is None
+    assert any("1 cells failed" in note for note in result["notes"])
+    assert result["believed"] == "no"
+    with pytest.raises(WorkError, match="no cell was trained"):
+        describe_verification(Trained(choice, np.zeros(3), np.full((3, 2), math.nan), [0, 1], True), {})
