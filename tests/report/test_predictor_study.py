@@ -58,7 +58,14 @@ def test_a_whole_study_fits_a_terminal() -> None:
     result["left_out"] = {"trained": 2}
     print_study(result, Console(file=out, width=80))
     text = out.getvalue()
-    expected = ("cells answered by the surrogate, 20 trials", "gbt*", "31,620", "circular", "10,000", "2 cells")
+    expected = (
+        "cells answered by the surrogate, 20 trials",
+        "gbt*",
+        "31,620",
+        "circular",
+        "10,000",
+        "2 cells",
+    )
     for words in expected:
         assert words in text
     assert "…" not in text
