@@ -298,8 +298,8 @@ def judge(
         sound = top.bias.value <= limit
         size = "no more than" if sound else "more than"
         words.append(
-            f"its top cells are predicted {_write(top.bias, '+.4f')} above what they trained to, {size} the "
-            f"deviation of a seed ({limit:.4f})"
+            f"predicted minus trained is {_write(top.bias, '+.4f')} for its top cells, {size} the deviation "
+            f"of a seed ({limit:.4f})"
         )
     elif top is not None:
         words.append("accuracies are of another recipe than the table's, so only their order is compared")
