@@ -8,8 +8,8 @@ seconds of a step (forward, backward, clipping, SGD), 9 steps of each.
 
 The goal of 1.3 is missed: 1.12 and 1.18 were reached in two runs (the first: 20 cells, 145 against 129 ms a
 step; between 1.06 and 1.21, most where depthwise 7x7 is frequent), on a machine with three times as many busy
-processes as cores. To this the memory settings of the training workers add 1.05 (114 against 120 ms, 3 runs each of 8 cells), which this
-comparison, both sides being in one process, does not contain.
+processes as cores. To this the memory settings of the training workers add 1.05 (114 against 120 ms, 3 runs
+each of 8 cells), which this comparison, both sides being in one process, does not contain.
 
 Where the rest of a step goes (torch.profiler, 12 cells, each operation's 20th percentile times its number;
 taken before kernels were turned around): gradients of convolutions 40% (before: 62%), convolutions 15%,
