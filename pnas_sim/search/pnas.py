@@ -12,6 +12,7 @@ from pnas_sim.evaluate import Status
 from pnas_sim.predict.base import ExpansionPredictor, Prediction, Predictor
 from pnas_sim.search.acquisition import UCB, Acquisition, take_turns
 from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
+from pnas_sim.search.turns import Turns
 from pnas_sim.space import CellSpace
 
 GREEDY_ON_MEAN = Acquisition()
@@ -72,7 +73,7 @@ class Pnas:
         self._acquisition = acquisition
         self._blocks = 1
         self._level: _Level | None = None  # None: still to be scored, after a replay
-        self._asked: Proposals | None = None
+        self._turns = Turns(seed)
         self._told = space.initial()[:0]  # of this level
         self._cells = space.initial()[:0]
         self._values: Floats = np.zeros(0)
@@ -85,16 +86,10 @@ class Pnas:
         Raises:
             SettingError: n is below 1, or the last batch was not told yet.
         """
-        if n < 1:
-            raise SettingError(f"asked for {n} cells; ask for at least 1")
-        if self._asked:
-            raise SettingError(
-                f"ask without tell: the last batch of {len(self._asked)} cells has no answers yet"
-            )
+        self._turns.begin(n)
         if self._is_level_done() and self._blocks < self._space.max_blocks:
             self._advance()
-        self._asked = self._propose(n)
-        return self._asked
+        return self._turns.give(self._propose(n))
 
     def _is_level_done(self) -> bool:
         """Whether every chosen cell of this level was told; of a whole beam it is known without scoring."""
@@ -121,13 +116,7 @@ class Pnas:
         Raises:
             SettingError: there is no such batch, or it has another number of cells.
         """
-        if self._asked is None:
-            raise SettingError("tell without ask: ask for cells first")
-        if len(observations) != len(self._asked):
-            answers, cells = len(observations), len(self._asked)
-            raise SettingError(f"told {answers} answers to a batch of {cells} cells; give one for each")
-        self._take(self._asked, observations)
-        self._asked = None
+        self._take(self._turns.take(observations), observations)
 
     def replay(self, proposals: Proposals, observations: Observations) -> None:
         """Takes a logged batch; scores nothing, and fits nothing before it must score again."""
