@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from typing import Any
 from pnas_sim.cli.output import strict
 from pnas_sim.cli.toml import format_toml
 from pnas_sim.errors import RunError, WorkError
+from pnas_sim.files import replace_file
 
 SETTINGS, LOG, RESULT = "run.toml", "evaluations.sqlite", "result.json"
 RUNS = Path("runs")
@@ -129,15 +129,9 @@ def write_whole(
         WorkError: the disk is full.
         RunError: the file cannot be written.
     """
-    passing = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with passing.open("wb") as file:
-            file.write(content.encode("utf-8") if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        passing.replace(path)
+        replace_file(path, content.encode("utf-8") if isinstance(content, str) else content)
     except OSError as error:
-        passing.unlink(missing_ok=True)
         raise _explain(error, path, option, then) from None
 
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import zipfile
 import zlib
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
 from io import BytesIO
@@ -21,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import RunError, WorkError
+from pnas_sim.files import replace_file
 
 Rows: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
@@ -150,23 +149,12 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         WorkError: it cannot be written; the disk may be full.
     """
-    passing = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with passing.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        passing.replace(path)
+        replace_file(path, content)
     except OSError as error:
-        _remove(passing)
         what = "the disk is full; make room" if error.errno in FULL else f"{error.strerror}; mend it"
         raise WorkError(f"{path}: {what}, then give the same command again") from None
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
 
 
 def read_run(path: Path) -> FinishedRun:

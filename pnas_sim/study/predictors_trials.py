@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pnas_sim import __version__
 from pnas_sim.errors import PnasError, WorkError
+from pnas_sim.files import replace_file
 from pnas_sim.predict import Predictor, make_predictor
 from pnas_sim.space import CellSpace
 from pnas_sim.study.finished import find_fingerprint
@@ -200,11 +201,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         WorkError: it cannot be written.
     """
-    passing = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        passing.write_bytes(content)
-        passing.replace(path)
+        replace_file(path, content)
     except OSError as error:
-        passing.unlink(missing_ok=True)
         raise WorkError(f"{path}: {error.strerror}; mend it and give the same command again") from None

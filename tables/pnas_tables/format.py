@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import PnasError, TableError, WorkError
+from pnas_sim.files import replace_file
 from pnas_sim.space import CellSpace
 from pnas_tables.record import ARRAY_TYPES, StoredSurrogate, Table, checksum, json_text
 from pnas_tables.rules import validate_table
@@ -289,23 +290,11 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         WorkError: the folder cannot be written, or the disk is full.
     """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace_file(path, content)
     except OSError as error:
         reason = error.strerror or error
         raise WorkError(f"{path} cannot be written: {reason}; what was there is unchanged") from None
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def _write_contents(file: h5py.File, table: Table) -> None:
