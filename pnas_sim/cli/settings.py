@@ -14,6 +14,7 @@ from pnas_sim.budget import Budget
 from pnas_sim.cli.backend_options import TABLE_NAMES, TRAINING_NAMES
 from pnas_sim.cli.searches import SEARCH_NAMES
 from pnas_sim.errors import SettingError
+from pnas_sim.validation import explain_first
 
 LARGEST_SEED = 2**63 - 1
 _HOLDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -76,18 +77,14 @@ def make_settings(values: Mapping[str, Any]) -> RunSettings:
 
 
 def _explain(error: ValidationError) -> str:
+    """What is wrong first, and the limits where a number is out of them."""
+    line = explain_first(error, (*RunSettings.model_fields, *SEARCH_NAMES, *TRAINING_NAMES, *TABLE_NAMES))
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = ", ".join((*RunSettings.model_fields, *SEARCH_NAMES, *TRAINING_NAMES, *TABLE_NAMES))
-        return f"unknown setting {name!r}; known are: {known}"
-    if first["type"] == "value_error":
-        return str(first["ctx"]["error"])
-    message = first["msg"].replace("Input should be", "it must be")
+    if first["type"] in ("extra_forbidden", "value_error"):
+        return line
     field = RunSettings.model_fields[str(first["loc"][0])]
     limits = [f"{sign} {limit}" for sign, limit in _limits(field.metadata)]
-    span = f" ({' and '.join(limits)})" if limits else ""
-    return f"{name} is {first['input']!r}; {message}{span}"
+    return f"{line} ({' and '.join(limits)})" if limits else line
 
 
 def _limits(metadata: list[Any]) -> list[tuple[str, Any]]:

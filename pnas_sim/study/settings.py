@@ -11,6 +11,7 @@ from pnas_sim.budget import Budget
 from pnas_sim.errors import SettingError
 from pnas_sim.study.finished import find_fingerprint
 from pnas_sim.study.paper import TOPS
+from pnas_sim.validation import explain_first
 
 LARGEST_SEED = 2**63 - 1
 
@@ -151,16 +152,4 @@ def make_compare_settings(values: Mapping[str, Any]) -> CompareSettings:
     try:
         return CompareSettings.model_validate(dict(values))
     except ValidationError as error:
-        raise SettingError(_explain(error)) from None
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(CompareSettings.model_fields)
-        return f"unknown setting {name!r} of a comparison; known are: {known}"
-    if first["type"] == "value_error":
-        return str(first["ctx"]["error"])
-    message = first["msg"].replace("Input should be", "it must be")
-    return f"{name} is {first['input']!r}; {message}"
+        raise SettingError(explain_first(error, CompareSettings.model_fields, " of a comparison")) from None

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ import numpy as np
 from pnas_sim.errors import CellError, PnasError, SettingError, TableError
 from pnas_sim.space import CellSpace
 from pnas_tables.catalogue import data_folder, find_table
-from pnas_tables.format import read_table
+from pnas_tables.format import read_table, write_file
 from pnas_tables.plans import Jobs, Plan, Rows, draw_cells, join_jobs
 from pnas_tables.record import checksum
 from pnas_tables.shipped_plans import find_plan
@@ -84,6 +83,7 @@ def add_asked(path: Path, cells: Rows, seeds: Sequence[int], origin: str, space:
 
     Raises:
         TableError: the file is damaged.
+        WorkError: it cannot be written.
     """
     there = {row.tobytes() for row in read_asked(path, space).cells}
     rows = space.canonical(cells)
@@ -94,9 +94,7 @@ def add_asked(path: Path, cells: Rows, seeds: Sequence[int], origin: str, space:
     old = path.read_text(encoding="utf-8") if path.exists() else ",".join(COLUMNS) + "\n"
     words = " ".join(map(str, seeds))
     lines = [f"{text},{words},{origin}\n" for text in dict.fromkeys(fresh)]
-    new = path.with_name(path.name + ".new")
-    new.write_text(old + "".join(lines), encoding="utf-8")
-    os.replace(new, path)  # noqa: PTH105
+    write_file(path, (old + "".join(lines)).encode("utf-8"))
     return len(lines)
 
 
