@@ -65,8 +65,10 @@ CANDIDATES: Mapping[str, Mapping[str, Any]] = {
 THIRD_OF_RATE = {"base": "rate-0.0333", "rate-0.05": "rate-0.0167", "rate-0.2": "rate-0.0667"}
 TIERS: Sequence[tuple[Sequence[str], int]] = (
     (("base", "reference", "rate-0.05", "rate-0.2", "images-10000", "steps-half"), 0),
-    (("base", "rate-0.05", "rate-0.2", "images-10000", "steps-half"), 1),
-    (("rate-0.0333", "images-5000", "steps-double", "filters-12"), 0),
+    (("base", "steps-half"), 1),
+    (("rate-0.0333", "images-5000", "filters-12"), 0),
+    (("rate-0.05", "rate-0.2", "images-10000"), 1),
+    (("steps-double",), 0),
     (("images-5000", "steps-double", "filters-12"), 1),
     (("rate-0.0167", "rate-0.0667"), 0),
 )
