@@ -36,7 +36,7 @@ def do_jobs(jobs: Sequence[Job], workers: int, tell: Tell, do: Callable[[Job], N
     while left:
         done: list[Job] = []
         try:
-            with _open_pool(min(workers, len(left))) as pool:
+            with open_pool(min(workers, len(left))) as pool:
                 for job in _follow(pool, left, do):
                     done.append(job)
                     tell(job)
@@ -72,8 +72,8 @@ def _follow(pool: ProcessPoolExecutor, jobs: Sequence[Job], do: Callable[[Job], 
 
 
 @contextmanager
-def _open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool whose processes are ended if what is inside fails or is interrupted."""
+def open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool whose processes are ended if what is inside fails or is interrupted, and gone when it closes."""
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         workers, mp_context=multiprocessing.get_context("spawn"), initializer=prepare_worker
@@ -81,9 +81,8 @@ def _open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     try:
         yield pool
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
-        raise
+            process.terminate()  # the pool's own thread joins them: of two threads that wait for one
+        raise  # process, one does not get its exit status and takes it for alive
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

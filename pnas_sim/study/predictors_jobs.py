@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Protocol
 
 from pnas_sim.errors import WorkError
-from pnas_sim.study.work import prepare_process, prepare_worker
+from pnas_sim.study.pool import open_pool
+from pnas_sim.study.work import prepare_process
 
 
 class StudyJob(Protocol):
@@ -55,7 +54,7 @@ def do_jobs(
             tell(job.name, number, len(jobs))
         return
     try:
-        with _open_pool(min(workers, len(missing))) as pool:
+        with open_pool(min(workers, len(missing))) as pool:
             running = {pool.submit(job.run, folder): job for job in missing}
             for number, future in enumerate(as_completed(running), done + 1):
                 future.result()
@@ -65,22 +64,3 @@ def do_jobs(
             "a worker was killed, perhaps for want of memory; give the same command again with fewer "
             f"than --workers {workers}: what is done is kept"
         ) from None
-
-
-@contextmanager
-def _open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool whose processes are ended if what is inside fails or is interrupted; their files are whole."""
-    before = set(active_children())
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=prepare_worker)
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        ours = set(active_children()) - before
-        for process in ours:
-            process.terminate()
-        for process in ours:
-            process.join()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
