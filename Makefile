@@ -27,5 +27,6 @@ wheel:  ## the wheel, built and looked over
 	$(PY) -m build -q --wheel --outdir dist .
 	.venv/bin/check-wheel-contents dist
 
-table-more:  ## go on training the shipped table's plan (DATA=folder of CIFAR-10, HOURS=2)
-	$(PY) -m pnas_tables.build --plan cifar10-16px --data $(DATA) --workers 1 --hours $(or $(HOURS),2)
+table-more:  ## go on training a shipped table's plan (DATA=its folder of images, HOURS=2, WORKERS=1, PLAN=cifar10-16px)
+	$(PY) -m pnas_tables.build --plan $(or $(PLAN),cifar10-16px) --data $(DATA) \
+		--workers $(or $(WORKERS),1) --hours $(or $(HOURS),2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,6 +10,7 @@ import click
 
 from pnas_sim.cli.backend_options import TRAINING_NAMES, choose_given, training_options
 from pnas_sim.cli.options import (
+    FILE,
     FOLDER,
     NEW_FILE,
     GroupedCommand,
@@ -23,12 +24,16 @@ from pnas_sim.cli.output import say, write_json
 from pnas_sim.errors import SettingError
 
 if TYPE_CHECKING:
+    from pnas_sim.space import CellSpace
     from pnas_tables.build import BuildProgress
+    from pnas_tables.plans import Jobs, Plan
 
-SAMPLE_NAMES = ("out", "name", "cells", "blocks", "seeds", "seed", "epochs")
+DRAW_NAMES = ("cells", "blocks", "seeds", "seed")  # which cells, where no file names them
+SAMPLE_NAMES = ("out", "name", *DRAW_NAMES, "epochs")
 FREE_WITH_PLAN = ("data", "device", "workers")  # what a plan leaves to the user
 HEADINGS = {
     "A plan that ships": ("plan", "parts"),
+    "Cells that you choose": ("cells_file",),
     "A sample of one's own": SAMPLE_NAMES,
     "Limits of this sitting": ("hours", "children"),
     "Training": TRAINING_NAMES,
@@ -46,11 +51,18 @@ class BuildCommand(GroupedCommand):
     epilog=example(
         "pnas-sim table build --plan cifar10-16px --data cifar10 --hours 2",
         "pnas-sim table build --out small.h5 --cells 50 --blocks 1,2 --device cpu --epochs 2",
+        "pnas-sim table build --out mine.h5 --cells-file mine.csv --dataset cifar10 --data cifar10",
     ),
 )
 @click.option("--plan", metavar="NAME", help="Go on with this plan; cifar10-16px ships. Trains on cpu.")
 @click.option(
     "--parts", type=FOLDER, metavar="DIR", help="Folder of the plan's parts.  [default: the package's]"
+)
+@click.option(
+    "--cells-file",
+    type=FILE,
+    metavar="CSV",
+    help="Train these: columns cell, seeds (as 0 1 2), origin (one word). With --plan, before its own.",
 )
 @click.option("--out", type=NEW_FILE, metavar="FILE", help="The table to train into, or go on with.")
 @click.option("--name", help="Of the table.  [default: the file's]")
@@ -69,7 +81,7 @@ def build(as_json: bool, quiet: bool, **given: Any) -> None:
     """Train cells into a table, child by child.
 
     Every finished child is kept at once: after a kill, the same command goes on. With --plan a new part of
-    the table that ships is trained; else a sample of one's own, into --out.
+    the table that ships is trained; else a sample of one's own, drawn or listed in a file, into --out.
     """
     progress = None if quiet else print_child
     work = _build_plan if given["plan"] is not None else _build_sample
@@ -99,6 +111,7 @@ def _build_plan(given: dict[str, Any], progress: Callable[[BuildProgress], None]
         device=given["device"] or "cpu",
         hours=given["hours"],
         children=given["children"],
+        cells_file=given["cells_file"],
         progress=progress,
     )
     runs = len(read_table(part).seeds) if part.exists() else 0
@@ -107,29 +120,27 @@ def _build_plan(given: dict[str, Any], progress: Callable[[BuildProgress], None]
 
 def _build_sample(given: dict[str, Any], progress: Callable[[BuildProgress], None] | None) -> dict[str, Any]:
     from pnas_backends.training.backend import choose_recipe
-    from pnas_sim.space import CellSpace
-    from pnas_tables.plans import sample_plan
     from pnas_tables.trainer import train_sample
 
     _refuse(given, ["parts"], "goes with --plan; name that, or leave it out")
     _refuse(given, ["time_limit"], "has no meaning here: a table's children are trained to their end")
-    if given["out"] is None or given["cells"] is None:
-        raise SettingError("nothing to build: give --plan NAME, or --out FILE and --cells N")
-    blocks = parse_blocks(given["blocks"] or "1,2,3,4,5")
-    space = CellSpace(max_blocks=max(blocks))
-    name = given["name"] or given["out"].stem
-    plan = sample_plan(name, given["cells"], blocks, _or(given["seeds"], 1), _or(given["seed"], 0), space)
+    if given["out"] is None or (given["cells"] is None and given["cells_file"] is None):
+        raise SettingError(
+            "nothing to build: give --plan NAME, or --out FILE and --cells N or --cells-file CSV"
+        )
+    wanted, space = _choose_cells(given)
     data = None if given["data"] is None else Path(given["data"])
     changes = [
         name for name in (*TRAINING_NAMES, "epochs") if name not in ("device", "dataset", "data", "workers")
     ]
     recipe, _ = choose_recipe(given["dataset"] or "digits", data, choose_given(given, tuple(changes)))
     table = train_sample(
-        plan,
+        wanted,
         recipe,
         space,
         data,
         given["out"],
+        name=given["name"],
         workers=_or(given["workers"], 1),
         device=given["device"] or "cuda",
         hours=given["hours"],
@@ -139,11 +150,28 @@ def _build_sample(given: dict[str, Any], progress: Callable[[BuildProgress], Non
     return {"plan": None, "out": str(given["out"]), "runs": len(table.seeds)}
 
 
+def _choose_cells(given: dict[str, Any]) -> tuple[Plan | Jobs, CellSpace]:
+    """What is to be trained, and the space it is of."""
+    from pnas_sim.space import CellSpace
+    from pnas_tables.asked import read_cells_file
+    from pnas_tables.plans import sample_plan
+
+    if given["cells_file"] is not None:
+        _refuse(given, DRAW_NAMES, "draws cells, and --cells-file names them; leave one out")
+        space = CellSpace()
+        return read_cells_file(given["cells_file"], space), space
+    blocks = parse_blocks(given["blocks"] or "1,2,3,4,5")
+    space = CellSpace(max_blocks=max(blocks))
+    name = given["name"] or given["out"].stem
+    seeds, seed = _or(given["seeds"], 1), _or(given["seed"], 0)
+    return sample_plan(name, given["cells"], blocks, seeds, seed, space), space
+
+
 def _or(value: int | None, otherwise: int) -> int:
     return otherwise if value is None else value
 
 
-def _refuse(given: dict[str, Any], names: list[str], reason: str) -> None:
+def _refuse(given: dict[str, Any], names: Sequence[str], reason: str) -> None:
     for name in names:
         if given[name] is not None:
             raise SettingError(f"--{name.replace('_', '-')} {reason}")

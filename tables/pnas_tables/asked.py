@@ -60,6 +60,23 @@ def read_asked(path: Path, space: CellSpace) -> Jobs:
     )
 
 
+def read_cells_file(path: Path, space: CellSpace) -> Jobs:
+    """The jobs of a file that a user names, which must be there and hold some.
+
+    Raises:
+        SettingError: it does not.
+        TableError: as `read_asked`.
+    """
+    if not path.exists():
+        raise SettingError(f"cells file {path} does not exist; give one with the columns {','.join(COLUMNS)}")
+    jobs = read_asked(path, space)
+    if not len(jobs):
+        raise SettingError(
+            f"cells file {path} has no cells; give at least one line: CELL,0,search for instance"
+        )
+    return jobs
+
+
 def _read_record(path: Path, number: int, record: dict[str, str | None], space: CellSpace) -> Jobs:
     cell, seeds, origin = (record.get(name) or "" for name in COLUMNS)
     try:

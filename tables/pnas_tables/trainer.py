@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pnas_sim.errors import SettingError, TableError
 from pnas_sim.evaluate import Evaluator
 from pnas_sim.space import CellSpace
-from pnas_tables.asked import asked_file, read_asked
+from pnas_tables.asked import asked_file, read_asked, read_cells_file
 from pnas_tables.build import BuildProgress, build_table
 from pnas_tables.catalogue import shipped_tables
 from pnas_tables.journal import TableHead
 from pnas_tables.parts import build_plan
-from pnas_tables.plans import Plan, join_jobs, list_jobs
+from pnas_tables.plans import Jobs, Plan, join_jobs, list_jobs
 from pnas_tables.provenance import describe_machine
 from pnas_tables.record import Table
 from pnas_tables.shipped_plans import find_plan, find_recipe, find_relatives
@@ -121,8 +121,8 @@ def train_plan(
     """
     plan, recipe = find_plan(name), find_recipe(name)
     space = plan.space
-    files = [path for path in (cells_file, asked_file(name)) if path is not None]
-    asked = join_jobs([read_asked(path, space) for path in files], space)
+    lists = [] if cells_file is None else [read_cells_file(cells_file, space)]
+    asked = join_jobs([*lists, read_asked(asked_file(name), space)], space)
     command = f"pnas-sim table build --plan {name} --device {device} --workers {workers}"
     with closing(make_trainer(recipe, space, data, workers, device)) as trainer:
         return build_plan(
@@ -141,37 +141,42 @@ def train_plan(
 
 
 def train_sample(
-    plan: Plan,
+    wanted: Plan | Jobs,
     recipe: Recipe,
     space: CellSpace,
     data: Path | None,
     out: Path,
     *,
+    name: str | None = None,
     workers: int = 1,
     device: str = "cpu",
     hours: float | None = None,
     children: int | None = None,
     progress: Callable[[BuildProgress], None] | None = None,
 ) -> Table:
-    """Trains a plan of a user's own, of `sample_plan` say, into a table at `out`; see `build_table`.
+    """Trains a user's own cells into a table at `out`; see `build_table`.
 
     Args:
-        plan: what to train.
+        wanted: what to train: a plan, of `sample_plan` say, or jobs, of `asked.read_asked` say.
         recipe: how.
         space: of the cells.
         data: folder of the data set; None for those that need none.
         out: the table file.
+        name: of the table; by default the plan's, or the file's.
         workers: processes.
         device: to train on.
         hours: as for `build_table`.
         children: as for `build_table`.
         progress: as for `build_table`.
     """
-    provenance = describe_machine(f"pnas-sim table build --device {device}", plan=plan.as_json())
+    chosen: dict[str, Any] = {}
+    if isinstance(wanted, Plan):
+        name, chosen = name or wanted.name, {"plan": wanted.as_json()}
+    provenance = describe_machine(f"pnas-sim table build --device {device}", **chosen)
     with closing(make_trainer(recipe, space, data, workers, device)) as trainer:
         return build_table(
-            list_jobs(plan, space),
-            trained_head(plan.name, recipe, space),
+            list_jobs(wanted, space) if isinstance(wanted, Plan) else wanted,
+            trained_head(name or out.stem, recipe, space),
             out,
             trainer,
             provenance=provenance,

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pnas_tables.build import BuildProgress
@@ -41,6 +42,23 @@ def test_a_sample_is_trained_checked_and_gone_on_with(pnas: Any, tmp_path: Path)
     assert "identical" in answer.err
 
 
+def test_cells_of_a_file_are_trained_with_their_seeds(pnas: Any, tmp_path: Path) -> None:
+    listed, out = tmp_path / "mine.csv", tmp_path / "mine.h5"
+    cells = ["id(-1)+sep3(-1)", "max3(-2)+sep3(-1)"]
+    listed.write_text(f"cell,seeds,origin\n{cells[0]},0 4,mine\n{cells[1]},0,mine\n")
+    build = ("table", "build", "--out", out, "--cells-file", listed, *TINY)
+    answer = pnas(*build, "--json", "-q")
+    assert answer.json["runs"] == 3, answer.err
+    table = read_table(out)
+    space = table.space
+    wanted = set(space.format_many(space.canonical(np.stack([space.parse(cell) for cell in cells]))))
+    assert set(space.format_many(table.cells)) == wanted
+    assert sorted(table.seeds.tolist()) == [0, 0, 4]
+    assert table.name == "mine"
+    listed.write_text("cell,seeds,origin\n")
+    assert "has no cells" in pnas(*build).complaint
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -66,6 +84,9 @@ def test_a_sample_is_trained_checked_and_gone_on_with(pnas: Any, tmp_path: Path)
         (["--out", "x.h5", "--cells", "5", "--time-limit", "5"], "--time-limit"),
         (["--plan", "cifar10-16px", "--filters", "4"], "--filters is fixed by --plan"),
         (["--plan", "cifar10-16px", "--cells", "4"], "--cells is fixed by --plan"),
+        (["--out", "x.h5", "--cells-file", "gone.csv", "--device", "cpu"], "gone.csv does not exist"),
+        (["--out", "x.h5", "--cells-file", "gone.csv", "--blocks", "1"], "--blocks draws cells"),
+        (["--plan", "cifar10-16px", "--cells-file", "gone.csv", "--data", "gone"], "gone.csv"),
         (["--plan", "moon"], "moon"),
         (["--plan", "cifar10-16px", "--data", "gone"], "gone"),
     ],
