@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pnas_backends.training.augment import draw_batches, make_batch, whiten
+from pnas_backends.training.augment import Batches, draw_batches, make_batch, whiten
 from pnas_backends.training.costs import cell_costs
 from pnas_backends.training.data import Images
 from pnas_backends.training.network import Network, build_network
@@ -65,37 +65,11 @@ def train_child(
     device, space = torch.device(device), space or CellSpace()
     text = space.format(row)
     weights, order, augmentation = make_streams(seed, text)
-    give_up = time.monotonic() + (time_limit or float("inf"))
-    stops = checkpoint_steps(recipe)
-    curve: list[tuple[float, float]] = []
     test_accuracy = recipe.chance
-    finite = True
     with use_threads(recipe.threads), _Stopwatch(device) as watch:
         network = build_network(row, space=space, shape=recipe.shape, generator=weights, device=device)
-        optimiser = make_optimiser(network, recipe)
         batches = draw_batches(recipe, order, augmentation, device)
-        for step in range(recipe.steps):
-            optimiser.param_groups[0]["lr"] = optimiser.param_groups[1]["lr"] = schedule_rate(recipe, step)
-            inputs, labels = make_batch(images, batches, step)
-            loss = functional.cross_entropy(network(inputs), labels)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if recipe.clip_norm is not None:
-                nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-            optimiser.step()
-            if step % LOSS_CHECK == 0 or step + 1 in stops:
-                finite = bool(torch.isfinite(loss))
-                if not finite:
-                    break
-            if time.monotonic() > give_up:
-                raise TimeLimitError(
-                    f"time limit of {time_limit:g} s reached at step {step + 1} of {recipe.steps}"
-                )
-            if step + 1 in stops:
-                last = step + 1 == recipe.steps
-                few = len(images.valid) if last else recipe.early_valid_images
-                accuracy = measure_accuracy(network, images, images.valid[:few], images.valid_labels[:few])
-                curve.append((recipe.epochs * stops[step + 1], accuracy))
+        curve, finite = _fit(network, recipe, images, batches, time_limit)
         learned = finite and curve[-1][1] > chance_limit(recipe)
         if learned and recipe.test_images:
             test_accuracy = measure_accuracy(network, images, images.test, images.test_labels)
@@ -115,6 +89,44 @@ def train_child(
         seed=seed,
         error="" if learned else ("accuracy at chance" if finite else "loss is not finite"),
     )
+
+
+def _fit(
+    network: Network, recipe: Recipe, images: Images, batches: Batches, time_limit: float | None
+) -> tuple[list[tuple[float, float]], bool]:
+    """Trains; the curve of epochs and validation accuracy, and whether the loss stayed finite."""
+    give_up = time.monotonic() + (time_limit or float("inf"))
+    stops = checkpoint_steps(recipe)
+    curve: list[tuple[float, float]] = []
+    optimiser = make_optimiser(network, recipe)
+    for step in range(recipe.steps):
+        loss = _take_step(network, optimiser, recipe, step, *make_batch(images, batches, step))
+        if (step % LOSS_CHECK == 0 or step + 1 in stops) and not torch.isfinite(loss):
+            return curve, False
+        if time.monotonic() > give_up:
+            raise TimeLimitError(
+                f"time limit of {time_limit:g} s reached at step {step + 1} of {recipe.steps}"
+            )
+        if step + 1 in stops:
+            few = len(images.valid) if step + 1 == recipe.steps else recipe.early_valid_images
+            accuracy = measure_accuracy(network, images, images.valid[:few], images.valid_labels[:few])
+            curve.append((recipe.epochs * stops[step + 1], accuracy))
+    return curve, True
+
+
+def _take_step(
+    network: Network, optimiser: torch.optim.SGD, recipe: Recipe, step: int, inputs: Tensor, labels: Tensor
+) -> Tensor:
+    """One step of SGD; the loss before it."""
+    for group in optimiser.param_groups:
+        group["lr"] = schedule_rate(recipe, step)
+    loss = functional.cross_entropy(network(inputs), labels)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if recipe.clip_norm is not None:
+        nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
+    optimiser.step()
+    return loss
 
 
 def make_streams(seed: int, text: str) -> tuple[torch.Generator, np.random.Generator, np.random.Generator]:
