@@ -19,7 +19,8 @@ from pnas_sim.predict.base import Predictor
 from pnas_sim.space import CellSpace
 
 UNKNOWN_FAMILY = "unknown"
-# model families of the tables' surrogates, by the first word of what a surrogate says is its kind
+# model families of the tables' surrogates, by the words of what a surrogate says is its kind: that of a mean
+# of several models (`mean-of-lightgbm-and-gp-1`) names each of them
 SURROGATE_FAMILIES: Mapping[str, str] = MappingProxyType(
     {"lightgbm": "regression trees", "gp": "Gaussian process"}
 )
@@ -42,8 +43,8 @@ class PredictorInfo:
     package: str
 
     def is_favoured(self, surrogate_kind: str) -> bool:
-        """Whether it shares the model family of a surrogate of this kind, which then favours it."""
-        return self.family == SURROGATE_FAMILIES.get(surrogate_kind.partition("-")[0])
+        """Whether it shares a model family of a surrogate of this kind, which then favours it."""
+        return self.family in {SURROGATE_FAMILIES.get(word) for word in surrogate_kind.split("-")}
 
 
 @dataclass(frozen=True, slots=True)

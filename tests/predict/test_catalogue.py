@@ -50,6 +50,7 @@ def test_what_shares_the_surrogates_family_is_circular() -> None:
 
     assert list_favoured("lightgbm-bagged-2") == ["gbt", "forest"]
     assert list_favoured("gp-structural-1") == ["gp"]
+    assert list_favoured("mean-of-lightgbm-and-gp-1") == ["gbt", "forest", "gp"]
     assert list_favoured("something-else") == list_favoured("") == []
     assert {info.family for info in list_predictors()} >= {
         "neural network",
