@@ -104,7 +104,8 @@ def predictors(
 
     Each is fitted on K random cells of b blocks, T times, and ranks those cells, others of their size, and
     cells one block larger. The folder holds predictors.md, predictors.csv, result.json and pictures; finished
-    parts stay in it, so the same command goes on where it was stopped.
+    parts stay in it, so the same command goes on where it was stopped. A predictor of your own that you have
+    changed since needs another --out, or its old parts stand.
     """
     from pnas_sim.cli.studying import carry_out, read_request, show
 

@@ -174,11 +174,11 @@ def _read_counts(option: str, text: str) -> tuple[int, ...]:
 
 
 def _read_seeds(text: str) -> tuple[int, ...]:
-    """Seeds: `3` are 0, 1 and 2; `4,7` are these."""
+    """Seeds: `3` are 0, 1 and 2; `4,7` are these; one named twice is one search."""
     parts = split_list(text)
     if not parts or not all(part.isdecimal() for part in parts):
         raise SettingError(f"search-seeds is {text!r}; give a number, or a list such as 0,3,7")
-    return tuple(range(int(parts[0]))) if "," not in text else tuple(int(part) for part in parts)
+    return tuple(range(int(parts[0]))) if "," not in text else tuple(dict.fromkeys(map(int, parts)))
 
 
 def _tell_network(table: Table) -> dict[str, Any]:

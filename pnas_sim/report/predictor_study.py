@@ -47,7 +47,8 @@ def print_study(result: Mapping[str, Any], console: Console | None = None) -> No
         console.print(_make_grid("inside searches", *tabulate_searches(result["searches"])))
         console.print(SEARCH_NOTE, highlight=False)
     if any(row["circular"] for row in (*result["rows"], *result["searches"])):
-        console.print(f"{CIRCULAR_MARK} shares the surrogate's model family: circular", highlight=False)
+        note = "shares the surrogate's model family: circular where the surrogate answers"
+        console.print(f"{CIRCULAR_MARK} {note}", highlight=False)
 
 
 def tabulate_briefly(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:

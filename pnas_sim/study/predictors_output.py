@@ -56,7 +56,11 @@ def describe_study(
         "resamples": settings.resamples,
         "predictors": [_describe_predictor(info, info.name in circular) for info in infos],
         "rows": [
-            {**row.flat(), "circular": row.source == "surrogate" and row.predictor in circular}
+            {
+                **row.flat(),
+                "shares_surrogate_family": row.predictor in circular,
+                "circular": row.source == "surrogate" and row.predictor in circular,
+            }
             for row in study.rows
         ],
         "ceilings": [ceiling.flat() for ceiling in study.ceilings],
@@ -120,12 +124,26 @@ def _introduce(result: Mapping[str, Any]) -> str:
 def _list_tables(result: Mapping[str, Any]) -> Iterator[str]:
     for (source, fitted), rows in group_rows(result["rows"]).items():
         label = "" if source == "trained" else " A second result: the surrogate is no training."
-        yield f"## Fitted on {fitted} {SOURCES[source]}\n\n{result['trials']} trials.{label}"
+        yield (
+            f"## Fitted on {fitted} {SOURCES[source]}\n\n{result['trials']} trials.{label}"
+            f"{_tell_smaller(fitted, rows)}"
+        )
         for place, words in PLACES.items():
             mine = [row for row in rows if row["place"] == place and row["truth"] == NOISY]
             if mine:
                 yield f"### Spearman {words}\n\n" + _make_table(*tabulate_ranks(mine))
         yield "### All figures on cells one block larger\n\n" + _make_table(*tabulate_figures(rows))
+
+
+def _tell_smaller(fitted: int, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Says which sizes have fewer cells than were to be fitted; there every trial is fitted on the same."""
+    smaller = {
+        row["blocks"]: row["fitted_cells"]
+        for row in rows
+        if row["blocks"] != ALL_SIZES and row["fitted_cells"] < fitted
+    }
+    listed = ", ".join(f"{count:,} of {count_blocks(size)}" for size, count in sorted(smaller.items()))
+    return f" Every trial is fitted on all cells of a size that has no more: {listed}." if listed else ""
 
 
 def group_rows(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], list[Mapping[str, Any]]]:
@@ -192,8 +210,9 @@ def _drop_empty(heads: list[str], lines: list[list[str]]) -> tuple[list[str], li
 
 
 def mark_name(row: Mapping[str, Any]) -> str:
-    """A predictor's name, marked where the surrogate's own family answers for it."""
-    return f"{row['predictor']}{CIRCULAR_MARK if row['circular'] else ''}"
+    """A predictor's name, marked if it shares the surrogate's family, whatever answers in this table."""
+    marked = row.get("shares_surrogate_family", row["circular"])
+    return f"{row['predictor']}{CIRCULAR_MARK if marked else ''}"
 
 
 def format_figure(row: Mapping[str, Any], name: str) -> str:

@@ -116,11 +116,16 @@ def score_trials(measure: Measure, predicted: Floats, truth: Floats, asked: NDAr
 
 
 def score_pooled(measure: Measure, predicted: Floats, truth: Floats, asked: NDArray[np.bool_]) -> Floats:
-    """Contributions where the cells of all trials are one list, as in the paper's table 1; else as above."""
+    """Contributions where the cells of all trials are one list, as in the paper's table 1; else as above.
+
+    Where trials have different numbers of cells, each contribution is weighted by its trial's, so that the
+    mean over trials of their means is the figure of the whole list.
+    """
     parts = np.full(predicted.shape, np.nan)
     truths = np.broadcast_to(truth, predicted.shape)
     parts[asked] = measure(predicted[asked], truths[asked]).parts
-    return parts
+    counts = asked.sum(axis=1)
+    return np.asarray(parts * (counts / counts.mean())[:, None], np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pnas_sim.cli.studying import _list_fit
+from pnas_sim.cli.studying import _list_fit, _read_seeds
 from pnas_sim.space import CellSpace
 from pnas_tables.plans import list_jobs, sample_plan
 from pnas_tables.testing import build_made_up_table
@@ -139,3 +139,8 @@ def test_what_cannot_serve_a_tables_operations_is_left_out_and_said(
         "trained",
     )
     assert asked.code == 2 and "'mystery'" in asked.complaint
+
+
+def test_a_search_seed_named_twice_is_one_search() -> None:
+    assert _read_seeds("4,7,4") == (4, 7)
+    assert (_read_seeds("3"), _read_seeds("0"), _read_seeds("5,")) == ((0, 1, 2), (), (5,))

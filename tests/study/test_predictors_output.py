@@ -104,6 +104,20 @@ def test_markdown_has_a_table_for_each_set(result) -> None:
     assert all(len({line.count("|") for line in block.splitlines()}) == 1 for block in blocks) and widths
 
 
+def test_tables_of_trained_cells_mark_what_shares_the_surrogates_family(result) -> None:
+    trained = {**result, "rows": [{**row, "source": "trained", "circular": False} for row in result["rows"]]}
+    text = format_markdown({**trained, "searches": []})
+    assert "| forest* |" in text and "| ridge |" in text
+    assert "* shares the surrogate's family: where the surrogate answers, its figures are circular." in text
+
+
+def test_sizes_that_have_fewer_cells_than_were_to_be_fitted_are_named(result) -> None:
+    assert "no more" not in format_markdown(result)
+    rows = [{**row, "fitted": 256, "fitted_cells": min(row["fitted_cells"], 20)} for row in result["rows"]]
+    text = format_markdown({**result, "rows": rows})
+    assert "on all cells of a size that has no more: 20 of 1 block, 20 of 2 blocks." in text
+
+
 def test_searches_are_averaged_over_seeds(result) -> None:
     heads, lines = tabulate_searches(result["searches"])
     assert lines == [["forest*", "2", "2", "1,500", "10", ".55", "-", ".20", ".40", "0.007"]]

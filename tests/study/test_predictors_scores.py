@@ -105,6 +105,18 @@ def test_each_trial_counts_its_own_cells_only() -> None:
     assert np.nanmean(pooled) == pytest.approx(expected)
 
 
+def test_pooled_trials_of_different_sizes_are_one_list() -> None:
+    truth, rng = np.arange(60.0), np.random.default_rng(0)
+    predicted = np.stack([truth + 5 * rng.normal(size=60), -truth])
+    asked = np.zeros((2, 60), np.bool_)
+    asked[0], asked[1, :6] = True, True
+    pooled, _ = estimate(
+        score_pooled(score_spearman, predicted, truth, asked), draw_resamples(60, 2, 100, [1])
+    )
+    expected = spearmanr(predicted[asked], np.broadcast_to(truth, (2, 60))[asked]).statistic
+    assert pooled.value == pytest.approx(expected)
+
+
 def test_pairs_are_resampled_together() -> None:
     truth = np.arange(60.0)
     rng = np.random.default_rng(0)
