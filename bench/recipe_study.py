@@ -20,20 +20,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from recipe_figures import format_report, summarise
+from trainings import Job, add_training_options, append_line, find_lines, read_lines, train
 
-from pnas_backends.training.recipe import CIFAR10_16PX, Recipe
-from pnas_backends.training.workers import Failure, Task, WorkerPool, WorkerSetup
-from pnas_sim.evaluate import Evaluation
+from pnas_backends.training.recipe import CIFAR10_16PX
 from pnas_sim.space import CellSpace
 from pnas_tables.catalogue import data_folder
 from pnas_tables.parts import read_parts
@@ -74,25 +69,9 @@ TIERS: Sequence[tuple[Sequence[str], int]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+def make_job(phase: str, candidate: str, settings: Mapping[str, Any], cell: str, seed: int) -> Job:
     """One training: a candidate on a cell with a seed."""
-
-    phase: str
-    candidate: str
-    settings: Mapping[str, Any]
-    cell: str
-    seed: int
-
-    @property
-    def key(self) -> tuple[str, str, str, int]:
-        """What a finished line is found by."""
-        return self.phase, self.candidate, self.cell, self.seed
-
-    @property
-    def recipe(self) -> Recipe:
-        """How it is trained."""
-        return BASE.change(**self.settings)
+    return Job({"phase": phase, "candidate": candidate}, BASE, settings, cell, seed)
 
 
 def list_jobs(space: CellSpace) -> Iterator[Job]:
@@ -102,7 +81,7 @@ def list_jobs(space: CellSpace) -> Iterator[Job]:
         for start in range(0, CELLS, GROUP):
             for name in candidates:
                 for cell in cells[start : start + GROUP]:
-                    yield Job("choose", name, CANDIDATES[name], cell, seed)
+                    yield make_job("choose", name, CANDIDATES[name], cell, seed)
 
 
 def list_confirmation(space: CellSpace, candidate: str) -> Iterator[Job]:
@@ -120,39 +99,10 @@ def list_confirmation(space: CellSpace, candidate: str) -> Iterator[Job]:
             for name, settings in wanted.items():
                 if seed == 0 or name in ("base", candidate):
                     for cell in cells[start : start + GROUP]:
-                        yield Job("confirm", name, settings, cell, seed)
+                        yield make_job("confirm", name, settings, cell, seed)
 
 
 # ------------------------------------------------------------------------------------------------- the lines
-
-
-def read_lines() -> list[dict[str, Any]]:
-    if not LINES.exists():
-        return []
-    return [json.loads(line) for line in LINES.read_text(encoding="utf-8").splitlines()]
-
-
-def append_line(line: Mapping[str, Any]) -> None:
-    with LINES.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def describe(job: Job, evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "phase": job.phase,
-        "candidate": job.candidate,
-        "settings": dict(job.settings),
-        "cell": job.cell,
-        "seed": job.seed,
-        "source": "study",
-        "status": evaluation.status.name.lower(),
-        "valid_accuracy": evaluation.valid_accuracy,
-        "test_accuracy": evaluation.test_accuracy,
-        "curve": [list(point) for point in evaluation.curve],
-        "seconds": round(evaluation.seconds, 2),
-    }
 
 
 def read_table_lines(parts: Path, space: CellSpace) -> Iterator[dict[str, Any]]:
@@ -181,51 +131,21 @@ def read_table_lines(parts: Path, space: CellSpace) -> Iterator[dict[str, Any]]:
 
 def take_from_table(parts: Path, space: CellSpace) -> None:
     """Appends the lines that the parts have and the study lacks."""
-    known = {(line["cell"], line["seed"]) for line in read_lines() if line["source"] == "table"}
+    known = {(line["cell"], line["seed"]) for line in read_lines(LINES) if line["source"] == "table"}
     for line in read_table_lines(parts, space):
         if (line["cell"], line["seed"]) not in known:
-            append_line(line)
+            append_line(LINES, line)
 
 
 def is_missing(job: Job, lines: Sequence[Mapping[str, Any]], timed: set[str]) -> bool:
     """Whether a training is still to be done; of the base, the first cells although the table has them."""
-    for line in lines:
-        if job.key == (line["phase"], line["candidate"], line["cell"], line["seed"]):
-            if line["settings"] != dict(job.settings):
-                raise SystemExit(
-                    f"{LINES.name} has {job.candidate} with other settings; rename the candidate"
-                )
-            if line["source"] == "study" or job.seed > 0 or job.cell not in timed:
-                return False
-    return True
+    return not any(
+        line["source"] == "study" or job.seed > 0 or job.cell not in timed
+        for line in find_lines(job, lines, LINES)
+    )
 
 
-# --------------------------------------------------------------------------------------------------- training
-
-
-def train(jobs: Sequence[Job], space: CellSpace, data: Path, workers: int, hours: float | None) -> None:
-    """Trains the jobs, a line for each that finishes."""
-    os.nice(15)  # the workers inherit it: the study gives way to everything else
-    pool = WorkerPool([WorkerSetup(space, data, "cpu", None)] * workers)
-    tasks = [Task(place, space.parse(job.cell), job.recipe, job.seed) for place, job in enumerate(jobs)]
-    begun = time.monotonic()
-    try:
-        for done, (place, outcome) in enumerate(pool.run(tasks), 1):
-            job = jobs[place]
-            if isinstance(outcome, Failure):
-                print(f"failed: {job.candidate} {job.cell}: {outcome.reason}", file=sys.stderr, flush=True)
-                continue
-            append_line(describe(job, outcome))
-            print(
-                f"{done}/{len(jobs)} {job.candidate} seed {job.seed}: {outcome.valid_accuracy:.4f} in "
-                f"{outcome.seconds:.1f} s",
-                file=sys.stderr,
-                flush=True,
-            )
-            if hours is not None and time.monotonic() - begun > hours * 3600:
-                break
-    finally:
-        pool.close()
+# --------------------------------------------------------------------------------------------------- commands
 
 
 def write_figures(page: Path, tables: str) -> None:
@@ -242,9 +162,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("train", "confirm"):
         command = commands.add_parser(name)
-        command.add_argument("--data", type=Path, required=True, help="folder of CIFAR-10")
-        command.add_argument("--workers", type=int, default=1)
-        command.add_argument("--hours", type=float)
+        add_training_options(command)
         command.add_argument("--parts", type=Path, default=data_folder() / "parts", help="of the table")
         if name == "confirm":
             command.add_argument(
@@ -255,7 +173,7 @@ def main() -> None:
     report.add_argument("--write", type=Path, metavar="FILE", help="put the tables into this page")
     options = parser.parse_args()
     if options.command == "report":
-        figures = summarise(read_lines(), THIRD_OF_RATE)
+        figures = summarise(read_lines(LINES), THIRD_OF_RATE)
         print(json.dumps(figures, indent=2) if options.json else format_report(figures))
         if options.write is not None:
             write_figures(options.write, format_report(figures))
@@ -264,9 +182,9 @@ def main() -> None:
     take_from_table(options.parts, space)
     listed = list_jobs(space) if options.command == "train" else list_confirmation(space, options.candidate)
     timed = set(space.format_many(draw_cells(space, 5, TIMED_CELLS, find_plan(PLAN).seed)))
-    lines = read_lines()
+    lines = read_lines(LINES)
     jobs = [job for job in listed if is_missing(job, lines, timed)]
-    train(jobs, space, options.data, options.workers, options.hours)
+    train(jobs, LINES, space, options.data, options.workers, options.hours, source="study")
 
 
 if __name__ == "__main__":
