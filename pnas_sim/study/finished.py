@@ -100,7 +100,8 @@ class FinishedRun:
         facts: about it.
         cells: `uint8[n, width]`, canonical.
         blocks: `int64[n]`.
-        values: `float64[n]`, validation accuracy as the search saw it; NaN where a child failed.
+        values: `float64[n]`, validation accuracy as the search saw it; NaN where a child failed, or was
+            trained for fewer epochs than the comparison's.
         expected: `float64[n]`, free of seed noise; NaN where not known.
         examples: `float64[n]`, trained on for each.
         seconds: `float64[n]`, of each child.

@@ -153,7 +153,7 @@ def _demand_same_data(run: FinishedRun, other: FinishedRun) -> None:
 
 
 def demand_tops(grid: RunGrid, tops: Sequence[int]) -> None:
-    """Checks that every run has as many cells with an accuracy as the largest top M.
+    """Checks that every run has as many cells with an accuracy of full training as the largest top M.
 
     Raises:
         SettingError: one has fewer.
@@ -164,6 +164,6 @@ def demand_tops(grid: RunGrid, tops: Sequence[int]) -> None:
             known = int((~np.isnan(run.values)).sum())
             if known < most:
                 raise SettingError(
-                    f"top {most} asked for; {_name(run.facts.place)} has {known} cells; "
-                    "lower --top or raise --budget"
+                    f"top {most} asked for; {_name(run.facts.place)} has {known} cells trained "
+                    "in full; lower --top or raise --budget"
                 )

@@ -57,13 +57,16 @@ def record_run(
 ) -> FinishedRun:
     """Runs a search to its end.
 
+    A model that was trained for fewer epochs counts and costs as one, but has no accuracy to be compared: a
+    point of the curve is no full training, and the same cell would stand twice among the best.
+
     Args:
         strategy: fresh.
         evaluator: answers for cells.
         place: which run it is; its seed is that of the evaluations.
         budget: when to stop.
         fingerprint: of everything that decides its course but world and seed.
-        epochs: of proposals that name none.
+        epochs: of proposals that name none, and of a full training; by default the evaluator's own.
         batch: cells asked for at a time.
 
     Raises:
@@ -74,16 +77,17 @@ def record_run(
         recording, evaluator, budget=budget, evaluation_seed=place.seed, epochs=epochs, batch=batch
     )
     models, spec = result.evaluations, evaluator.spec
-    figures = models.figures
+    figures, full = models.figures, epochs or spec.epochs
+    whole = figures["epochs"] >= full
     return FinishedRun(
         facts=_describe_facts(place, fingerprint, spec.checksum, result, strategy),
         cells=models.cells,
         blocks=figures["blocks"].astype(np.int64),
-        values=figures["valid_accuracy"].copy(),
-        expected=figures["expected_valid_accuracy"].copy(),
+        values=np.where(whole, figures["valid_accuracy"], np.nan),
+        expected=np.where(whole, figures["expected_valid_accuracy"], np.nan),
         examples=figures["examples"].copy(),
         seconds=figures["seconds"].copy(),
-        proposals=count_proposals(spec.space, recording.batches, epochs or spec.epochs)[: len(models)],
+        proposals=count_proposals(spec.space, recording.batches, full)[: len(models)],
     )
 
 

@@ -100,12 +100,16 @@ class Job:
 def request_search(
     settings: CompareSettings, evaluator: Evaluator, options: Mapping[str, Any], seed: int
 ) -> SearchRequest:
-    """What a search of a comparison is made from; the ablation that is told the truth finds it here."""
+    """What a search of a comparison is made from; the ablation that is told the truth finds it here.
+
+    No search may train for longer than the others: fidelities end at the epochs of the comparison.
+    """
     spec = evaluator.spec
+    most = settings.epochs or spec.epochs
     return SearchRequest(
         space=CellSpace(operations=spec.space.operations, max_blocks=settings.blocks),
         seed=seed,
-        fidelities=spec.fidelities,
+        fidelities=tuple(at for at in spec.fidelities if at <= most),
         options=options,
         oracle=read_oracle(evaluator, settings.epochs, seed),
     )

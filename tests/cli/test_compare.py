@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -263,6 +265,43 @@ def test_interrupted_comparison_says_how_to_go_on(
     )
     assert resumed.code == 0
     assert "1/5 done" in resumed.err  # the landmarks were done
+
+
+DEADLY = """
+import os, signal
+from pathlib import Path
+from pnas_sim.search import RandomSearch
+
+
+class Deadly(RandomSearch):
+    def ask(self, n):
+        if not Path("killed").exists():
+            Path("killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().ask(n)
+
+
+def create(request):
+    return (Deadly if request.seed == 1 else RandomSearch)(request.space, seed=request.seed)
+"""
+
+
+def test_comparison_killed_in_the_middle_of_a_run_comes_to_the_same_end(
+    pnas: Command, small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deadly.py").write_text(DEADLY)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = f"compare --table {small_table} --searches a=deadly:create,random-raw --blocks 2 --budget 20"
+    more = " --seeds 3 --top 1 --sample 50 --local 0 --workers 1 --no-pictures --json --out"
+    code = "import sys; sys.path.insert(0, '.'); from pnas_sim.cli import main; main(sys.argv[1:])"
+    command = [*words.split(), *more.split()]
+    cut = subprocess.run([sys.executable, "-c", code, *command, "cut"], capture_output=True)
+    assert cut.returncode == -signal.SIGKILL
+    assert sorted(path.name for path in Path("cut").iterdir()) == ["compare.toml", "landmarks", "runs"]
+    assert {path.name for path in Path("cut/runs").iterdir()} == {"a-w0-s0.npz", "random-raw-w0-s0.npz"}
+    resumed, whole = pnas(*command, "cut"), pnas(*command, "whole")
+    assert "3/7 done" in resumed.err
+    assert drop_times(resumed.json) == drop_times(whole.json)
 
 
 def test_worlds_of_a_table(pnas: Command, small_table: Path) -> None:

@@ -48,6 +48,16 @@ def test_epochs_that_the_table_has_not_are_refused() -> None:
         prepare(make_settings(epochs=0.3))
 
 
+def test_no_search_trains_for_longer_than_the_comparison() -> None:
+    searches = {
+        "random": {"search": "random"},
+        "h": {"search": "hyperband", "options": {"batch": 9, "eta": 2}},
+    }
+    prepare(make_settings(searches=searches))
+    with pytest.raises(SettingError, match=r"hyperband needs .* this one has 0.5 epochs only"):
+        prepare(make_settings(searches=searches, epochs=0.5))
+
+
 def make_settings(**changes: Any) -> CompareSettings:
     values: dict[str, Any] = {
         "searches": {

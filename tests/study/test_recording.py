@@ -3,12 +3,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pnas_sim.engine import Budget
 from pnas_sim.predict import make_predictor
 from pnas_sim.search import Pnas, Proposals, RandomSearch
+from pnas_sim.search.hyperband import Hyperband
 from pnas_sim.space import CellSpace
 from pnas_sim.study.finished import Place
 from pnas_sim.study.recording import count_proposals, record_run
@@ -60,6 +62,28 @@ def test_repeats_cost_proposals_not_models(made_up_bulk: Any) -> None:
     assert (np.diff(run.proposals) >= 1).all()
     assert run.proposals[-1] > 15
     assert run.proposals[-1] <= run.facts.proposals
+
+
+@pytest.mark.parametrize("epochs", [None, 0.5])
+def test_shorter_trainings_count_and_cost_but_are_not_compared(
+    made_up_bulk: Any, epochs: float | None
+) -> None:
+    full = epochs or 1.0
+    strategy = Hyperband(SPACE, [full / 3, full], batch=7, seed=1)
+    run = record_run(
+        strategy,
+        made_up_bulk(SPACE),
+        Place("h", 0, 1),
+        budget=Budget(models=24),
+        fingerprint="f",
+        epochs=epochs,
+    )
+    whole = run.examples == 100 * full
+    assert 0 < whole.sum() < len(run) == 24
+    np.testing.assert_array_equal(~np.isnan(run.values), whole)
+    np.testing.assert_array_equal(~np.isnan(run.expected), whole)
+    assert len(np.unique(run.cells[whole], axis=0)) == whole.sum()
+    assert run.facts.failed == 0
 
 
 @settings(deadline=None, max_examples=40)
