@@ -24,7 +24,7 @@ import torch
 
 from pnas_sim.predict import make_predictor
 from pnas_sim.predict.network import NetworkPredictor
-from pnas_sim.predict.stacked import _cut_minibatches, choose_training_sets
+from pnas_sim.predict.stacked import _cut_minibatches, draw_training_sets
 from pnas_sim.space import CellSpace
 from pnas_sim.testing.plain_networks import PlainLstm, copy_network, read_tokens
 
@@ -150,7 +150,7 @@ class PlainFit:
     def __init__(self, cells: np.ndarray, accuracies: np.ndarray, batch: int, packed: bool) -> None:
         self.sizes, self.tokens = torch.from_numpy(SPACE.block_counts(cells)), read_tokens(cells, 4)
         self.accuracies, self.batch, self.packed = torch.from_numpy(accuracies).float(), batch, packed
-        self.sets = choose_training_sets(len(cells), 5, 0)
+        self.sets = draw_training_sets(len(cells), 5, 0)
         self.networks = [PlainLstm(6, 8, UNITS, UNITS) for _ in self.sets]
         self.optimisers = [
             torch.optim.Adam(network.parameters(), lr=0.002, fused=True) for network in self.networks

@@ -50,6 +50,22 @@ def check_fit_data(space: CellSpace, cells: Rows, accuracies: Floats) -> tuple[R
     return rows[order], values[order]
 
 
+def choose_training_sets(cells: int, members: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
+    """Returns the cells each member of an ensemble is fitted on: all but one of as many folds (section 5.2).
+
+    One member is fitted on everything, and so is a member whose fold is empty (fewer cells than folds) or
+    holds everything (one cell).
+
+    Args:
+        cells: n.
+        members: of the ensemble.
+        rng: draws the folds.
+    """
+    fold = rng.permutation(cells) % members
+    kept = [np.flatnonzero(fold != member) for member in range(members)]
+    return [chosen if members > 1 and len(chosen) else np.arange(cells) for chosen in kept]
+
+
 def _read_accuracies(accuracies: Floats) -> Floats:
     try:
         return np.asarray(accuracies, np.float64)

@@ -20,10 +20,10 @@ from scipy import sparse
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from pnas_sim.errors import SettingError
 from pnas_sim.predict.base import Floats, Prediction, Rows
 from pnas_sim.predict.graph_labels import ABSENT, NODES_PER_BLOCK, Labels, count_same, label_graphs
 from pnas_sim.predict.regression import FeaturePredictor, Guess
+from pnas_sim.predict.settings import demand_count
 from pnas_sim.space import CellSpace
 
 Matrix: TypeAlias = Any  # a scipy.sparse matrix
@@ -54,10 +54,8 @@ class GaussianSettings:
         Raises:
             SettingError: one line naming the setting, its value and its limit.
         """
-        for name, least in (("levels", 1), ("steps", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise SettingError(f"{name} is {value!r}: give a whole number of at least {least}")
+        demand_count("levels", self.levels)
+        demand_count("steps", self.steps, least=0)
 
 
 @dataclass(frozen=True, slots=True)

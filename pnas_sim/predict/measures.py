@@ -22,6 +22,7 @@ from pnas_sim.errors import SettingError
 from pnas_sim.predict.base import Floats, Prediction, Rows
 from pnas_sim.predict.features import Wiring, count_reads, count_uses, measure_depths, read_wiring
 from pnas_sim.predict.regression import FeaturePredictor, Guess
+from pnas_sim.predict.settings import demand_count
 from pnas_sim.space import CellSpace
 
 Weigh: TypeAlias = Callable[[int], int]
@@ -48,9 +49,7 @@ class CostSettings:
             SettingError: one line naming the setting, its value and its limit.
         """
         for name in ("filters", "cells_per_stage"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise SettingError(f"{name} is {value!r}: give a whole number of at least 1")
+            demand_count(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pnas_sim.errors import SettingError
 from pnas_sim.predict.base import Floats, Prediction, Rows
 from pnas_sim.predict.features import describe_shares
 from pnas_sim.predict.regression import FeaturePredictor, Guess
+from pnas_sim.predict.settings import demand_count
 from pnas_sim.space import CellSpace
 
 SAME_DISTANCE = 1e-9  # squared distances this close are equal but for rounding
@@ -31,8 +31,7 @@ class NeighbourSettings:
         Raises:
             SettingError: it is not a whole number of at least 1.
         """
-        if isinstance(self.neighbours, bool) or not isinstance(self.neighbours, int) or self.neighbours < 1:
-            raise SettingError(f"neighbours is {self.neighbours!r}: give a whole number of at least 1")
+        demand_count("neighbours", self.neighbours)
 
 
 def make_knn(space: CellSpace, settings: NeighbourSettings) -> FeaturePredictor:

@@ -16,7 +16,7 @@ from pnas_sim.predict.early_stopping import BestWeights
 from pnas_sim.predict.mlp import StackedMlp
 from pnas_sim.predict.rnn import StackedRnn
 from pnas_sim.predict.settings import NetworkSettings
-from pnas_sim.predict.stacked import StackedNetwork, Weights, choose_training_sets, draw_weights, fit_weights
+from pnas_sim.predict.stacked import StackedNetwork, Weights, draw_training_sets, draw_weights, fit_weights
 from pnas_sim.space import CellSpace
 
 LARGEST_MEAN = 0.999  # of the accuracies, when their mean sets the last bias: logits of +-6.9
@@ -70,7 +70,7 @@ class NetworkPredictor:
         again = settings.refit == "finetune" and self._weights is not None
         one_block = bool((self._space.block_counts(cells) == 1).all())
         features, targets = self._network.encode(cells), torch.from_numpy(values).float()
-        sets = choose_training_sets(len(cells), settings.members, seed)
+        sets = draw_training_sets(len(cells), settings.members, seed)
         self._weights = fit_weights(
             self._network,
             self.weights if again else self._draw_weights(values, seed),

@@ -65,13 +65,13 @@ class NetworkSettings:
             SettingError: one line naming the setting, its value and its limit.
         """
         for name in ("members", "epochs", "batch_size", "embedding", "hidden", "finetune_epochs"):
-            _check_count(name, getattr(self, name))
+            demand_count(name, getattr(self, name))
         for name in ("first_learning_rate", "learning_rate"):
-            _check_rate(name, getattr(self, name))
+            demand_share(name, getattr(self, name))
         if self.bias != "mean" and not _is_finite_number(self.bias):
             raise SettingError(f"bias is {self.bias!r}: give 'mean' or a finite number such as 1.8")
         if self.patience != 0:
-            _check_count("patience", self.patience)
+            demand_count("patience", self.patience)
             if self.members == 1:
                 told = f"patience is {self.patience} with 1 member, which leaves no fold out"
                 raise SettingError(f"{told}: give patience 0, or 2 members or more")
@@ -79,12 +79,22 @@ class NetworkSettings:
             raise SettingError(f"refit is {self.refit!r}: give one of {', '.join(get_args(Refit))}")
 
 
-def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SettingError(f"{name} is {value!r}: give a whole number of at least 1")
+def demand_count(name: str, value: object, least: int = 1) -> None:
+    """Checks one setting of a predictor.
+
+    Raises:
+        SettingError: it is not a whole number of at least `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise SettingError(f"{name} is {value!r}: give a whole number of at least {least}")
 
 
-def _check_rate(name: str, value: object) -> None:
+def demand_share(name: str, value: object) -> None:
+    """Checks one setting of a predictor.
+
+    Raises:
+        SettingError: it is not a number above 0 and at most 1.
+    """
     if not (_is_finite_number(value) and 0 < value <= 1):  # type: ignore[operator]
         raise SettingError(f"{name} is {value!r}: give a number above 0 and at most 1")
 

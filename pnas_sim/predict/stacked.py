@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pnas_sim.predict.base import Rows
+from pnas_sim.predict.data import choose_training_sets
 
 Weights: TypeAlias = dict[str, Tensor]
 Arrays: TypeAlias = dict[str, NDArray[np.float64]]
@@ -79,14 +80,9 @@ def _draw_member(shapes: Shapes, stream: np.random.Generator) -> Arrays:
     return {name: stream.uniform(-width, width, shape) for name, (shape, width) in shapes.items()}
 
 
-def choose_training_sets(cells: int, members: int, seed: int) -> list[NDArray[np.intp]]:
-    """Returns the cells each member is fitted on: all but one of `members` random folds (section 5.2).
-
-    One member is fitted on everything, and so is a member whose fold is empty or holds everything.
-    """
-    fold = np.random.default_rng([seed, _FOLDS]).permutation(cells) % members
-    kept = [np.flatnonzero(fold != member) for member in range(members)]
-    return [chosen if members > 1 and len(chosen) else np.arange(cells) for chosen in kept]
+def draw_training_sets(cells: int, members: int, seed: int) -> list[NDArray[np.intp]]:
+    """Returns the cells each member is fitted on, as `choose_training_sets` of a fit's seed."""
+    return choose_training_sets(cells, members, np.random.default_rng([seed, _FOLDS]))
 
 
 class Watcher(Protocol):

@@ -12,12 +12,12 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pnas_sim.errors import SettingError
 from pnas_sim.predict.base import Floats, Prediction
+from pnas_sim.predict.data import choose_training_sets
 from pnas_sim.predict.features import describe_shape
 from pnas_sim.predict.regression import FeaturePredictor, Guess
+from pnas_sim.predict.settings import demand_count, demand_share
 from pnas_sim.space import CellSpace
 
 Model: TypeAlias = Any  # a scikit-learn regressor
@@ -53,9 +53,9 @@ class BoostingSettings:
             SettingError: one line naming the setting, its value and its limit.
         """
         for name in ("members", "trees", "depth"):
-            _check_count(name, getattr(self, name))
+            demand_count(name, getattr(self, name))
         for name in ("learning_rate", "share"):
-            _check_share(name, getattr(self, name))
+            demand_share(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,19 +81,8 @@ class ForestSettings:
             SettingError: one line naming the setting, its value and its limit.
         """
         for name in ("members", "trees", "smallest_leaf"):
-            _check_count(name, getattr(self, name))
-        _check_share("share", self.share)
-
-
-def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SettingError(f"{name} is {value!r}: give a whole number of at least 1")
-
-
-def _check_share(name: str, value: object) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (number and 0 < value <= 1):  # type: ignore[operator]
-        raise SettingError(f"{name} is {value!r}: give a number above 0 and at most 1")
+            demand_count(name, getattr(self, name))
+        demand_share("share", self.share)
 
 
 def make_gbt(space: CellSpace, settings: BoostingSettings) -> FeaturePredictor:
@@ -141,18 +130,12 @@ def fit_folds(make: MakeModel, members: int, features: Floats, accuracies: Float
         seed: of the folds and of the models.
     """
     seeds = np.random.SeedSequence([seed, _MODELS]).generate_state(members)
+    sets = choose_training_sets(len(features), members, np.random.default_rng([seed, _FOLDS]))
     fitted = [
         make(int(own), len(chosen)).fit(features[chosen], accuracies[chosen])
-        for own, chosen in zip(seeds, choose_folds(len(features), members, seed), strict=True)
+        for own, chosen in zip(seeds, sets, strict=True)
     ]
     return lambda asked: _ask_all(fitted, asked)
-
-
-def choose_folds(cells: int, members: int, seed: int) -> list[NDArray[np.intp]]:
-    """Returns the cells each member is fitted on: all but one of `members` random folds, or all of few."""
-    fold = np.random.default_rng([seed, _FOLDS]).permutation(cells) % members
-    kept = [np.flatnonzero(fold != member) for member in range(members)]
-    return [chosen if members > 1 and len(chosen) else np.arange(cells) for chosen in kept]
 
 
 def _ask_all(fitted: list[Model], asked: Floats) -> Prediction:

@@ -13,7 +13,13 @@ import numpy as np
 from pnas_sim.predict import ExpansionPredictor, Prediction, Predictor, make_predictor
 from pnas_sim.predict.base import Floats, Rows
 from pnas_sim.space import CellSpace
-from pnas_sim.testing.checks import call_in_second_process, find_path, require, require_refusal
+from pnas_sim.testing.checks import (
+    call_in_second_process,
+    find_path,
+    other_global_randomness,
+    require,
+    require_refusal,
+)
 
 Factory: TypeAlias = Callable[[CellSpace], Predictor]
 
@@ -43,10 +49,12 @@ def check_predictor(factory: str | Factory, space: CellSpace, seed: int = 0, **o
     asked = _draw_cells(space, rng)
     expected = predictor.predict(asked)
     _check_prediction(expected, len(asked))
+    require_refusal("a larger cell than the space has", lambda: predictor.predict(_draw_larger(space)))
     _check_ways_of_asking(predictor, asked, expected.mean, rng)
     _check_expansions(predictor, space, cells)
     again = make(space)
-    again.fit(cells, accuracies, seed)
+    with other_global_randomness(1, "the predictor"):
+        again.fit(cells, accuracies, seed)
     require(np.array_equal(again.predict(asked).mean, expected.mean), "the same fit predicts otherwise")
     name = factory if isinstance(factory, str) else find_path(factory)
     if name:
@@ -82,6 +90,13 @@ def _draw_cells(space: CellSpace, rng: np.random.Generator) -> Rows:
     return np.concatenate([space.sample(8, rng, blocks=size, unique=False) for size in sizes])
 
 
+def _draw_larger(space: CellSpace) -> Rows:
+    """Draws as many cells as have one block, each of one block more than the space has."""
+    blocks = space.max_blocks + 1
+    wider = CellSpace(space.operations, blocks)
+    return wider.sample(len(space.initial()), np.random.default_rng(0), blocks=blocks, unique=False)
+
+
 def _check_refusals(predictor: Predictor, space: CellSpace, cells: Rows, accuracies: Floats) -> None:
     outside = cells.copy()
     outside[0, 2] = len(space.operations)
@@ -89,6 +104,7 @@ def _check_refusals(predictor: Predictor, space: CellSpace, cells: Rows, accurac
     unknown[-1] = np.nan
     require_refusal("predict before fit", lambda: predictor.predict(cells))
     require_refusal("an operation outside the space", lambda: predictor.fit(outside, accuracies))
+    require_refusal("cells larger than the space has", lambda: predictor.fit(_draw_larger(space), accuracies))
     require_refusal("an accuracy that is not a number", lambda: predictor.fit(cells, unknown))
     require_refusal("an accuracy above 1", lambda: predictor.fit(cells, accuracies + 1))
     require_refusal("fewer accuracies than cells", lambda: predictor.fit(cells, accuracies[1:]))
@@ -111,6 +127,7 @@ def _check_prediction(prediction: Prediction, count: int) -> None:
         require(std.shape == (count,) and bool((std >= 0).all()), f"std is not {count} numbers of at least 0")
     if members is not None:
         require(members.ndim == 2 and members.shape[1] == count, f"members is not [m, {count}]")
+        require(bool(np.isfinite(members).all()), "a member's prediction is not finite")
 
 
 def _check_ways_of_asking(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pnas_sim.predict.mlp import StackedMlp
 from pnas_sim.predict.rnn import StackedRnn
-from pnas_sim.predict.stacked import _cut_minibatches, choose_training_sets, draw_weights, fit_weights
+from pnas_sim.predict.stacked import _cut_minibatches, draw_training_sets, draw_weights, fit_weights
 from pnas_sim.space import CellSpace
 
 SPACE = CellSpace()
@@ -40,20 +40,20 @@ def test_a_members_first_weights_depend_on_seed_and_place_alone() -> None:
 def test_each_member_leaves_out_one_fold_and_the_folds_cover_everything(
     cells: int, members: int, seed: int
 ) -> None:
-    kept = choose_training_sets(cells, members, seed)
+    kept = draw_training_sets(cells, members, seed)
     left_out = [np.setdiff1d(np.arange(cells), chosen) for chosen in kept]
     assert sorted(np.concatenate(left_out).tolist()) == list(range(cells))
     assert {len(fold) for fold in left_out} <= {cells // members, -(-cells // members)}
 
 
 def test_five_members_are_fitted_on_four_fifths() -> None:
-    assert [len(chosen) for chosen in choose_training_sets(1160, 5, 0)] == [928] * 5
-    assert not np.array_equal(choose_training_sets(100, 5, 0)[0], choose_training_sets(100, 5, 1)[0])
+    assert [len(chosen) for chosen in draw_training_sets(1160, 5, 0)] == [928] * 5
+    assert not np.array_equal(draw_training_sets(100, 5, 0)[0], draw_training_sets(100, 5, 1)[0])
 
 
 @pytest.mark.parametrize(("cells", "members"), [(1, 5), (2, 5), (1, 2), (7, 1)])
 def test_no_member_is_left_without_cells(cells: int, members: int) -> None:
-    kept = choose_training_sets(cells, members, 0)
+    kept = draw_training_sets(cells, members, 0)
     assert len(kept) == members and min(map(len, kept)) >= 1
     assert members > 1 or kept[0].tolist() == list(range(cells))
 
@@ -61,7 +61,7 @@ def test_no_member_is_left_without_cells(cells: int, members: int) -> None:
 @settings(deadline=None, max_examples=40)
 @given(st.integers(6, 90), st.integers(1, 40), st.integers(0, 1000))
 def test_an_epoch_shows_each_member_its_own_cells(cells: int, batch_size: int, seed: int) -> None:
-    sets = choose_training_sets(cells, 3, seed)
+    sets = draw_training_sets(cells, 3, seed)
     batches = list(_cut_minibatches(sets, batch_size, np.random.default_rng(seed)))
     sizes = [batch.shape[1] for batch in batches]
     assert max(sizes) <= batch_size and max(sizes) - min(sizes) <= 1
@@ -92,7 +92,7 @@ def test_fitting_leaves_its_starting_weights_and_no_graph() -> None:
     weights = draw_weights(network.shapes, 0.0, 3, 2)
     before = {name: value.clone() for name, value in weights.items()}
     accuracies = torch.linspace(0.3, 0.6, len(CELLS))
-    sets = choose_training_sets(len(CELLS), 2, 0)
+    sets = draw_training_sets(len(CELLS), 2, 0)
     fitted = fit_weights(
         network,
         weights,

@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from pnas_sim.predict import make_predictor
-from pnas_sim.predict.trees import choose_folds, fit_folds
+from pnas_sim.predict.data import choose_training_sets
+from pnas_sim.predict.trees import fit_folds
 
 
 @pytest.mark.parametrize("name", ["gbt", "forest"])
@@ -18,12 +19,13 @@ def test_learns_an_additive_function_and_ranks_larger_cells(paper_space, accurac
 
 
 def test_each_member_leaves_one_fold_out() -> None:
-    kept = choose_folds(23, 5, seed=4)
+    kept = choose_training_sets(23, 5, np.random.default_rng(4))
     left_out = [np.setdiff1d(np.arange(23), chosen) for chosen in kept]
     assert sorted(np.concatenate(left_out).tolist()) == list(range(23))
     assert {len(fold) for fold in left_out} == {4, 5}
-    assert [len(chosen) for chosen in choose_folds(1, 3, seed=0)] == [1, 1, 1]
-    assert [len(chosen) for chosen in choose_folds(7, 1, seed=0)] == [7]
+    rng = np.random.default_rng(0)
+    assert [len(chosen) for chosen in choose_training_sets(1, 3, rng)] == [1, 1, 1]
+    assert [len(chosen) for chosen in choose_training_sets(7, 1, rng)] == [7]
 
 
 class Mean:

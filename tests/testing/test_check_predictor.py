@@ -40,10 +40,16 @@ class Broken:
         self.inner.fit(cells, accuracies, seed)
         if self.fault == "changes its input":
             accuracies[0] += 0.1
+        if self.fault == "seeds the global generator":
+            np.random.seed(seed)  # noqa: NPY002
 
     def predict(self, cells: np.ndarray) -> Prediction:
+        if self.fault == "cuts larger cells short":
+            cells = cells[:, : self.space.width]
         answer = self.inner.predict(cells)
         self.calls += 1
+        if self.fault == "has broken members":
+            return replace(answer, members=np.full((2, len(answer.mean)), np.nan))
         wrong = {
             "depends on the batch": lambda mean: (
                 np.clip(mean - mean.mean() + 0.5, 0, 1) if len(mean) else mean
@@ -75,6 +81,9 @@ class Broken:
         ("is not finite", "not finite"),
         ("has a wrong shape", "mean is not"),
         ("expands in another order", "predict_expansions differs"),
+        ("seeds the global generator", "the predictor uses the global generator of numpy"),
+        ("cuts larger cells short", "larger cell than the space has is not refused"),
+        ("has broken members", "a member's prediction is not finite"),
     ],
 )
 def test_faults_are_found(fault: str, message: str) -> None:
