@@ -60,6 +60,7 @@ def fit(
     """
     from pnas_tables.families import find_family
     from pnas_tables.format import read_table
+    from pnas_tables.record import NAME_PATTERN
 
     if not 0 <= seed < 2**31:
         raise SettingError(f"seed is {seed}; it must be from 0 to {2**31 - 1}")
@@ -68,6 +69,8 @@ def fit(
     families = [find_family(word.strip()).name for word in family.split(",")]
     if name is not None and len(families) > 1:
         raise SettingError(f"name is {name!r} for {len(families)} families; name one --family with it")
+    if name is not None and not NAME_PATTERN.fullmatch(name):
+        raise SettingError(f"name is {name!r}; give lower-case letters, digits, '.', '_' or '-', 64 at most")
     table = read_table(file)
     for one in families:
         table = _fit_one(table, one, name, worlds, tune, seed, quiet)

@@ -57,17 +57,15 @@ def fit_line(features: Floats, targets: Floats) -> tuple[Line, Floats]:
     left, singular, right = np.linalg.svd((features - center) / scale, full_matrices=False)
     level = float(targets.mean())
     projected = left.T @ (targets - level)
-    best: tuple[float, Floats, Floats] | None = None
-    for penalty in PENALTIES:
+
+    def leave_one_out(penalty: float) -> Floats:
         shrunk = singular**2 / (singular**2 + penalty)
         leverage = (left**2 * shrunk).sum(axis=1) + 1 / len(targets)
-        residuals = (targets - level - left @ (shrunk * projected)) / (1 - leverage)
-        loss = float((residuals**2).mean())
-        if best is None or loss < best[0]:
-            best = loss, residuals, right.T @ (singular / (singular**2 + penalty) * projected)
-    assert best is not None
-    weights = best[2] / scale
-    return Line(weights, level - float(center @ weights)), best[1]
+        return np.asarray((targets - level - left @ (shrunk * projected)) / (1 - leverage), np.float64)
+
+    penalty = min(PENALTIES, key=lambda one: float((leave_one_out(one) ** 2).mean()))
+    weights = right.T @ (singular / (singular**2 + penalty) * projected) / scale
+    return Line(weights, level - float(center @ weights)), leave_one_out(penalty)
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,11 @@ def predict_from(task: FitTask, seen: Sample, asked: Sample) -> Floats:
     return scale.to_accuracies(model.predict(asked.cells, asked.features))
 
 
+def find_deviations(sample: Sample, noise: SeedNoise) -> Floats:
+    """Deviation that seeds leave in each cell's mean accuracy, `float64[n]`."""
+    return np.asarray(noise.valid[-1].at(sample.final) / np.sqrt(sample.runs), np.float64)
+
+
 def _size_effects(sample: Sample, held: Floats, scale: Scale, seeds: Deviation) -> dict[str, float]:
     """For each block count, the deviation (in scores) of cells from what features tell, free of seed noise.
 
@@ -188,7 +193,7 @@ def _size_effects(sample: Sample, held: Floats, scale: Scale, seeds: Deviation) 
 def _measure(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise) -> dict[str, Any]:
     """Held-out figures as JSON values, for all cells and for parts of them."""
     sample = task.sample
-    deviations = noise.valid[-1].at(sample.final) / np.sqrt(sample.runs)
+    deviations = find_deviations(sample, noise)
     quality = {
         "folds": FOLDS,
         "by": "cell",
@@ -212,7 +217,7 @@ def _measure_groups(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise
     predicted[~sealed] = held
     if sealed.any():
         predicted[sealed] = predict_from(task, task.sample, whole.take(sealed))
-    deviations = noise.valid[-1].at(whole.final) / np.sqrt(whole.runs)
+    deviations = find_deviations(whole, noise)
     groups = {}
     for group in GROUPS:
         mine = whole.of_group(group)

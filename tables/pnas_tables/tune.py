@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import TableError
 from pnas_tables.families import FitSettings
-from pnas_tables.fit import FOLDS, FitTask, predict_from, prepare_fit
+from pnas_tables.fit import FOLDS, FitTask, find_deviations, predict_from, prepare_fit
 from pnas_tables.quality import measure_figures
 from pnas_tables.record import Table
 from pnas_tables.sample import Sample
 from pnas_tables.scale import SCALES
+from pnas_tables.seeds import SeedNoise
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -55,42 +56,61 @@ def tune_settings(
         progress: called with the number of fits done and of all.
 
     Raises:
-        TableError: the table has too few cells to choose by.
+        TableError: the table has too few cells to choose by, or all of one accuracy.
     """
     _, task = prepare_fit(table, family, seed, settings)
-    if len(task.sample) < FEWEST_CELLS:
-        raise TableError(
-            f"table {table.name} has {len(task.sample)} cells to choose settings by; at least {FEWEST_CELLS} "
-            "are needed: fit without --tune"
-        )
-    candidates = list_candidates(family, settings)
-    total = len(candidates) * INNER_FOLDS * (FOLDS + 1)
-    done = 0
-
-    def count() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
-    nested, picks = np.empty(len(task.sample)), []
-    for held, number in _folds(len(task.sample), FOLDS, seed):
-        seen, asked = task.sample.take(~held), task.sample.take(held)
-        taus = _compare(task, seen, candidates, seed + 1 + number, count)
-        picks.append(int(np.argmax(taus)))
-        nested[held] = predict_from(replace(task, settings=candidates[picks[-1]]), seen, asked)
-    taus = _compare(task, task.sample, candidates, seed, count)
+    sample, candidates = task.sample, list_candidates(family, settings)
+    _demand_choice(table, sample)
+    count = _make_counter(len(candidates) * INNER_FOLDS * (FOLDS + 1), progress)
+    nested, picks = _predict_nested(task, candidates, seed, count)
+    taus = _compare(task, sample, candidates, seed, count)
     chosen = candidates[int(np.argmax(taus))]
-    sample = task.sample
     return chosen, {
         "candidates": [
             _name_candidate(family, one) | {"kendall_tau": tau}
             for one, tau in zip(candidates, taus, strict=True)
         ],
         "chosen": _name_candidate(family, chosen),
-        "chosen_in_outer_folds": [_name_candidate(family, candidates[pick]) for pick in picks],
-        "nested": measure_figures(nested, sample.final, np.zeros(len(sample))),
+        "chosen_in_outer_folds": [_name_candidate(family, pick) for pick in picks],
+        "nested": measure_figures(nested, sample.final, find_deviations(sample, SeedNoise.measure(table))),
     }
+
+
+def _demand_choice(table: Table, sample: Sample) -> None:
+    if len(sample) < FEWEST_CELLS:
+        raise TableError(
+            f"table {table.name} has {len(sample)} cells to choose settings by; at least {FEWEST_CELLS} "
+            "are needed: fit without --tune"
+        )
+    if np.ptp(sample.final) == 0:
+        raise TableError(
+            f"all {len(sample)} cells of table {table.name} have accuracy {sample.final[0]:g}, which ranks "
+            "no settings: fit without --tune"
+        )
+
+
+def _make_counter(total: int, progress: Callable[[int, int], None] | None) -> Callable[[], None]:
+    numbers = iter(range(1, total + 1))
+
+    def count() -> None:
+        done = next(numbers)
+        if progress is not None:
+            progress(done, total)
+
+    return count
+
+
+def _predict_nested(
+    task: FitTask, candidates: list[FitSettings], seed: int, count: Callable[[], None]
+) -> tuple[Floats, list[FitSettings]]:
+    """Each cell's accuracy by settings chosen without its outer fold, and each outer fold's choice."""
+    nested, picks = np.empty(len(task.sample)), []
+    for held, number in _folds(len(task.sample), FOLDS, seed):
+        seen, asked = task.sample.take(~held), task.sample.take(held)
+        taus = _compare(task, seen, candidates, seed + 1 + number, count)
+        picks.append(candidates[int(np.argmax(taus))])
+        nested[held] = predict_from(replace(task, settings=picks[-1]), seen, asked)
+    return nested, picks
 
 
 def _name_candidate(family: str, settings: FitSettings) -> dict[str, Any]:

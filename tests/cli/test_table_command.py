@@ -109,6 +109,7 @@ def test_fit_can_write_elsewhere_and_tune(pnas: Any, bare_table: Path, tmp_path:
         (["--worlds", 0], "worlds is 0"),
         (["--family", "svm"], "family 'svm' is unknown; known are: lightgbm, gp"),
         (["--name", "mine"], "name is 'mine' for 2 families"),
+        (["--family", "gp", "--name", "My own"], "name is 'My own'; give lower-case letters"),
     ],
 )
 def test_fit_refuses_what_it_cannot_do(
