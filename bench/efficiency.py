@@ -3,12 +3,14 @@
     python bench/efficiency.py main --surrogate lightgbm --out results/lightgbm
     python bench/efficiency.py main --surrogate gp --out results/gp
     python bench/efficiency.py beams --surrogate lightgbm --out results/beams
-    python bench/efficiency.py measured --table cifar10-mini --blocks 2 --out results/mini
+    python bench/efficiency.py measured --table cifar10-16px-mini --blocks 2 --out results/mini
     python bench/efficiency.py speed --out results/speed
     python bench/efficiency.py tables lightgbm=results/lightgbm gp=results/gp > tables.md
 
 Each plan is one `pnas-sim compare` command, which is printed first: n = worlds x seeds whole runs of each
-search, 6,000 models each where a search does not end by itself. A plan that was stopped goes on where it was
+search, 6,000 models each where a search does not end by itself. Searches have their published settings; what
+`bench/tune_baselines.py` found on another table is handed on with the trials that found it, for the manifest:
+`--set evolution.population=50 --tuning evolution=12`. A plan that was stopped goes on where it was
 when the same command is given again. Words that the script does not know are handed on (`--workers 2`). With
 `--dry` a plan is cut to a minute, to prove it. `speed` is 10 seeds in one world: its seconds, printed at the
 end, are held against 30 minutes on two cores. `tables` writes every table of each comparison and, above

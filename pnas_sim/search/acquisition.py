@@ -23,7 +23,7 @@ ACQUISITIONS = (GREEDY, UCB, THOMPSON)
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class Choosers:
     """Who chooses each place of a beam, and by what scores.
 
     Attributes:
@@ -74,7 +74,7 @@ class Acquisition:
         if found.shape[-1:] != prediction.mean.shape or not np.isfinite(found).all():
             raise SettingError(f"the predictor's {needed} is not a finite number for each cell; mend it")
 
-    def assign(self, prediction: Prediction, beam: int, rng: np.random.Generator) -> Turns:
+    def assign(self, prediction: Prediction, beam: int, rng: np.random.Generator) -> Choosers:
         """Says who chooses each place of the beam.
 
         Args:
@@ -87,9 +87,9 @@ class Acquisition:
         """
         self.check(prediction)
         if self.name == THOMPSON and prediction.members is not None:
-            return Turns(prediction.members, rng.integers(0, len(prediction.members), beam))
+            return Choosers(prediction.members, rng.integers(0, len(prediction.members), beam))
         hope = self.kappa * prediction.std if self.name == UCB and prediction.std is not None else 0.0
-        return Turns((prediction.mean + hope)[None], np.zeros(beam, np.intp))
+        return Choosers((prediction.mean + hope)[None], np.zeros(beam, np.intp))
 
 
 def take_turns(

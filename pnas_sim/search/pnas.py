@@ -228,9 +228,9 @@ def _choose(
     prediction = _predict(predictor, parents, rows)
     cells = space.canonical(rows)
     first, cell = space.unique(cells)
-    turns = acquisition.assign(prediction, beam, rng or np.random.default_rng(0))
-    ranked = [_find_best(cell, len(first), scores, beam) for scores in turns.scores]
-    best = ranked[0] if len(ranked) == 1 else take_turns(ranked, cell, turns.order)
+    choosers = acquisition.assign(prediction, beam, rng or np.random.default_rng(0))
+    ranked = [_find_best(cell, len(first), scores, beam) for scores in choosers.scores]
+    best = ranked[0] if len(ranked) == 1 else take_turns(ranked, cell, choosers.order)
     return _Level(cells[best], prediction.mean[best], len(rows), len(first))
 
 

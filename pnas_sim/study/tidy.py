@@ -42,11 +42,16 @@ MEASURES: Mapping[str, str] = {
     "log_efficiency": "Vizier's score; above 0: the reference needs fewer models",
     "models_to_target": "models until the best cell is in the best 1% or 0.1% of random cells, median run",
     "share_of_runs_at_target": "share of runs that got there",
+    "target_accuracy": "accuracy that models_to_target asks for, mean over runs",
     "regret": "best noise-free value known in the world, less that of the search's best cell",
     "p_value": "of a paired rank test of search against reference",
     "p_value_holm": "the same with Holm's correction over all pairs of searches",
+    "median_difference": "search less reference, median over the pairs of a test",
     "share_won": "share of pairs in which search is better than reference, ties counted half",
 }
+
+
+_BEST = {"top": 1, "counting": "symmetrical"}  # the best cell of all visited
 
 
 def list_rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -55,19 +60,17 @@ def list_rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     Args:
         result: the object of a comparison.
     """
+    runs = {"runs": len(result["searches"][0]["runs"])}  # the same of every search
     for search in result["searches"]:
         yield from _list_search(search)
     for duel in result["efficiency"]:
-        yield from _list_duel(duel, len(result["searches"][0]["runs"]))
+        yield from (runs | row for row in _list_duel(duel))
     for score in result["log_efficiency"]:
-        yield {**_pick(score), "measure": "log_efficiency", "value": score["log_efficiency"]}
+        yield {**_pick(score), **runs, "measure": "log_efficiency", "value": score["log_efficiency"]}
     for reach in result["targets"]:
-        head = {"search": reach["search"], "kind": reach["kind"], "top": 1, "at": reach["target"]}
-        yield {**head, "measure": "models_to_target", **reach["models_median_run"]}
-        yield {**head, "measure": "share_of_runs_at_target", "value": reach["share_of_runs_reached"]}
+        yield from (runs | row for row in _list_reach(reach))
     for regret in result["regret"]:
-        head = {"search": regret["search"], "kind": regret["kind"], "top": 1, "at": regret["at"]}
-        yield {**head, "measure": "regret", **regret["regret"]}
+        yield {**_pick(regret), **runs, **_BEST, "measure": "regret", **regret["regret"]}
     for test in result["rank_tests"]:
         yield from _list_test(test)
 
@@ -80,7 +83,7 @@ def _pick(row: Mapping[str, Any]) -> dict[str, Any]:
 def _list_search(search: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     label = search["label"]
     for run in search["runs"]:
-        head = {"search": label, "world": run["world"], "seed": run["seed"]}
+        head = {"search": label, "world": run["world"], "seed": run["seed"], "runs": 1}
         yield {**head, "measure": "models", "value": run["models_evaluated"]}
     for final in search["final"]:
         head = {"search": label, **_pick(final)}
@@ -92,8 +95,8 @@ def _list_search(search: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {**head, **where, "measure": "run_final", "at": "end", "value": value, "runs": 1}
 
 
-def _list_duel(duel: Mapping[str, Any], runs: int) -> Iterator[dict[str, Any]]:
-    head = {**_pick(duel), "runs": runs}
+def _list_duel(duel: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    head = _pick(duel)
     needed = ("models_needed", "models_needed_for_good", "models_needed_median_run")
     for measure in (*needed, "speed_up_models"):
         yield {**head, "measure": measure, **duel[measure]}
@@ -105,11 +108,19 @@ def _list_duel(duel: Mapping[str, Any], runs: int) -> Iterator[dict[str, Any]]:
     yield {**head, "measure": "difference", "at": "end", **duel["difference_at_end"]}
 
 
+def _list_reach(reach: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    head = {**_pick(reach), **_BEST, "at": reach["target"]}
+    yield {**head, "measure": "models_to_target", **reach["models_median_run"]}
+    yield {**head, "measure": "share_of_runs_at_target", "value": reach["share_of_runs_reached"]}
+    yield {**head, "measure": "target_accuracy", "value": reach["threshold"]}
+
+
 def _list_test(test: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     head = {**_pick(test), "search": test["first"], "reference": test["second"], "runs": test["pairs"]}
     for measure, name in (
         ("p_value", "p_value"),
         ("p_value_holm", "p_value_holm"),
+        ("median_difference", "median_difference"),
         ("share_won", "share_won_by_first"),
     ):
         yield {**head, "measure": measure, "value": test[name]}

@@ -31,6 +31,19 @@ QUICK: dict[str, dict[str, Any]] = {
     "pnas-mutations": {"predictor": "ridge", "beam": 10, "candidates": 200},
     "pnas-random-beam": {"beam": 10},
 }
+_NASNET = {"hidden": 100, "learning_rate": 0.00035, "entropy": 0.00001, "baseline": 0.95, "batch": 20}
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "evolution": {"population": 100, "sample": 25},
+    "local": {"starts": 10, "batch": 1},
+    "reinforce": _NASNET,
+    "ppo": {**_NASNET, "epochs": 3, "clip": 0.2},
+    "tpe": {"startup": 10, "batch": 1},
+    "bananas": {"starts": 10, "candidates": 100, "batch": 10},
+    "hyperband": {"eta": 3},
+    "pnas-no-growth": {"predictor": "mlp-ensemble", "beam": 256, "candidates": 300_000},
+    "pnas-mutations": {"predictor": "mlp-ensemble", "beam": 256, "candidates": 300_000},
+    "pnas-random-beam": {"beam": 256},
+}
 FIDELITIES = {"hyperband": (0.25, 0.5, 1.0)}
 SAME_FIRST = {"pnas-random-beam"}  # all one-block cells, whatever the seed
 
@@ -48,7 +61,8 @@ def test_is_made_by_name_with_its_published_defaults(name: str) -> None:
     info = {info.name: info for info in list_searches()}[name]
     search = make_search(name, SearchRequest(space=CellSpace(), fidelities=(0.25, 1.0)))
     assert 1 <= len(search.ask(256)) <= 136
-    assert info.options
+    assert PUBLISHED[name].items() <= info.options.items()
+    assert any(str(year) in info.source for year in range(1992, 2022))
     with pytest.raises(SettingError, match=f"search {name} has no option 'temperature'"):
         make_search(name, SearchRequest(space=SPACE, options={"temperature": 1}))
 

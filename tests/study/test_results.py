@@ -124,7 +124,27 @@ def test_every_row_has_the_documented_columns_and_measures(result: dict[str, Any
     assert {row["measure"] for row in rows} <= set(MEASURES)
     assert len(rows) == len(list(list_rows(result)))
     unused = set(MEASURES) - {row["measure"] for row in rows}
-    assert unused == {"models_to_target", "share_of_runs_at_target", "regret"}  # no landmarks here
+    of_landmarks = {"models_to_target", "share_of_runs_at_target", "target_accuracy", "regret"}
+    assert unused == of_landmarks  # there are none here
+
+
+def test_figures_by_landmarks_are_rows_of_the_best_cell_of_all_visited(result: dict[str, Any]) -> None:
+    needed = {"value": None, "low": 4.0, "high": None, "reached": 0.0, "bound": 4.0}
+    reach = {"search": "random", "target": "top 1%", "kind": "expected", "threshold": 0.8}
+    reach |= {"models_median_run": needed, "share_of_runs_reached": 0.0}
+    regret = {"search": "random", "kind": "expected", "at": "end"}
+    regret |= {"regret": {"value": 0.1, "low": 0.0, "high": 0.2}}
+    rows = [row for row in read_csv({**result, "targets": [reach], "regret": [regret]}) if row["top"] == "1"]
+    found = {row["measure"]: row for row in rows if row["at"] in ("top 1%", "end")}
+    assert (found["models_to_target"]["value"], found["models_to_target"]["low"]) == ("", "4.0")
+    assert found["target_accuracy"]["value"] == "0.8"
+    assert found["regret"]["high"] == "0.2"
+    for measure in ("models_to_target", "share_of_runs_at_target", "target_accuracy", "regret"):
+        assert (found[measure]["counting"], found[measure]["runs"]) == ("symmetrical", "2")
+
+
+def test_every_row_says_of_how_many_runs_it_is(result: dict[str, Any]) -> None:
+    assert all(int(row["runs"]) == (1 if row["seed"] else 2) for row in read_csv(result))
 
 
 def test_rows_are_told_apart_by_their_columns(result: dict[str, Any]) -> None:
