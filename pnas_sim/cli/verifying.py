@@ -115,11 +115,11 @@ def verify(
         say(f"{len(rows)} cells, {settings.seeds} trainings of each")
         trained = _train(rows, settings, training, progress)
     result = _describe(source, choice, settings, training.head, predicted, _arrange(trained, rows, settings))
+    write_files(result, settings.out, say)  # first: no trouble with the table may cost the verdict
     if earlier is not None and settings.append is not None:
         joined = merge_tables([replace(one, surrogates={}) for one in (*earlier, trained)], earlier[0].name)
         write_table(settings.append, joined)
         say(f"{settings.append}: {len(joined)} cells, {len(joined.seeds)} runs; fit its surrogates anew")
-    write_files(result, settings.out, say)
     return result
 
 

@@ -278,7 +278,8 @@ def judge(
     """Whether the predictions can be believed ("yes", "order only", "no"), and why, in words.
 
     Order is shown where the interval of Kendall's tau lies above 0. Size counts only for the table's own
-    recipe: the top cells' optimism (of the model alone) must not exceed a seed's deviation.
+    recipe: the top cells' optimism (of the model alone) must not exceed a seed's deviation, or 0 where
+    there is but one seed.
     """
     whole, top = measured["all"], measured["top"]
     tau = None if whole is None else whole.kendall_tau
@@ -292,14 +293,15 @@ def judge(
     if among is not None:
         shown = "also among the top" if among.low > 0 else "but among the top cells this is not shown"
         words.append(f"{shown} (tau {_write(among, '.2f')})")
-    sound = same_recipe and top is not None
+    sound = False
     if top is not None and same_recipe:
-        limit = 0.0 if deviation is None else deviation
-        sound = top.bias.value <= limit
+        sound = top.bias.value <= (deviation or 0.0)
         size = "no more than" if sound else "more than"
+        limit = (
+            "0, as one seed has no deviation" if deviation is None else f"a seed's deviation, {deviation:.4f}"
+        )
         words.append(
-            f"predicted minus trained is {_write(top.bias, '+.4f')} for its top cells, {size} the deviation "
-            f"of a seed ({limit:.4f})"
+            f"predicted minus trained is {_write(top.bias, '+.4f')} for its top cells, {size} {limit}"
         )
     elif top is not None:
         words.append("accuracies are of another recipe than the table's, so only their order is compared")

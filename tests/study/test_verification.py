@@ -85,6 +85,13 @@ def test_the_verdict_asks_for_order_and_no_optimism(
     assert ("another recipe" in verdict) == (not same)
 
 
+@pytest.mark.parametrize(("bias", "believed"), [(-0.001, "yes"), (0.001, "order only")])
+def test_one_seed_has_no_deviation_to_hold_optimism_against(bias: float, believed: str) -> None:
+    word, verdict = judge({"all": agree((0.2, 0.8), bias), "top": agree((0.2, 0.8), bias)}, None, True)
+    assert word == believed
+    assert verdict.endswith("more than 0, as one seed has no deviation")
+
+
 def test_failed_trainings_are_left_out_and_told() -> None:
     choice = choose_cells(VISITS, ["pnas"], 3, 0, set(), again=False)
     by_seed = np.array([[0.5, 0.6], [math.nan, math.nan], [0.4, math.nan]])
