@@ -14,7 +14,8 @@ search, 6,000 models each where a search does not end by itself. Searches have t
 when the same command is given again. Words that the script does not know are handed on (`--workers 2`). With
 `--dry` a plan is cut to a minute, to prove it. `speed` is 10 seeds in one world: its seconds, printed at the
 end, are held against 30 minutes on two cores. `tables` writes every table of each comparison and, above
-them, the verdicts: a claim is supported only where it holds on every surrogate family given, two at least.
+them, the verdicts: a claim is supported only where it holds on every surrogate family given, two at least,
+all of one table.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from pnas_sim.errors import SettingError
 
 LIMIT_MINUTES = 30.0  # of the plan `speed`, on two cores
 RL, RANDOM = "reinforce,ppo", "random,random-raw"
@@ -117,6 +120,9 @@ if __name__ == "__main__":
     if given.plan == "tables" and not rest:
         parser.error("tables needs comparisons, as FAMILY=FOLDER")
     if given.plan == "tables":
-        sys.stdout.write(write_tables(rest))
+        try:
+            sys.stdout.write(write_tables(rest))
+        except (SettingError, OSError) as error:
+            parser.error(str(error))
     else:
         sys.exit(run(given.plan, given.dry, rest))

@@ -196,7 +196,8 @@ def judge_claims(
         claims: to be judged.
 
     Raises:
-        SettingError: there is no comparison, or one has not measured against the reference.
+        SettingError: there is no comparison, one has not measured against the reference, or they are not of
+            the same table, budget, cell size and epochs by different surrogates.
     """
     if not results:
         raise SettingError("no comparison to judge claims by; give at least one, and two for a verdict")
@@ -204,7 +205,36 @@ def judge_claims(
         if reference not in result["references"]:
             known = ", ".join(result["references"])
             raise SettingError(f"comparison on {family} has no reference {reference!r}; it has: {known}")
+    _demand_families(results)
     return [_judge(claim, results, reference) for claim in claims]
+
+
+def _demand_families(results: Mapping[str, Mapping[str, Any]]) -> None:
+    """Checks that comparisons differ in their surrogate, and in nothing else that decides figures."""
+    first, *others = results
+    surrogates: dict[str, str] = {}
+    for family, result in results.items():
+        surrogate = str(result["table"]["settings"].get("surrogate", "none"))
+        twin = surrogates.setdefault(surrogate, family)
+        if twin != family:
+            raise SettingError(
+                f"comparisons {twin} and {family} are both of surrogate {surrogate}; a claim is held against "
+                "families that differ: give one of another surrogate"
+            )
+    for family in others:
+        for name, (one, other) in _list_facts(results[first], results[family]).items():
+            if one != other:
+                raise SettingError(
+                    f"comparisons {first} and {family} differ in {name}: {one} and {other}; judge claims by "
+                    "comparisons that differ in their surrogate alone"
+                )
+
+
+def _list_facts(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What two comparisons of one claim must share, by name."""
+    names = {"checksum": "the table's checksum", "blocks": "blocks", "epochs": "epochs"}
+    shared = {words: (one["table"][name], other["table"][name]) for name, words in names.items()}
+    return {**shared, "budget": (one["budget"], other["budget"])}
 
 
 def _judge(claim: Claim | RankClaim, results: Mapping[str, Mapping[str, Any]], reference: str) -> Verdict:

@@ -66,14 +66,22 @@ def make_result(
         for counting in ("paper", "symmetrical")
     ]
     searches = [{"label": name, "search": name} for name in ("pnas", "random", *others)]
-    return {"references": ["pnas"], "searches": searches, "efficiency": rows, "rank_tests": tests}
+    found = {"references": ["pnas"], "searches": searches, "efficiency": rows, "rank_tests": tests}
+    return stamp(found, "lightgbm")
+
+
+def stamp(result: dict[str, Any], surrogate: str, **table: Any) -> dict[str, Any]:
+    """The same comparison as if by another surrogate or on another table."""
+    facts = {"checksum": "abc", "blocks": 5, "epochs": 1.0, "settings": {"surrogate": surrogate}}
+    return {"budget": "6000", **result, "table": facts | table}
 
 
 GOOD = {1: (5.0, 1.5), 5: (3.0, 1.2)}
 
 
 def judge(claim: Claim | RankClaim, *results: dict[str, Any]) -> Verdict:
-    (verdict,) = judge_claims(dict(zip(("trees", "graphs"), results, strict=False)), claims=[claim])
+    families = zip(("trees", "graphs"), results, strict=False)
+    (verdict,) = judge_claims({name: stamp(one, name) for name, one in families}, claims=[claim])
     return verdict
 
 
@@ -157,7 +165,7 @@ def test_all_claims_are_judged_and_written() -> None:
     result = make_result(GOOD, others=searches)
     for row in result["efficiency"]:
         row["speed_up_examples"] = {account: censored(9.0, 2.0) for account in ("paper", "none", "both")}
-    verdicts = judge_claims({"trees": result, "graphs": result})
+    verdicts = judge_claims({"trees": result, "graphs": stamp(result, "gp")})
     assert [verdict.name for verdict in verdicts] == [claim.name for claim in CLAIMS]
     assert not any(one.holds is None for verdict in verdicts for one in verdict.findings.values())
     table = make_claim_table(verdicts)
@@ -179,3 +187,20 @@ def test_comparisons_without_the_reference_are_refused() -> None:
         judge_claims({})
     with pytest.raises(SettingError, match="comparison on trees has no reference 'k8'; it has: pnas"):
         judge_claims({"trees": make_result(GOOD)}, "k8")
+
+
+@pytest.mark.parametrize(
+    ("other", "complaint"),
+    [
+        (stamp(make_result(GOOD), "lightgbm"), "trees and graphs are both of surrogate lightgbm"),
+        (stamp(make_result(GOOD), "gp", checksum="xyz"), "differ in the table's checksum: abc and xyz"),
+        (stamp(make_result(GOOD), "gp", blocks=2), "differ in blocks: 5 and 2"),
+        (stamp(make_result(GOOD), "gp", epochs=0.5), "differ in epochs: 1.0 and 0.5"),
+        ({**stamp(make_result(GOOD), "gp"), "budget": "300"}, "differ in budget: 6000 and 300"),
+    ],
+)
+def test_comparisons_that_differ_in_more_or_less_than_their_surrogate_are_refused(
+    other: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(SettingError, match=complaint):
+        judge_claims({"trees": make_result(GOOD), "graphs": other})
