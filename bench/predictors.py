@@ -7,7 +7,8 @@ Each round fits every predictor on 904 cells (what a search has before its last 
 rows that 256 parents of four blocks expand to, one predictor after the other. Seconds are the process's own,
 not the clock's, and ratios are to the MLP ensemble of the same round, so that a machine's other work matters
 less; medians over rounds are printed. Quality is the mean over sizes of Spearman's correlation on cells one
-block larger (Algorithm 2), fitted on 256 cells, mean over trials.
+block larger (Algorithm 2), fitted on 256 cells, mean over trials. Predictors of a model family that a
+surrogate of the table shares are marked.
 """
 
 from __future__ import annotations
@@ -96,6 +97,14 @@ def measure_on_table(names: list[str], path: str, trials: int) -> dict[str, floa
     return {name: mean[name].figures["spearman"].value for name in names}
 
 
+def list_shared(names: list[str], path: str | None) -> set[str]:
+    """Those of a model family that one of the table's surrogates is of."""
+    from pnas_tables.format import read_table
+
+    kinds = [stored.metadata["kind"] for stored in read_table(path).surrogates.values()] if path else []
+    return {name for name in names if any(describe_predictor(name).is_favoured(kind) for kind in kinds)}
+
+
 def measure_seconds(names: list[str], space: CellSpace, rounds: int) -> dict[str, np.ndarray]:
     """Measures seconds to fit and to score, `[rounds, 2]` for each predictor, interleaved."""
     cells, accuracies = draw_fitted(space)
@@ -109,6 +118,27 @@ def measure_seconds(names: list[str], space: CellSpace, rounds: int) -> dict[str
             fit = time_fit(predictor, cells, accuracies)
             seconds[name].append((fit, time_scores(predictor, space, parents)))
     return {name: np.array(measured) for name, measured in seconds.items()}
+
+
+def tabulate(
+    names: list[str], quality: dict[str, float], seconds: dict[str, np.ndarray], shared: set[str]
+) -> list[str]:
+    """Lines of Markdown, a predictor each; those that share a surrogate's family are marked."""
+    lines = [
+        f"| predictor | family | Spearman | fit 904 cells, s | of {REFERENCE}'s "
+        f"| score {CANDIDATES:,} rows, s | of {REFERENCE}'s |",
+        "| -- | -- | -- | -- | -- | -- | -- |",
+    ]
+    for name in names:
+        fit, score = np.median(seconds[name], axis=0)
+        fit_ratio, score_ratio = np.median(seconds[name] / seconds[REFERENCE], axis=0)
+        figures = f"{fit:.2g} | {fit_ratio:.2g} | {score:.2g} | {score_ratio:.2g}"
+        mark, family = "*" if name in shared else "", describe_predictor(name).family
+        lines.append(f"| {name}{mark} | {family} | {quality[name]:.3f} | {figures} |")
+    if shared:
+        note = "* Shares the model family of a surrogate of the table, which favours it; here none answers."
+        lines += ["", note]
+    return lines
 
 
 def main() -> None:
@@ -127,16 +157,8 @@ def main() -> None:
         quality = measure_on_table(names, options.table, options.trials)
     else:
         quality = {name: measure_quality(name, space, options.trials) for name in names}
-    lines = [
-        f"| predictor | family | Spearman, {options.trials} trials | fit 904 cells, s | of {REFERENCE}'s "
-        f"| score {CANDIDATES:,} rows, s | of {REFERENCE}'s |",
-        "| -- | -- | -- | -- | -- | -- | -- |",
-    ]
-    for name in names:
-        fit, score = np.median(seconds[name], axis=0)
-        fit_ratio, score_ratio = np.median(seconds[name] / seconds[REFERENCE], axis=0)
-        figures = f"{fit:.2g} | {fit_ratio:.2g} | {score:.2g} | {score_ratio:.2g}"
-        lines.append(f"| {name} | {describe_predictor(name).family} | {quality[name]:.3f} | {figures} |")
+    lines = tabulate(names, quality, seconds, list_shared(names, options.table))
+    lines[0] = lines[0].replace("Spearman", f"Spearman, {options.trials} trials")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     lines += [
         "",

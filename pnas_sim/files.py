@@ -29,6 +29,11 @@ def replace_file(path: Path, content: bytes) -> None:
         raise
 
 
+def make_plain(text: str) -> str:
+    """A text as part of a file's name: letters, digits, `-`, `_` and `.`, all else `~`."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "~" for letter in text)
+
+
 def _remove(path: Path) -> None:
     """Removes what was begun; where even that fails, the first error is the one to tell."""
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pnas_sim.files import replace_file
+from pnas_sim.files import make_plain, replace_file
 
 
 def test_a_file_is_replaced_and_nothing_lies_beside_it(tmp_path: Path) -> None:
@@ -32,3 +32,8 @@ def test_what_fails_leaves_the_old_file_and_no_other(
         replace_file(path, b"second")
     assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_any_text_can_stand_in_a_files_name() -> None:
+    assert make_plain("mlp-ensemble_2.0") == "mlp-ensemble_2.0"
+    assert make_plain("../my.mod:make it") == "..~my.mod~make~it"

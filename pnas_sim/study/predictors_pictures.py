@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pnas_sim.errors import WorkError
+from pnas_sim.files import make_plain
 from pnas_sim.study.predictors import Picture, Study
 from pnas_sim.study.predictors_scores import score_spearman
 
@@ -31,8 +32,7 @@ def draw_pictures(study: Study, folder: Path) -> list[Path]:
     """
     paths = []
     for (source, fitted, predictor), panels in study.pictures.items():
-        plain = "".join(letter if letter.isalnum() or letter in "-_." else "~" for letter in predictor)
-        path = folder / f"scatter-{source}-{fitted}-{plain}.png"
+        path = folder / f"scatter-{source}-{fitted}-{make_plain(predictor)}.png"
         _draw(path, f"{predictor}, fitted on {fitted} {source} cells", panels)
         paths.append(path)
     return paths

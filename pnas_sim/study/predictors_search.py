@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pnas_sim import __version__
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import BackendRequest, Evaluator
+from pnas_sim.files import make_plain
 from pnas_sim.predict import make_predictor
 from pnas_sim.registry import make_backend
 from pnas_sim.search import Observations, Pnas, Proposals
@@ -98,8 +99,7 @@ class SearchJob:
         """Of what it leaves; another for anything that would make it differ."""
         options = {name: str(value) for name, value in self.backend_options.items()}
         decides = {"version": __version__, **asdict(self), "backend_options": options}
-        plain = "".join(letter if letter.isalnum() or letter in "-_." else "~" for letter in self.predictor)
-        return f"search-{plain}-s{self.seed}-{find_fingerprint(decides)}.json"
+        return f"search-{make_plain(self.predictor)}-s{self.seed}-{find_fingerprint(decides)}.json"
 
     @property
     def name(self) -> str:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pnas_sim import __version__
 from pnas_sim.errors import PnasError, WorkError
-from pnas_sim.files import replace_file
+from pnas_sim.files import make_plain, replace_file
 from pnas_sim.predict import Predictor, make_predictor
 from pnas_sim.space import CellSpace
 from pnas_sim.study.finished import find_fingerprint
@@ -95,8 +95,7 @@ class TrialJob:
             "seed": self.seed,
             "data": self.data,
         }
-        plain = "".join(letter if letter.isalnum() or letter in "-_." else "~" for letter in self.predictor)
-        return f"{plain}-b{self.blocks}-{find_fingerprint(decides)}.npz"
+        return f"{make_plain(self.predictor)}-b{self.blocks}-{find_fingerprint(decides)}.npz"
 
     @property
     def name(self) -> str:
