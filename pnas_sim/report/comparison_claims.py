@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pnas_sim.report.comparison_markdown import format_p_value, make_table
+from pnas_sim.report.comparison_markdown import make_table
+from pnas_sim.report.comparison_sheets import format_p_value
 from pnas_sim.report.comparison_table import format_factor, format_points
 from pnas_sim.report.text import UNKNOWN
 from pnas_sim.study.claims import Finding, Verdict

@@ -11,15 +11,7 @@ import pytest
 from rich.console import Console
 
 from pnas_sim.errors import SettingError
-from pnas_sim.report.comparison_markdown import (
-    format_p_value,
-    list_sections,
-    make_final_table,
-    make_manifest_table,
-    make_paper_table,
-    make_table,
-    write_markdown,
-)
+from pnas_sim.report.comparison_markdown import make_table, write_markdown
 from pnas_sim.report.comparison_plots import (
     draw_comparison,
     draw_speed_ups,
@@ -27,6 +19,13 @@ from pnas_sim.report.comparison_plots import (
     write_pictures,
 )
 from pnas_sim.report.comparison_progress import format_comparison_standing, open_comparison_progress
+from pnas_sim.report.comparison_sheets import (
+    format_p_value,
+    list_topics,
+    make_final_table,
+    make_manifest_table,
+    make_paper_table,
+)
 from pnas_sim.report.comparison_table import (
     format_bounded,
     format_factor,
@@ -105,37 +104,36 @@ def test_markdown_has_every_table_and_its_rows_are_even(make_comparison: MakeCom
     text = write_markdown(result)
     headings = [line for line in text.splitlines() if line.startswith("### ")]
     assert len(headings) == 4 + 2 + 6
-    for _, _, table in list_sections(result):
-        widths = {line.replace("\\|", "").count("|") for line in table}
-        assert len(widths) == 1
-        assert len(table) > 2
+    for topic in list_topics(result):
+        assert {len(row) for row in topic.sheet.rows} == {len(topic.sheet.heads)}
+        lines = make_table(topic.sheet.heads, topic.sheet.rows)
+        assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+        assert "\n".join(lines) in text
     assert "_[b]$\\|odd" in text
     assert write_markdown(json.loads(json.dumps(result))) == text
 
 
 def test_papers_figures_stand_beside_those_of_reinforcement_learning(make_comparison: MakeComparison) -> None:
     result = make_comparison()
-    assert make_paper_table(result, "pnas") == []  # there is neither its predictor nor its rival
+    assert make_paper_table(result, "pnas").rows == []  # there is neither its predictor nor its rival
     result["searches"][0]["options"] = {"predictor": "mlp-ensemble"}
     result["searches"][1]["search"] = "ppo"
-    table = make_paper_table(result, "pnas")
-    assert len(table) == 2 + 1  # of the tops 1 and 15, the paper has the first
-    assert "| random | 1 | 5,808 |" in table[2]
-    assert "| 5.0 |" in table[2]
-    assert "| 8.2 |" in table[2]
+    (row,) = make_paper_table(result, "pnas").rows  # of the tops 1 and 15, the paper has the first
+    assert row[:3] == ("random", "1", "5,808")
+    assert (row[4], row[6]) == ("5.0", "8.2")
     assert "### The paper's figures beside those of pnas" in write_markdown(result)
 
 
 def test_flattery_is_what_is_observed_above_the_noise_free_value(make_comparison: MakeComparison) -> None:
     result = make_comparison()
-    rows = make_final_table(result)
-    assert len(rows) == 2 + 3 * 2
+    rows = make_final_table(result).rows
+    assert len(rows) == 3 * 2
     ends = {
         final["kind"]: final["end"]["value"]
         for final in result["searches"][0]["final"]
         if final["top"] == 1 and final["counting"] == "symmetrical"
     }
-    assert rows[2].endswith(f"| {100 * (ends['observed'] - ends['expected']):+.2f} |")
+    assert rows[0][-1] == f"{100 * (ends['observed'] - ends['expected']):+.2f}"
 
 
 def test_manifest_says_why_runs_ended_and_what_became_of_a_policy(make_comparison: MakeComparison) -> None:
@@ -143,10 +141,8 @@ def test_manifest_says_why_runs_ended_and_what_became_of_a_policy(make_compariso
     for number, run in enumerate(result["searches"][1]["runs"]):
         run |= {"policy_entropy": [20.0, 2.0 + number], "repeats": 20, "proposals": 80}
         run["stopped"] = "stalled" if number else "budget"
-    row = make_manifest_table(result)[3]
-    assert "| 25% |" in row
-    assert "| 1 budget, 5 stalled |" in row
-    assert "| 20.0 to 4.5 |" in row
+    row = make_manifest_table(result).rows[1]
+    assert {"25%", "1 budget, 5 stalled", "20.0 to 4.5"} <= set(row)
 
 
 def test_markdown_of_one_run_is_whole_too(make_comparison: MakeComparison) -> None:

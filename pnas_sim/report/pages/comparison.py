@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pnas_sim.report.comparison_markdown import list_sections
 from pnas_sim.report.comparison_plots import AXES
+from pnas_sim.report.comparison_sheets import Topic, list_topics
 from pnas_sim.report.comparison_table import choose_duels, format_needed
 from pnas_sim.report.pages.charts import Axis, Interval, Line, draw_intervals, draw_lines
 from pnas_sim.report.pages.parts import (
@@ -31,7 +30,6 @@ from pnas_sim.report.text import format_accuracy, format_count
 CROWD = 6  # more searches than this have bands that are hardly there
 COUNTINGS = {"symmetrical": "all cells visited count", "paper": "as the paper counts"}
 KINDS = {"expected": "free of seed noise", "observed": "as observed, which flatters"}
-_BAR = re.compile(r"(?<!\\)\|")  # between fields of a Markdown table
 
 
 def report_comparison(folder: str, result: Mapping[str, Any]) -> Report:
@@ -200,31 +198,21 @@ def _make_interval(row: Mapping[str, Any]) -> Interval:
 
 def _list_tables(result: Mapping[str, Any]) -> Iterator[Section]:
     """Every table that a document would have: those about one reference together, the others one by one."""
-    grouped: dict[str, list[Part]] = {reference: [] for reference in result["references"]}
-    others = []
-    for heading, text, lines in list_sections(result):
-        heads, *rows = [_split_fields(line) for number, line in enumerate(lines) if number != 1]
-        reference = _find_reference(heading, result["references"])
-        if rows and reference is None:
-            others.append(
-                Section(title=heading, parts=[Table(caption=text or heading, heads=heads, rows=rows)])
-            )
-        elif rows and reference is not None:
-            caption = f"{heading}. {text}".strip()
-            grouped[reference].append(Table(caption=caption, heads=heads, rows=rows))
-    yield from (Section(title=f"Against {label}", parts=parts) for label, parts in grouped.items())
-    yield from others
+    topics = list(list_topics(result))
+    for reference in result["references"]:
+        parts = [
+            _make_table(topic, f"{topic.heading}. {topic.text}")
+            for topic in topics
+            if topic.reference == reference
+        ]
+        yield Section(title=f"Against {reference}", parts=parts)
+    for topic in topics:
+        if not topic.reference:
+            yield Section(title=topic.heading, parts=[_make_table(topic, topic.text or topic.heading)])
 
 
-def _find_reference(heading: str, references: Sequence[str]) -> str | None:
-    """The reference that a heading names, as a whole word; the longest of several."""
-    named = [one for one in references if re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", heading)]
-    return max(named, key=len, default=None)
-
-
-def _split_fields(line: str) -> list[str]:
-    """The fields of a line of a Markdown table."""
-    return [field.strip().replace("\\|", "|") for field in _BAR.split(line)[1:-1]]
+def _make_table(topic: Topic, caption: str) -> Table:
+    return Table(caption=caption, heads=topic.sheet.heads, rows=topic.sheet.rows)
 
 
 def _show_manifest(folder: str, result: Mapping[str, Any]) -> Iterator[Part]:

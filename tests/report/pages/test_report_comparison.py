@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pnas_sim.report.comparison_markdown import list_sections
+from pnas_sim.report.comparison_sheets import list_topics
 from pnas_sim.report.pages.comparison import report_comparison
 from pnas_sim.report.pages.parts import Charts, Facts, Folded, Listing, Report, Table
 
@@ -18,11 +18,9 @@ def test_every_table_of_the_document_is_on_the_page(make_comparison: Any) -> Non
     result = make_comparison()
     report = report_comparison("here", result)
     tables = list_parts(report, Table)
-    documents = [lines for _, _, lines in list_sections(result) if len(lines) > 2]
-    assert len(tables) == len(documents)
-    for table, lines in zip(tables, documents, strict=True):
-        assert len(table.rows) == len(lines) - 2
-        assert all(len(row) == len(table.heads) for row in table.rows)
+    sheets = [topic.sheet for topic in list_topics(result)]
+    assert [(table.heads, table.rows) for table in tables] == [(one.heads, one.rows) for one in sheets]
+    assert all(len(row) == len(table.heads) for table in tables for row in table.rows)
     labels = {search["label"] for search in result["searches"]}
     assert {row[0] for row in tables[0].rows} == labels - {"pnas"}
     captions = " ".join(table.caption for table in tables)
@@ -35,6 +33,17 @@ def test_sections_are_one_for_each_reference_and_one_for_each_other_table(make_c
     assert titles[:3] == ["Curves", "Speed-ups", "Against pnas"]
     assert titles[-2:] == ["What was run", "How to repeat it"]
     assert len(titles) == len(set(titles))
+
+
+def test_a_table_is_put_where_it_belongs_whatever_searches_are_called(make_comparison: Any) -> None:
+    result = make_comparison()
+    plain = [section.title for section in report_comparison("here", result).sections]
+    for row in (*result["efficiency"], *result["log_efficiency"]):
+        row["reference"] = "best"  # as in the heading "The best known of each world"
+    result["references"] = ["best"]
+    result["searches"][0]["label"] = "best"
+    sections = report_comparison("here", result).sections
+    assert [section.title for section in sections] == [title.replace("pnas", "best") for title in plain]
 
 
 def test_curves_are_shown_for_every_axis_and_top_and_folded_for_other_views(make_comparison: Any) -> None:
