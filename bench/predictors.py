@@ -158,11 +158,11 @@ def main() -> None:
     else:
         quality = {name: measure_quality(name, space, options.trials) for name in names}
     lines = tabulate(names, quality, seconds, list_shared(names, options.table))
-    lines[0] = lines[0].replace("Spearman", f"Spearman, {options.trials} trials")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     lines += [
         "",
-        f"Medians of {options.rounds} interleaved rounds, CPU seconds of one thread; peak {peak:.0f} MB.",
+        f"Spearman: mean over {options.trials} trials. Seconds: medians of {options.rounds} interleaved rounds, "
+        f"CPU, one thread; peak {peak:.0f} MB.",
     ]
     print("\n".join(lines))
     if options.out:
