@@ -161,8 +161,8 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     lines += [
         "",
-        f"Spearman: mean over {options.trials} trials. Seconds: medians of {options.rounds} interleaved rounds, "
-        f"CPU, one thread; peak {peak:.0f} MB.",
+        f"Spearman: mean over {options.trials} trials. Seconds: medians of {options.rounds} interleaved "
+        f"rounds, CPU, one thread; peak {peak:.0f} MB.",
     ]
     print("\n".join(lines))
     if options.out:
