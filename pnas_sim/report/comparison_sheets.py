@@ -12,6 +12,7 @@ from pnas_sim.report.comparison_table import (
     format_factor,
     format_needed,
     format_points,
+    write_models,
 )
 from pnas_sim.report.text import UNKNOWN, format_accuracy, format_correlation, format_count, format_duration
 from pnas_sim.study.claims import POLICIES
@@ -121,7 +122,7 @@ def make_efficiency_table(result: Mapping[str, Any], reference: str, counting: s
                 format_accuracy(row["accuracy"]["value"]),
                 format_count(row["reference_models"]),
                 format_needed(row["models_needed"]),
-                format_bounded(row["models_needed_for_good"], 0),
+                format_bounded(row["models_needed_for_good"], write_models),
                 format_factor(row["speed_up_models"]),
                 format_factor(row["speed_up_examples"]["paper"]),
                 format_share(row["share_of_runs_reached"]),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from pnas_sim.report.text import UNKNOWN, format_accuracy, format_count
+
+Write: TypeAlias = Callable[[float], str]
 
 
 def print_comparison(result: Mapping[str, Any], console: Console | None = None) -> None:
@@ -60,9 +62,10 @@ def _print_efficiency(console: Console, result: Mapping[str, Any], reference: st
         for row in mine:
             grid.add_row(
                 escape(row["search"]),
-                format_bounded(row["models_needed"], 0),
-                *(format_bounded(row["speed_up_models"], 1), format_range(row["speed_up_models"])),
-                format_bounded(row["speed_up_examples"]["paper"], 1),
+                format_bounded(row["models_needed"], write_models),
+                format_bounded(row["speed_up_models"], write_factor),
+                format_range(row["speed_up_models"]),
+                format_bounded(row["speed_up_examples"]["paper"], write_factor),
                 *_split_points(row["difference_at_reference_models"]),
             )
         console.print(grid)
@@ -128,33 +131,43 @@ def choose_duels(
     yield from sorted(found, key=lambda row: (order.index(row["search"]), row["top"]))
 
 
-def format_bounded(figure: Mapping[str, Any], digits: int) -> str:
+def write_models(value: float) -> str:
+    """A number of models: `5,808`."""
+    return f"{value:,.0f}"
+
+
+def write_factor(value: float) -> str:
+    """A speed-up: `5.0`; below 1, where a tenth would say too little, `0.04`."""
+    return f"{value:,.1f}" if value >= 0.995 else f"{value:.2f}"
+
+
+def format_bounded(figure: Mapping[str, Any], write: Write) -> str:
     """A figure that may not have been reached, without its interval: `5.0`, or `> 5.2`."""
     value = figure["value"]
-    return f"> {figure['bound']:,.{digits}f}" if value is None else f"{value:,.{digits}f}"
+    return f"> {write(figure['bound'])}" if value is None else write(value)
 
 
 def format_range(figure: Mapping[str, Any]) -> str:
-    """Its interval, where there is one that says more: `3.4..5.1`, `3.4..>5.2`."""
+    """A speed-up's interval, where there is one that says more: `3.4..5.1`, `3.4..>5.2`."""
     low, high, bound = (figure[name] for name in ("low", "high", "bound"))
     if figure["reached"] in (None, 0) or low is None:
         return ""
-    return f"{low:.1f}..>{bound:.1f}" if high is None else f"{low:.1f}..{high:.1f}"
+    return f"{write_factor(low)}..{'>' + write_factor(bound) if high is None else write_factor(high)}"
 
 
 def format_needed(figure: Mapping[str, Any]) -> str:
     """Models needed with their interval: `5,808 (3,900 to > 6,000)`; `> 6,000` where not reached."""
-    return _format_censored(figure, lambda value: f"{value:,.0f}")
+    return _format_censored(figure, write_models)
 
 
 def format_factor(figure: Mapping[str, Any]) -> str:
     """A speed-up with its interval: `5.0 (3.4 to > 5.2)`; `> 5.2` where not reached."""
-    return _format_censored(figure, lambda value: f"{value:.1f}")
+    return _format_censored(figure, write_factor)
 
 
-def _format_censored(figure: Mapping[str, Any], write: Any) -> str:
+def _format_censored(figure: Mapping[str, Any], write: Write) -> str:
     value, low, high, bound = (figure[name] for name in ("value", "low", "high", "bound"))
-    head = f"> {write(bound)}" if value is None else write(value)
+    head = format_bounded(figure, write)
     if figure["reached"] is None:  # one run: there is no interval
         return head
     if low is not None and value is None and low >= bound:

@@ -33,6 +33,7 @@ from pnas_sim.report.comparison_table import (
     format_points,
     format_range,
     print_comparison,
+    write_factor,
 )
 from pnas_sim.study.compare import Standing
 
@@ -53,6 +54,7 @@ def censored(
         (censored(None, 5.0, None, 0.1), "> 5.2 (5.0 to > 5.2)", "> 5.2", "5.0..>5.2"),
         (censored(None, 5.2, None, 0.0), "> 5.2", "> 5.2", ""),
         (censored(2.0, None, None, None), "2.0", "2.0", ""),
+        (censored(0.996, 0.04, 1.04, 1.0), "1.0 (0.04 to 1.0)", "1.0", "0.04..1.0"),
         (censored(None, 5.2, None, None), "> 5.2", "> 5.2", ""),
     ],
 )
@@ -60,7 +62,7 @@ def test_censored_figures_are_never_written_as_means(
     figure: dict[str, Any], long: str, short: str, span: str
 ) -> None:
     assert format_factor(figure) == long
-    assert format_bounded(figure, 1) == short
+    assert format_bounded(figure, write_factor) == short
     assert format_range(figure) == span
 
 
