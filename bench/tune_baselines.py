@@ -8,7 +8,8 @@ that differ). PNAS is not tuned here; its predictors' epochs come from `bench/pr
 A run's score is the noise-free accuracy of the five cells with the best observed accuracy at full epochs, so
 that a lucky cell does not count for what it is not. Each run is written to `--out` as one JSON line when it
 ends; the same command again goes on where it was stopped. At the end one line a setting: mean and standard
-deviation over runs, n; `*` the best of its search, `published` the default.
+deviation over runs, n; `*` the best of its search, `published` the default. Below each search stand the words
+that hand its best setting, and the trials that found it, to `pnas-sim compare` and `bench/efficiency.py`.
 
     python bench/tune_baselines.py --table /path/to/second.h5 evolution local reinforce ppo
 """
@@ -28,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from pnas_sim.engine import Budget, run_search
+from pnas_sim.errors import PnasError
 from pnas_sim.evaluate import BackendRequest, Evaluator
 from pnas_sim.ledger import Models
 from pnas_sim.registry import make_backend
@@ -149,6 +151,9 @@ def report(runs: list[dict[str, Any]]) -> None:
             tuned = " ".join(f"{name}={setting[name]}" for name in GRIDS[search])
             published = "  published" if setting == resolve_options(search, {}) else ""
             print(f"{mark} {search:10} {found.mean():.5f} {spread} n={len(found)}  {tuned}{published}")
+        best = json.loads(ranked[0])
+        sets = " ".join(f"--set {search}.{name}={best[name]}" for name in GRIDS[search])
+        print(f"  {sets} --tuning {search}={len(ranked)}")
 
 
 def main() -> None:
@@ -168,7 +173,10 @@ def main() -> None:
     unknown = sorted(set(options.searches) - set(GRIDS))
     if unknown:
         parser.error(f"no grid for {unknown[0]!r}; there are: {', '.join(GRIDS)}")
-    report(do_missing(options))
+    try:
+        report(do_missing(options))
+    except PnasError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":
