@@ -19,6 +19,7 @@ DEFAULT_TABLE = "cifar10-16px"
     epilog=example(
         "pnas-sim table card",
         'pnas-sim table card my-table.h5 --out cards --note "Images: CIFAR-10 (JPEG copy)."',
+        "pnas-sim table card --audit audit/audit.json --proxy bench/proxy_check.json",
     )
 )
 @click.argument("table", default=DEFAULT_TABLE)
@@ -30,10 +31,17 @@ DEFAULT_TABLE = "cifar10-16px"
     "--pictures/--no-pictures", default=True, show_default=True, help="Draw them; needs matplotlib."
 )
 @click.option("--audit", type=FILE, metavar="FILE", help="The audit.json of `pnas-sim table audit`.")
+@click.option("--proxy", type=FILE, metavar="FILE", help="What `bench/proxy_check.py report --write` wrote.")
 @json_option
 @verbose_option
 def card(
-    table: str, out: Path | None, notes: tuple[str, ...], pictures: bool, audit: Path | None, as_json: bool
+    table: str,
+    out: Path | None,
+    notes: tuple[str, ...],
+    pictures: bool,
+    audit: Path | None,
+    proxy: Path | None,
+    as_json: bool,
 ) -> None:
     """Write a page about TABLE, NAME.md: data, recipe, counts, quality, pictures, limits.
 
@@ -45,19 +53,23 @@ def card(
     from pnas_tables.card_text import write_card
     from pnas_tables.catalogue import find_table
     from pnas_tables.format import read_table, write_file
+    from pnas_tables.proxy_file import as_json as proxy_as_json
+    from pnas_tables.proxy_file import read_proxy
 
     path = find_table(table)
     read = read_table(path)
     audited = None if audit is None else _read_audit(audit)
+    checked = None if proxy is None else read_proxy(proxy, read)
     folder = path.parent if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
     facts = gather_facts(read)
     drawn = draw_pictures(read, facts, folder) if pictures else {}
     source = table if table == read.name else path.name
     page = folder / f"{read.name}.md"
-    write_file(page, write_card(read, facts, drawn, notes, source, audited).encode("utf-8"))
+    write_file(page, write_card(read, facts, drawn, notes, source, audited, checked).encode("utf-8"))
     if as_json:
         answer = {"out": str(page), "pictures": sorted(drawn.values()), "table": read.name, **facts}
+        answer["proxy"] = None if checked is None else proxy_as_json(checked)
         write_json({"kind": "table-card", "schema": 1, **answer})
     else:
         click.echo(f"written: {page}, {len(drawn)} pictures")

@@ -6,18 +6,24 @@ from collections.abc import Iterator, Mapping
 from math import sqrt
 from typing import Any
 
+from pnas_tables.card_proxy import list_proxy_limits
+from pnas_tables.proxy_file import ProxyCheck
+
 AIM = 0.8  # of the ceiling that seed noise sets to Kendall's tau
 FEWEST_OF_A_SIZE = 100
 FEWEST_FREEDOM = 50
 FEWEST_SEALED = 60
 
 
-def list_limits(facts: Mapping[str, Any], quality: Mapping[str, Any]) -> Iterator[str]:
+def list_limits(
+    facts: Mapping[str, Any], quality: Mapping[str, Any], proxy: ProxyCheck | None = None
+) -> Iterator[str]:
     """Sentences, the gravest first.
 
     Args:
         facts: of `pnas_tables.card_facts.gather_facts`.
         quality: held-out figures by surrogate.
+        proxy: check of the recipe, if there was one.
     """
     if not quality:
         yield "No surrogate is fitted: the table answers only the cells that were trained."
@@ -28,6 +34,7 @@ def list_limits(facts: Mapping[str, Any], quality: Mapping[str, Any]) -> Iterato
         "Accuracies are of short trainings on small images, a proxy: they rank cells under this recipe, "
         "and say nothing of accuracies under another one."
     )
+    yield from list_proxy_limits(proxy)
     yield (
         "The best of many noisy values is biased upwards: a winner is to be reported by its noise-free "
         "value, and over several worlds."

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pnas_tables.card_limits import list_limits
+from pnas_tables.card_proxy import describe_proxy
 from pnas_tables.check import describe_table
+from pnas_tables.proxy_file import ProxyCheck
 from pnas_tables.record import Table
 
 GROUP_WORDS = {
@@ -32,6 +34,7 @@ def write_card(
     notes: Sequence[str],
     source: str,
     audit: Mapping[str, Any] | None = None,
+    proxy: ProxyCheck | None = None,
 ) -> str:
     """The card.
 
@@ -42,6 +45,7 @@ def write_card(
         notes: paragraphs to stand under the heading, such as where the images come from.
         source: how commands name the table: a shipped table's name, or its file's.
         audit: what `pnas-sim table audit` wrote to its `audit.json`, if there was one.
+        proxy: check of the recipe against changed ones, if there was one.
     """
     about = describe_table(table)
     quality = {name: figures for name, figures in about["quality"].items() if figures is not None}
@@ -55,7 +59,8 @@ def write_card(
         _operations(facts, pictures),
         _surrogates(facts, quality, pictures, source),
         *([] if audit is None else [_audit(audit, source)]),
-        _limits(facts, quality),
+        *([] if proxy is None else [describe_proxy(proxy)]),
+        _limits(facts, quality, proxy),
     ]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -279,10 +284,10 @@ def _audit(audit: Mapping[str, Any], source: str) -> Iterator[str]:
     )
 
 
-def _limits(facts: Mapping[str, Any], quality: Mapping[str, Any]) -> Iterator[str]:
+def _limits(facts: Mapping[str, Any], quality: Mapping[str, Any], proxy: ProxyCheck | None) -> Iterator[str]:
     yield "## Known limits"
     yield ""
-    yield from (f"- {sentence}" for sentence in list_limits(facts, quality))
+    yield from (f"- {sentence}" for sentence in list_limits(facts, quality, proxy))
 
 
 def _round(value: float | None, digits: int) -> str:

@@ -1,0 +1,169 @@
+"""The part of a table's card on whether its recipe ranks cells, and operations, as longer training does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pnas_tables.proxy import DRAWS, FEWEST, Effect, Interval, Part
+from pnas_tables.proxy_file import FactorCheck, ProxyCheck
+
+WORDS = {
+    "steps-x4": "4 times the steps on all images there are",
+    "cells-2": "2 cells a stage",
+    "pixels-32": "images of 32 x 32",
+}
+FACTORS = tuple(WORDS)
+UNCHECKED = (
+    "Whether the recipe ranks cells, and operations, as longer training of larger networks would was not "
+    "checked: what is found on this table is found of this recipe."
+)
+
+
+def describe_proxy(check: ProxyCheck) -> Iterator[str]:
+    """Lines of Markdown: how it was checked, agreement, effects of operations."""
+    yield "## Is the proxy right?"
+    yield ""
+    yield _introduce(check)
+    trained = [factor for factor in check.factors if factor.trained]
+    if trained:
+        yield ""
+        yield from _tabulate_parts(trained)
+        yield ""
+        yield (
+            "Effect of an operation: slope of accuracy on how often it stands in the cell, each operation by "
+            "itself, under the table's recipe and under the changed one, on the same cells. Signs differ "
+            "beyond chance where the interval of the difference excludes 0, as one in twenty does by chance."
+        )
+        yield ""
+        yield from _tabulate_effects(trained)
+    for factor in check.factors:
+        yield ""
+        yield f"{_name(factor)}: {_judge_factor(check, factor)}"
+
+
+def list_proxy_limits(check: ProxyCheck | None) -> Iterator[str]:
+    """Sentences for the card's known limits; None where nothing was checked."""
+    trained = [] if check is None else [factor for factor in check.factors if factor.trained]
+    if check is None or not trained:
+        yield UNCHECKED
+        return
+    for factor in trained:
+        differing = [effect for effect in factor.effects if effect.signs_differ]
+        if differing:
+            yield (
+                f"With {_words(factor)} (n = {factor.trained}) the sign of an operation's effect is another "
+                f"than in the table: {_list_differing(differing)}. What is found here for or against these "
+                "operations is found of this recipe."
+            )
+        elif not any(effect.table and effect.changed for effect in factor.effects):
+            yield f"With {_words(factor)} {factor.trained} cells are trained, too few to say anything."
+    missing = [_words(factor) for factor in check.factors if not factor.trained]
+    if missing:
+        yield f"Not checked: whether cells rank the same with {'; with '.join(missing)}."
+
+
+def _introduce(check: ProxyCheck) -> str:
+    text = (
+        f"{check.cells} cells of {check.blocks} blocks were trained again with one thing of the recipe "
+        f"changed: {check.cells - check.top} are the first of the plan's uniform stream, {check.top} were "
+        f"drawn from the best {100 * check.share:g}% of {check.pool} uniform cells by their first seed. A "
+        "cell's value in the table is the mean over its seeds; of a top cell the seed that it was chosen by "
+        "is left out. "
+    )
+    if check.unfair:
+        text += (
+            f"That is not possible for {check.unfair} of the {check.top} top cells, which have no other "
+            "seed: their values in the table are biased upwards, and what holds of all cells is to be read "
+            "with the uniform ones beside it. "
+        )
+    return text + (
+        f"In brackets: 95% intervals of {DRAWS} bootstrap draws of cells within both kinds. The ceiling is "
+        "what a changed training without noise of its own would reach if both recipes ranked alike, by the "
+        f"deviation between the table's seeds. Nothing is said of fewer than {FEWEST} cells."
+    )
+
+
+def _tabulate_parts(factors: list[FactorCheck]) -> Iterator[str]:
+    yield (
+        "| changed | cells | of them | mean in the table | mean changed | Spearman | ceiling | Kendall | "
+        "ceiling | s a child |"
+    )
+    yield f"|{'--|' * 10}"
+    for factor in factors:
+        for part in factor.parts:
+            seconds = "-" if factor.seconds is None else f"{factor.seconds:.1f}"
+            yield f"| {' | '.join([_name(factor), *_describe_part(part), seconds])} |"
+
+
+def _describe_part(part: Part) -> list[str]:
+    return [
+        part.name,
+        str(part.cells),
+        _number(part.table_mean, ".4f"),
+        _number(part.changed_mean, ".4f"),
+        _with_interval(part.spearman, ".2f"),
+        _number(part.ceiling_spearman, ".2f"),
+        _with_interval(part.kendall, ".2f"),
+        _number(part.ceiling_kendall, ".2f"),
+    ]
+
+
+def _tabulate_effects(factors: list[FactorCheck]) -> Iterator[str]:
+    yield "| changed | operation | in the table | changed | difference | signs |"
+    yield f"|{'--|' * 6}"
+    for factor in factors:
+        for effect in factor.effects:
+            slopes = [
+                _with_interval(slope, "+.4f") for slope in (effect.table, effect.changed, effect.difference)
+            ]
+            yield f"| {' | '.join([_name(factor), effect.operation, *slopes, _judge_signs(effect)])} |"
+
+
+def _judge_signs(effect: Effect) -> str:
+    if effect.table is None or effect.changed is None:
+        return "-"
+    if not effect.signs_differ:
+        return "same"
+    return "differ beyond chance" if effect.beyond_chance else "differ, within chance"
+
+
+def _judge_factor(check: ProxyCheck, factor: FactorCheck) -> str:
+    if not factor.trained:
+        return "not trained yet."
+    so_far = "" if factor.trained == check.cells else f"{factor.trained} of {check.cells} cells so far. "
+    diverged = f"{factor.diverged} diverged. " if factor.diverged else ""
+    if not any(effect.table and effect.changed for effect in factor.effects):
+        return f"{so_far}{diverged}Too few cells for the effects of operations."
+    differing = [effect for effect in factor.effects if effect.signs_differ]
+    if not differing:
+        return f"{so_far}{diverged}No operation's effect changes its sign."
+    return f"{so_far}{diverged}Signs differ: {_list_differing(differing)}."
+
+
+def _list_differing(effects: list[Effect]) -> str:
+    return "; ".join(
+        f"`{effect.operation}` {effect.table.value:+.4f} in the table and {effect.changed.value:+.4f} "
+        f"changed ({'beyond chance' if effect.beyond_chance else 'within chance'})"
+        for effect in effects
+        if effect.table is not None and effect.changed is not None
+    )
+
+
+def _words(factor: FactorCheck) -> str:
+    return WORDS.get(factor.name, factor.name)
+
+
+def _name(factor: FactorCheck) -> str:
+    words = _words(factor)
+    return words[0].upper() + words[1:]
+
+
+def _with_interval(figure: Interval | None, form: str) -> str:
+    if figure is None:
+        return "-"
+    low, high = format(figure.low, form), format(figure.high, form)
+    return f"{format(figure.value, form)} ({low} to {high})"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
