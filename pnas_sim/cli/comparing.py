@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,7 +19,7 @@ from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.cli.settings import read_toml
 from pnas_sim.cli.toml import format_toml
-from pnas_sim.errors import RunError, SettingError, WorkError
+from pnas_sim.errors import RunError, SettingError
 from pnas_sim.study.compare import Prepared, compare, prepare
 from pnas_sim.study.results import describe_comparison
 from pnas_sim.study.settings import CompareSettings, make_compare_settings
@@ -157,7 +158,7 @@ def carry_out(
         result: dict[str, Any] = strict(describe_comparison(comparison, list_versions(), str(folder)))
         write_files(result, folder, pictures)
     except KeyboardInterrupt:
-        remedy = f"pnas-sim compare --config {folder / RECORD} --out {folder}"
+        remedy = shlex.join(["pnas-sim", "compare", "--config", str(folder / RECORD), "--out", str(folder)])
         raise InterruptionError(f"interrupted; go on with: {remedy}") from None
     return result
 
@@ -194,7 +195,7 @@ def begin_folder(folder: Path, prepared: Prepared) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder}: {error.strerror}; give another --out") from None
-    write_whole(record, format_toml(describe_record(prepared)))
+    _keep(record, format_toml(describe_record(prepared)))
 
 
 def _warn_of_versions(then: Mapping[str, str]) -> None:
@@ -243,25 +244,28 @@ def write_files(result: Mapping[str, Any], folder: Path, pictures: bool) -> None
     """
     from pnas_sim.report.comparison_markdown import write_markdown
 
-    write_whole(folder / CSV, format_csv(result))
-    write_whole(folder / TABLES, write_markdown(result))
-    write_whole(folder / NOTES, describe_columns())
-    write_whole(folder / MANIFEST, json.dumps(result["manifest"], indent=2, ensure_ascii=False) + "\n")
+    manifest = json.dumps(result["manifest"], indent=2, ensure_ascii=False) + "\n"
+    texts = {CSV: format_csv(result), TABLES: write_markdown(result), NOTES: describe_columns()}
+    for name, content in {**texts, MANIFEST: manifest}.items():
+        _keep(folder / name, content)
     if pictures:
-        _write_pictures(result, folder)
+        _keep_pictures(result, folder)
     text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(folder / RESULT, text + "\n")
+    _keep(folder / RESULT, text + "\n")
 
 
-def _write_pictures(result: Mapping[str, Any], folder: Path) -> None:
-    from pnas_sim.report.comparison_plots import write_pictures
+def _keep(path: Path, content: str | bytes) -> None:
+    write_whole(path, content, then="give the same command again")
+
+
+def _keep_pictures(result: Mapping[str, Any], folder: Path) -> None:
+    from pnas_sim.report.comparison_plots import render_pictures
 
     try:
-        write_pictures(result, folder)
+        for name, content in render_pictures(result):
+            _keep(folder / name, content)
     except SettingError as error:
         say(f"warning: {error}")
-    except OSError as error:
-        raise WorkError(f"{error.filename}: {error.strerror}; the figures are in {folder}") from None
 
 
 def describe_columns() -> str:

@@ -118,7 +118,7 @@ def _report_unfinished(folder: Path, cells: int) -> Report:
 
     quoted = shlex.quote(str(folder))
     if (folder / RECORD).is_file():
-        remedy = f"pnas-sim compare --config {shlex.quote(str(folder / RECORD))} --out {quoted}"
+        remedy = shlex.join(["pnas-sim", "compare", "--config", str(folder / RECORD), "--out", str(folder)])
         raise RunError(f"{folder} holds a comparison that has not finished; go on with: {remedy}")
     if (folder / PARTS).is_dir():
         remedy = f"if a predictor study is to go on here, give its command again with --out {quoted}"

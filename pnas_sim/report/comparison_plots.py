@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pnas_sim.errors import SettingError
@@ -41,19 +40,15 @@ def draw_comparison(result: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
     yield "speed-up", draw_speed_ups(result, result["kinds"][-1])
 
 
-def write_pictures(result: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Writes every picture in both formats; returns their files.
+def render_pictures(result: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Every picture in both formats: name and content of its file.
 
     Raises:
         SettingError: matplotlib is not installed.
     """
-    written = []
     for name, figure in draw_comparison(result):
         for form in FORMATS:
-            path = folder / f"{name}.{form}"
-            path.write_bytes(render(figure, form))
-            written.append(path)
-    return written
+            yield f"{name}.{form}", render(figure, form)
 
 
 def render(figure: Figure, form: str) -> bytes:

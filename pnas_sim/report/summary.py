@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,9 +43,8 @@ def print_run(result: Mapping[str, Any], console: Console | None = None) -> None
         _print_best(console, result, encoding)
     _print_cost(console, result)
     console.print(f"run folder  {result['out']}", markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"look again  pnas-sim resume {result['out']}", markup=False, highlight=False, soft_wrap=True
-    )
+    again = shlex.join(["pnas-sim", "resume", result["out"]])
+    console.print(f"look again  {again}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_levels(console: Console, result: Mapping[str, Any]) -> None:

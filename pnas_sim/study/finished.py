@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import RunError, WorkError
-from pnas_sim.files import replace_file
+from pnas_sim.files import make_plain, replace_file
 
 Rows: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
@@ -46,7 +46,7 @@ class Place:
     @property
     def file_name(self) -> str:
         """Of the run's file; labels that differ have names that differ."""
-        plain = "".join(letter if letter.isalnum() or letter in "-_." else "~" for letter in self.label)
+        plain = make_plain(self.label)
         if plain != self.label:
             plain += blake2b(self.label.encode(), digest_size=4).hexdigest()
         return f"{plain}-w{self.world}-s{self.seed}.npz"

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -250,7 +252,16 @@ def test_run_folders_are_left_alone(pnas: Command, toys: dict[str, str]) -> None
 def test_interrupted_comparison_says_how_to_go_on(
     pnas: Command, toys: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ("compare", *SMALL, *MORE, "--searches", "random,b=toys:mine", "--no-pictures", "--out", "here")
+    words = (
+        "compare",
+        *SMALL,
+        *MORE,
+        "--searches",
+        "random,b=toys:mine",
+        "--no-pictures",
+        "--out",
+        "over there",
+    )
 
     def interrupt(*given: Any, **more: Any) -> None:
         raise KeyboardInterrupt
@@ -259,10 +270,9 @@ def test_interrupted_comparison_says_how_to_go_on(
         patched.setattr("pnas_sim.study.work.write_run", interrupt)
         done = pnas(*words)
     assert done.code == 130
-    assert "pnas-sim compare --config here/compare.toml --out here" in done.complaint
-    resumed = pnas(
-        "compare", "--config", "here/compare.toml", "--out", "here", "--workers", 1, "--no-pictures"
-    )
+    command = "pnas-sim compare --config 'over there/compare.toml' --out 'over there'"
+    assert done.complaint.endswith(f"interrupted; go on with: {command}")
+    resumed = pnas(*shlex.split(command)[1:], "--workers", 1, "--no-pictures")
     assert resumed.code == 0
     assert "1/5 done" in resumed.err  # the landmarks were done
 
@@ -302,6 +312,27 @@ def test_comparison_killed_in_the_middle_of_a_run_comes_to_the_same_end(
     resumed, whole = pnas(*command, "cut"), pnas(*command, "whole")
     assert "3/7 done" in resumed.err
     assert drop_times(resumed.json) == drop_times(whole.json)
+
+
+@pytest.mark.parametrize("full", ["comparison.csv", "speed-up.svg", "result.json"])
+def test_a_full_disk_is_told_with_what_to_do_and_leaves_no_half_file(
+    pnas: Command, toys: dict[str, str], monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    words = ("compare", *SMALL, *MORE, *SEARCHES, "--top", 1, "--out", "here", "-q")
+
+    def refuse(path: Path, content: bytes) -> None:
+        if path.name == full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        path.write_bytes(content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pnas_sim.cli.folder.replace_file", refuse)
+        done = pnas(*words)
+    assert done.code == 1
+    assert f"the disk is full at here/{full}; make room, then give the same command again" in done.complaint
+    assert not Path("here/result.json").exists()
+    assert pnas(*words).code == 0
+    assert Path("here/result.json").exists()
 
 
 def test_worlds_of_a_table(pnas: Command, small_table: Path) -> None:
