@@ -252,5 +252,7 @@ def list_lines(answer: dict[str, Any]) -> Iterator[str]:
         yield f"round {report['round']}: {report['verdict']}"
         rho = "-" if report["spearman"] is None else f"{report['spearman']:.2f}"
         yield f"  Spearman among them {rho}, RMSE {report['rmse']:.4f}"
+        told = f"{report['told_too_much']:+.4f}"
+        yield f"  what searches were told, with the world's effects and noise, minus measured {told}"
         for name, row in report["by_search"].items():
             yield f"  {name}: {row['cells']} cells, predicted minus measured {row['optimism']:+.4f}"

@@ -80,6 +80,8 @@ def test_optimism_is_predicted_minus_measured() -> None:
     }
     assert report["verdict"].startswith("exploited: predicted minus measured is +0.0300")
     assert report["spearman"] is None, "too few cells for a rank correlation"
+    assert report["told_too_much"] == pytest.approx(np.mean([0.0, 0.0, 0.01])), "each was told as .5"
+    assert judge([0.5, 0.5], [0.4, np.nan])["told_too_much"] == pytest.approx(0.1), "of trained ones only"
 
 
 def test_pessimism_and_small_errors_are_sound() -> None:
@@ -153,6 +155,7 @@ def test_rounds_add_what_was_trained_and_seal_the_last(fitted: Table, tmp_path: 
     assert json.loads((tmp_path / "audit" / "audit.json").read_text()) == answer
     lines = list(list_lines(answer))
     assert lines[0].startswith("round 1: ") and any("evolution: 5 cells" in line for line in lines)
+    assert any(line.startswith("  what searches were told") for line in lines)
 
 
 def test_an_audit_that_was_cut_goes_on_to_the_same_end(fitted: Table, tmp_path: Path) -> None:
