@@ -35,7 +35,8 @@ class Hyperband:
     eta = 3 is theirs). Epochs are those that the evaluator can answer for: the ladder goes down from the
     largest by eta, each rung the known fidelity that is nearest by ratio. On a table a lower rung is a point
     of the curve of the full schedule, not a shorter training; and each cell counts as a model on each of its
-    rungs, since no training is taken up again. Failed children are never sent up.
+    rungs, since no training is taken up again; comparisons look at the accuracies of full trainings alone.
+    Failed children are never sent up.
 
     Args:
         space: searched; cells have its largest block count.

@@ -97,10 +97,11 @@ def prepare(settings: CompareSettings) -> Prepared:
         options = {
             label: _try_search(settings, evaluator, choice) for label, choice in settings.searches.items()
         }
-    for label, chosen in options.items():
-        _demand_budget(settings, label, chosen)
+    prepared = Prepared(settings, spec, options)
+    for label in options:
+        _demand_budget(prepared, label)
     _demand_runs(settings)
-    return Prepared(settings, spec, options)
+    return prepared
 
 
 def _try_search(settings: CompareSettings, evaluator: Evaluator, choice: SearchChoice) -> dict[str, Any]:
@@ -127,11 +128,12 @@ def _demand_cheap_landmarks(settings: CompareSettings, evaluator: Evaluator) -> 
         )
 
 
-def _demand_budget(settings: CompareSettings, label: str, options: Mapping[str, Any]) -> None:
-    """Checks that a run gets as far as one batch, and as the largest top M."""
-    models = Budget.parse(settings.budget).models
+def _demand_budget(prepared: Prepared, label: str) -> None:
+    """Checks that a run gets as far as one batch, and as the largest top M; of seconds nobody knows."""
+    models = _count_affordable(prepared)
     if models is None:
         return
+    options, most = prepared.options[label], max(prepared.settings.tops)
     batch = options.get("batch", 1)
     if isinstance(options.get("beam"), int):  # no level is larger, so no batch is
         batch = min(batch, options["beam"])
@@ -140,11 +142,19 @@ def _demand_budget(settings: CompareSettings, label: str, options: Mapping[str, 
             f"budget is {models} models; a batch of {label} has {batch}: raise --budget, or lower "
             f"--set {label}.batch"
         )
-    if models < max(settings.tops):
+    if models < most:
         raise SettingError(
-            f"budget is {models} models; the mean over the top {max(settings.tops)} needs as many: raise "
-            "--budget, or lower --top"
+            f"budget is {models} models; the mean over the top {most} needs as many: raise --budget, or "
+            "lower --top"
         )
+
+
+def _count_affordable(prepared: Prepared) -> int | None:
+    """Full trainings that the budget of a run is enough for; None where it is of seconds."""
+    budget, each = Budget.parse(prepared.settings.budget), prepared.costs.full
+    if budget.examples is not None and each > 0:
+        return int(budget.examples // each)
+    return budget.models
 
 
 def _demand_runs(settings: CompareSettings) -> None:

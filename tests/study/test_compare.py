@@ -200,6 +200,8 @@ def test_damaged_run_is_named(tmp_path: Path) -> None:
     [
         ({"budget": "8"}, r"budget is 8 models; a batch of pnas has 12: raise --budget"),
         ({"tops": (50,)}, r"budget is 40 models; the mean over the top 50"),
+        ({"budget": "1190ex"}, r"budget is 11 models; a batch of pnas has 12: raise --budget"),
+        ({"budget": "1300ex", "tops": (14,)}, r"budget is 13 models; the mean over the top 14"),
         ({"seeds": (0,), "demand_intervals": True}, "at least 2 runs: raise --seeds"),
         (
             {"searches": {"pnas": {"search": "pnas"}, "x": {"search": "nonsense"}}},
