@@ -28,6 +28,8 @@ def describe_proxy(check: ProxyCheck) -> Iterator[str]:
     if trained:
         yield ""
         yield from _tabulate_parts(trained)
+    told = [factor for factor in trained if _tells_effects(factor)]
+    if told:
         yield ""
         yield (
             "Effect of an operation: slope of accuracy on how often it stands in the cell, each operation by "
@@ -35,7 +37,7 @@ def describe_proxy(check: ProxyCheck) -> Iterator[str]:
             "beyond chance where the interval of the difference excludes 0, as one in twenty does by chance."
         )
         yield ""
-        yield from _tabulate_effects(trained)
+        yield from _tabulate_effects(told)
     for factor in check.factors:
         yield ""
         yield f"{_name(factor)}: {_judge_factor(check, factor)}"
@@ -55,7 +57,7 @@ def list_proxy_limits(check: ProxyCheck | None) -> Iterator[str]:
                 f"than in the table: {_list_differing(differing)}. What is found here for or against these "
                 "operations is found of this recipe."
             )
-        elif not any(effect.table and effect.changed for effect in factor.effects):
+        elif not _tells_effects(factor):
             yield f"With {_words(factor)} {factor.trained} cells are trained, too few to say anything."
     missing = [_words(factor) for factor in check.factors if not factor.trained]
     if missing:
@@ -132,12 +134,17 @@ def _judge_factor(check: ProxyCheck, factor: FactorCheck) -> str:
         return "not trained yet."
     so_far = "" if factor.trained == check.cells else f"{factor.trained} of {check.cells} cells so far. "
     diverged = f"{factor.diverged} diverged. " if factor.diverged else ""
-    if not any(effect.table and effect.changed for effect in factor.effects):
+    if not _tells_effects(factor):
         return f"{so_far}{diverged}Too few cells for the effects of operations."
     differing = [effect for effect in factor.effects if effect.signs_differ]
     if not differing:
         return f"{so_far}{diverged}No operation's effect changes its sign."
     return f"{so_far}{diverged}Signs differ: {_list_differing(differing)}."
+
+
+def _tells_effects(factor: FactorCheck) -> bool:
+    """Whether enough cells are trained for the effect of any operation."""
+    return any(effect.table is not None and effect.changed is not None for effect in factor.effects)
 
 
 def _list_differing(effects: list[Effect]) -> str:

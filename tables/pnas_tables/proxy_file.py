@@ -89,7 +89,7 @@ def summarise(choice: Choice, factors: Sequence[str], lines: Lines) -> ProxyChec
     """
     more: dict[str, dict[int, float]] = defaultdict(dict)
     for line in lines:
-        if line["factor"] == AGAIN:
+        if line["factor"] == AGAIN and line["status"] == "ok":  # the table leaves out diverged ones too
             more[line["cell"]][line["seed"]] = line["valid_accuracy"]
     values = {cell.cell: cell.value(more[cell.cell]) for cell in choice.cells}
     top = [cell for cell in choice.cells if cell.kind == "top"]

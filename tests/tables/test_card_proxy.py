@@ -65,6 +65,7 @@ def test_values_that_are_biased_are_counted() -> None:
 def test_what_is_unfinished_says_so() -> None:
     text = "\n".join(describe_proxy(make_check(make_factor("cells-2", UNKNOWN, trained=4))))
     assert "4 of 24 cells so far. Too few cells for the effects" in text
+    assert "| all | 4 |" in text and "Effect of an operation" not in text
     nothing = "\n".join(describe_proxy(make_check(*(make_factor(name, trained=0) for name in FACTORS))))
     assert nothing.count("not trained yet.") == 3 and "|" not in nothing
     diverged = replace(make_factor("cells-2", SAME), diverged=2)

@@ -267,6 +267,8 @@ def test_trainings_by_another_seed_make_values_fair(choice: Choice) -> None:
     check = summarise(once, ("cells-2",), [*make_lines(once), *again])
     assert check.unfair == 3
     assert check.factors[0].trained == 12
+    diverged = [{**line, "status": "diverged"} for line in again]
+    assert summarise(once, ("cells-2",), [*make_lines(once), *diverged]).unfair == 6
 
 
 def test_operations_are_counted(choice: Choice) -> None:
