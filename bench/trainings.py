@@ -118,8 +118,15 @@ def find_lines(job: Job, lines: Sequence[Mapping[str, Any]], path: Path) -> Iter
 def add_training_options(parser: argparse.ArgumentParser, data: str = "folder of CIFAR-10") -> None:
     """What every command that trains is told."""
     parser.add_argument("--data", type=Path, required=True, help=data)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=read_workers, default=1)
     parser.add_argument("--hours", type=float, help="after which no more is begun")
+
+
+def read_workers(text: str) -> int:
+    """A number of processes, at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; give at least 1")
+    return int(text)
 
 
 def train(
