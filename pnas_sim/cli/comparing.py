@@ -20,7 +20,7 @@ from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.cli.settings import read_toml
 from pnas_sim.cli.toml import format_toml
 from pnas_sim.errors import RunError, SettingError
-from pnas_sim.study.compare import Prepared, compare, prepare
+from pnas_sim.study.compare import Prepared, compare, list_left, prepare
 from pnas_sim.study.results import describe_comparison
 from pnas_sim.study.settings import CompareSettings, make_compare_settings
 from pnas_sim.study.tidy import COLUMNS, MEASURES, format_csv
@@ -176,7 +176,7 @@ def begin_folder(folder: Path, prepared: Prepared) -> None:
     """Makes the folder, or sees that the comparison in it may be gone on with, and writes the settings.
 
     Raises:
-        RunError: something else is there, or a comparison on other data.
+        RunError: something else is there, or a comparison on other data or of other settings.
     """
     record = folder / RECORD
     if record.exists():
@@ -191,6 +191,7 @@ def begin_folder(folder: Path, prepared: Prepared) -> None:
         _warn_of_versions(old.get("versions", {}))
     elif (folder / SETTINGS).exists() or (folder / RESULT).exists():
         raise RunError(f"{folder} holds something else than a comparison; give another --out")
+    list_left(prepared, folder)  # before its record is written over, which is of what stands there
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -188,6 +188,15 @@ def _list_runs(prepared: Prepared, folder: Path, world: int, seed: int) -> Itera
         )
 
 
+def list_left(prepared: Prepared, folder: Path) -> list[Job]:
+    """The jobs that a folder does not hold yet; writes nothing.
+
+    Raises:
+        RunError: it holds runs of other settings or another table, or damaged ones.
+    """
+    return [job for job in list_jobs(prepared, folder) if not job.is_done(prepared.spec.checksum)]
+
+
 def compare(
     prepared: Prepared,
     folder: Path,
@@ -207,8 +216,7 @@ def compare(
         RunError: the folder holds runs of other settings or another table, or damaged ones.
         PnasError: as the first run that fails; those finished are kept.
     """
-    jobs = list_jobs(prepared, folder)
-    left = [job for job in jobs if not job.is_done(prepared.spec.checksum)]
+    jobs, left = list_jobs(prepared, folder), list_left(prepared, folder)
     done = len(jobs) - len(left)
     tell(Standing(done, len(jobs)))
 

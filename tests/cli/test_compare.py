@@ -219,6 +219,7 @@ def test_other_tables_and_other_settings_in_one_folder_are_refused(
 ) -> None:
     words = ("compare", *SMALL, *MORE, *SEARCHES, "--no-pictures", "--out", "here")
     assert pnas(*words).code == 0
+    before = {path: path.read_bytes() for path in Path("here").rglob("*") if path.is_file()}
     wider = pnas(*words, "--set", "pnas.beam=7")
     assert wider.code == 2
     assert "other settings of pnas" in wider.complaint
@@ -226,6 +227,7 @@ def test_other_tables_and_other_settings_in_one_folder_are_refused(
     other = pnas(*words)
     assert other.code == 2
     assert "checksum abcdef, which is now fedcba" in other.complaint
+    assert before == {path: path.read_bytes() for path in Path("here").rglob("*") if path.is_file()}
 
 
 def test_other_versions_are_told(pnas: Command, toys: dict[str, str]) -> None:
