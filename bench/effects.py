@@ -1,13 +1,14 @@
 """Is the shape of a world's fixed effects right? Run: `python bench/effects.py --table FILE --repeats 5`.
 
-A world gives each cell an effect of its own: Gaussian on the scale that the surrogate is fitted on, as large
-whatever is predicted, independent from cell to cell. Here are the residuals that its size is measured by:
-those of cells held out in five folds, on that scale, divided by their root mean square for each block count.
-Printed, for each surrogate of the table: skewness and excess kurtosis, with the standard errors of Gaussian
-residuals; root mean square by quarters of the predicted score; correlation between cells of one size that
-differ in so many tokens and were held out together (so that neither had a say in the other's prediction),
-means over repeats of the folds, with its deviation where residuals are shuffled among cells of a size. Then,
-of `--candidates` children of the best random cells one block smaller, how far effects lift the best.
+A world gives each cell an effect of its own, on the scale that the surrogate is fitted on: spread as
+residuals are (`pnas_tables.effects`), as large whatever is predicted, independent from cell to cell. Here
+are those residuals: of cells held out in five folds, on that scale, divided by their root mean square for
+each block count. Printed, for each surrogate of the table: skewness and excess kurtosis, with the standard
+errors of Gaussian residuals; root mean square by quarters of the predicted score; correlation between cells
+of one size that differ in so many tokens and were held out together (so that neither had a say in the
+other's prediction), means over repeats of the folds, with its deviation where residuals are shuffled among
+cells of a size. Then, of `--candidates` children of the best random cells one block smaller, how far
+effects lift the best.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from scipy.stats import kurtosis, skew
 
 from pnas_sim.space import CellSpace
 from pnas_tables.catalogue import find_table
+from pnas_tables.effects import find_score_noise
 from pnas_tables.families import FAMILIES, FitSettings
-from pnas_tables.fit import FOLDS, FitTask, find_deviations, predict_from, prepare_fit
+from pnas_tables.fit import FOLDS, FitTask, predict_from, prepare_fit
 from pnas_tables.format import read_table
 from pnas_tables.record import Table
 from pnas_tables.scale import fit_scale
@@ -72,20 +74,13 @@ def describe(table: Table, name: str, repeats: int) -> None:
     _, task = prepare_fit(table, family, 0, FitSettings.from_json(about["settings"]))
     found = [hold_out(task, repeat) for repeat in range(repeats)]
     effects = np.array([about["effects"][str(size)] for size in task.sample.blocks])
-    seeds = find_seed_variance(table, task)
+    scale = fit_scale(task.settings.scale, task.sample.final, task.chance)
+    noise = find_score_noise(task.sample, scale, SeedNoise.measure(table).valid[-1])
+    seeds = float((noise**2).mean())
     share = seeds / (seeds + (effects**2).mean())
     print(f"{name}: {len(task.sample)} cells; share of seeds in the residuals' variance {share:.2f}")
     print_shape(found)
     print_near(task, found)
-
-
-def find_seed_variance(table: Table, task: FitTask) -> float:
-    """Mean variance that seeds leave in the cells' scores."""
-    sample = task.sample
-    scale = fit_scale(task.settings.scale, sample.final, task.chance)
-    noise = find_deviations(sample, SeedNoise.measure(table))
-    around = (scale.to_scores(sample.final + noise) - scale.to_scores(sample.final - noise)) / 2
-    return float((around**2).mean())
 
 
 def print_shape(found: list[Held]) -> None:

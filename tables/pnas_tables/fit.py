@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from pnas_sim.errors import SettingError, TableError
 from pnas_sim.evaluate import Status
 from pnas_tables.costs import find_cost_rule
+from pnas_tables.effects import Effects
 from pnas_tables.extras import FEWEST_CELLS, fit_extras
 from pnas_tables.families import Family, FitSettings, find_family
 from pnas_tables.features import FEATURE_VERSION
 from pnas_tables.quality import measure_figures, measure_quality
 from pnas_tables.record import StoredSurrogate, Table, data_checksum
 from pnas_tables.sample import GROUPS, SEALED, Sample, gather_sample
-from pnas_tables.scale import Scale, fit_scale
-from pnas_tables.seeds import Deviation, SeedNoise
+from pnas_tables.scale import fit_scale
+from pnas_tables.seeds import SeedNoise
 
 __all__ = ["FitSettings", "fit_model", "measure_surrogate"]
 
@@ -28,7 +29,6 @@ Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
 
 FOLDS = 5
-POOLED_CELLS = 20  # a size's residual variance counts against the pooled one as if that came of so many cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ def fit_model(
     extra_arrays, extras = fit_extras(table, sample, scales).as_arrays()
     noise = SeedNoise.measure(table)
     held = predict_held_out(task)
+    deviations, shape = Effects.measure(sample, held, scales[-1], noise.valid[-1]).as_json()
     metadata = {
         "kind": task.family.kind,
         "fitted_on": data_checksum(table),
@@ -93,7 +94,8 @@ def fit_model(
         "scales": [scale.as_json() for scale in scales],
         "extras": extras,
         "noise": noise.as_json(),
-        "effects": _size_effects(sample, held, scales[-1], noise.valid[-1]),
+        "effects": deviations,
+        "effect_shape": shape,
         "runs_by_status": {status.name.lower(): int((table.status == status).sum()) for status in Status},
         "quality": _measure(whole, task, held, noise),
     }
@@ -169,25 +171,6 @@ def predict_from(task: FitTask, seen: Sample, asked: Sample) -> Floats:
 def find_deviations(sample: Sample, noise: SeedNoise) -> Floats:
     """Deviation that seeds leave in each cell's mean accuracy, `float64[n]`."""
     return np.asarray(noise.valid[-1].at(sample.final) / np.sqrt(sample.runs), np.float64)
-
-
-def _size_effects(sample: Sample, held: Floats, scale: Scale, seeds: Deviation) -> dict[str, float]:
-    """For each block count, the deviation (in scores) of cells from what features tell, free of seed noise.
-
-    It is the held-out residual variance minus the seed variance of the means. The error of sampling the
-    validation images is common to all seeds of a cell, so it is in here and not in the seed noise.
-    """
-    found = sample.final
-    noise = seeds.at(found)
-    noise = (scale.to_scores(found + noise) - scale.to_scores(found - noise)) / 2  # as the scale has it there
-    squares = (scale.to_scores(held) - scale.to_scores(found)) ** 2 - noise**2 / sample.runs
-    pooled = float(squares.mean())
-    effects = {}
-    for size in sorted(set(sample.blocks.tolist())):
-        mine = squares[sample.blocks == size]
-        variance = (float(mine.sum()) + POOLED_CELLS * pooled) / (len(mine) + POOLED_CELLS)
-        effects[str(size)] = float(np.sqrt(max(0.0, variance)))
-    return effects
 
 
 def _measure(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise) -> dict[str, Any]:

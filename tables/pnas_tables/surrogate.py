@@ -24,6 +24,7 @@ from pnas_sim.noise import Keys, cell_keys, standard_noise
 from pnas_sim.space import CellSpace
 from pnas_sim.space.rows import count_blocks
 from pnas_tables.costs import CostRule, describe_cells, find_cost_rule
+from pnas_tables.effects import Effects
 from pnas_tables.extras import Extras
 from pnas_tables.families import FAMILIES, FitSettings, ScoreModel
 from pnas_tables.features import FEATURE_VERSION, feature_names
@@ -117,7 +118,7 @@ class Surrogate:
             self.noise = SeedNoise.from_json(about["noise"])
             self._scales = [read_scale(scale) for scale in about["scales"]]
             self._extras = Extras.read(stored.arrays, about["extras"])
-            self._effects = _spread_effects(about["effects"])
+            self._effects = Effects.from_json(about["effects"], about.get("effect_shape"))
             self._costs: CostRule | None = find_cost_rule(recipe) if about["costs"] else None
             _demand_world(world, self.worlds)
             wanted = len(feature_names(space.operations)) + (2 if self._costs else 0)
@@ -198,10 +199,8 @@ class Surrogate:
     ) -> Floats:
         """The world's accuracies: model, the cell's effect, before the end the curve with an effect too."""
         place, last = checkpoint % len(self.epochs), len(self.epochs) - 1
-        sizes = np.minimum(count_blocks(cells), len(self._effects) - 1)
-        scores = scores + self._effects[sizes] * standard_noise(
-            keys, float(self.epochs[last]), self.world, "effect"
-        )
+        fixed = standard_noise(keys, float(self.epochs[last]), self.world, "effect")
+        scores = scores + self._effects.draw(count_blocks(cells), fixed)
         if place < last:
             own = standard_noise(keys, float(self.epochs[place]), self.world, "effect")
             scores = (
@@ -214,15 +213,6 @@ class Surrogate:
             return np.full(len(keys), np.nan)
         own = standard_noise(keys, float(self.epochs[-1]), self.world, "test effect")
         return np.clip(valid + self._extras.test_gap + self._extras.test_effect * own, 0, 1)
-
-
-def _spread_effects(effects: Mapping[str, float]) -> Floats:
-    """Deviation of the effect by block count from 0 on; sizes not measured take the next smaller's."""
-    sizes = sorted(int(size) for size in effects)
-    spread = np.full(sizes[-1] + 1, float(effects[str(sizes[0])]))
-    for size in sizes:
-        spread[size:] = float(effects[str(size)])
-    return spread
 
 
 def _demand_world(world: int, worlds: int) -> None:
