@@ -17,7 +17,7 @@ SCHEMA = 1
 SEARCH_NOTE = (
     "b: blocks. rho: Spearman of predictions on the beam chosen. recall: how much of the pool's best (as "
     "many cells as the beam has) is in the beam. free: by noise-free truth. chance: recall of a random beam. "
-    "Of a surrogate's world, a cell's own effect is drawn and cannot be learnt: even who knew the model would "
+    "In a surrogate's world a cell's own effect is drawn and cannot be learnt: even who knew the model would "
     "find few of the pool's best (bench/effects.py measures how few)."
 )
 CIRCULAR_MARK = "*"
