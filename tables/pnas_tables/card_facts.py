@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pnas_sim.evaluate import Status
 from pnas_tables.figures import mean_by_cell
+from pnas_tables.quality import correlate
 from pnas_tables.record import Table
 from pnas_tables.sample import GROUPS, Sample, find_group, gather_sample
 from pnas_tables.seeds import SeedNoise, fit_deviation
@@ -90,7 +91,7 @@ def _measure_seeds(table: Table) -> dict[str, Any]:
         "accuracy_at": dict(zip(("lowest", "middle", "highest"), ends.tolist(), strict=True)),
         "test_deviation": fit_deviation(table, table.test_accuracy).middle,
         "reliability": None if between is None else between / (between + deviation.middle**2),
-        "spearman": _rank_correlation(pairs[:, 0], pairs[:, 1]),
+        "spearman": correlate(pairs[:, 0], pairs[:, 1], ranks=True),
         "diverged": int((table.status == Status.DIVERGED).sum()),
         "failed": int((table.status == Status.FAILED).sum()),
         "divergence": noise.divergence,
@@ -130,7 +131,7 @@ def _follow_curves(table: Table) -> list[dict[str, Any]]:
         last = place == len(table.epochs) - 1
         values = table.valid_accuracy if last else table.curves[:, place]
         known = ended & ~np.isnan(values)
-        rho = _rank_correlation(values[known], table.valid_accuracy[known])
+        rho = correlate(values[known], table.valid_accuracy[known], ranks=True)
         mean = float(values[known].mean()) if known.any() else None
         rows.append({"epochs": epochs, "runs": int(known.sum()), "mean": mean, "spearman": rho})
     return rows
@@ -199,11 +200,3 @@ def compare_world(table: Table, sample: Sample, name: str) -> dict[str, Any] | N
 def _spread(values: Floats, at: tuple[float, ...]) -> dict[str, Any]:
     quantiles = [float(value) for value in np.quantile(values, at)]
     return {"quantiles": quantiles, "deviation": float(values.std())}
-
-
-def _rank_correlation(one: Floats, two: Floats) -> float | None:
-    from scipy.stats import rankdata
-
-    if len(one) < 8 or np.ptp(one) == 0 or np.ptp(two) == 0:
-        return None
-    return float(np.corrcoef(rankdata(one), rankdata(two))[0, 1])

@@ -68,17 +68,17 @@ def _agree(predicted: Floats, measured: Floats) -> dict[str, float | None]:
     half, tenth = order[: (len(order) + 1) // 2], order[: -(-len(order) // 10)]
     spread = np.sum((measured - measured.mean()) ** 2)
     return {
-        "kendall_tau": _correlate(predicted, measured),
-        "kendall_tau_top_half": _correlate(predicted[half], measured[half]),
-        "kendall_tau_top_tenth": _correlate(predicted[tenth], measured[tenth]),
+        "kendall_tau": correlate(predicted, measured),
+        "kendall_tau_top_half": correlate(predicted[half], measured[half]),
+        "kendall_tau_top_tenth": correlate(predicted[tenth], measured[tenth]),
         "precision_at_5": _share_top(predicted, measured),
-        "spearman": _correlate(predicted, measured, ranks=True),
+        "spearman": correlate(predicted, measured, ranks=True),
         "r2": float(1 - np.sum((predicted - measured) ** 2) / spread),
     }
 
 
-def _correlate(predicted: Floats, measured: Floats, ranks: bool = False) -> float | None:
-    """Kendall's tau, or Spearman's rho."""
+def correlate(predicted: Floats, measured: Floats, ranks: bool = False) -> float | None:
+    """Kendall's tau, or Spearman's rho; None of few cells, or where all are alike."""
     from scipy.stats import kendalltau, rankdata
 
     if len(measured) < FEWEST or np.ptp(predicted) == 0 or np.ptp(measured) == 0:
