@@ -1,9 +1,10 @@
-"""Tunes every baseline by the same number of trials: `python bench/tune_baselines.py --table FILE`.
+"""Tunes every search by the same number of trials: `python bench/tune_baselines.py --table FILE`.
 
 NOT on what is reported: tune on a made-up, mini or second table, then report on another one with what was
 found here. A trial is one setting of a search, run on `--worlds` worlds with `--seeds` seeds each up to
-`--models` models; each search has a grid of 12 settings, its published one among them (Hyperband has but 3
-that differ). PNAS is not tuned here; its predictors' epochs come from `bench/predictor_epochs.py`.
+`--models` models; each search has a grid of 12 settings, its published one among them, PNAS too (it ends by
+itself, at 1,160 models or 648). Of Hyperband's only 8 differ on a table with 4 checkpoints. Epochs of PNAS's
+predictors come from `bench/predictor_epochs.py`.
 
 A run's score is the noise-free accuracy of the five cells with the best observed accuracy at full epochs, so
 that a lucky cell does not count for what it is not. Each run is written to `--out` as one JSON line when it
@@ -42,15 +43,20 @@ Setting = dict[str, Any]
 TOP = 5
 _POLICY = {"learning_rate": (0.00035, 0.001, 0.003, 0.01), "entropy": (0.00001, 0.001, 0.01)}
 GRIDS: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
+    "pnas": {
+        "acquisition": ("greedy", "ucb", "thompson"),
+        "refit": ("scratch", "finetune"),
+        "beam": (128, 256),
+    },
     "evolution": {"population": (25, 50, 100, 200), "sample": (5, 10, 25)},
     "local": {"starts": (1, 3, 10, 30), "batch": (1, 5, 20)},
     "reinforce": _POLICY,
     "ppo": _POLICY,
-    "hyperband": {"eta": (2, 3, 4)},
+    "hyperband": {"eta": (2, 3, 4), "rungs": (0, 2), "brackets": (0, 1)},
     "tpe": {"startup": (10, 30, 100, 300), "batch": (1, 5, 20)},  # minutes a run
     "bananas": {"starts": (10, 50), "candidates": (30, 100, 300), "batch": (10, 50)},  # hours a run
 }
-USUAL = ("evolution", "local", "reinforce", "ppo", "hyperband")
+USUAL = ("pnas", "evolution", "local", "reinforce", "ppo", "hyperband")
 
 
 def list_settings(search: str) -> Iterator[Setting]:

@@ -112,7 +112,7 @@ _ROWS: Mapping[str, _Row] = MappingProxyType(
             "pnas_sim.search.hyperband:create",
             "successive halving of random cells over epochs; needs a table with learning curves",
             "Li et al. 2018, arXiv 1603.06560",
-            {"eta": 3, "batch": 256},
+            {"eta": 3, "rungs": 0, "brackets": 0, "batch": 256},
         ),
         "reinforce": _Row(
             "pnas_sim.search.reinforce:create",

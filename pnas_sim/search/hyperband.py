@@ -42,19 +42,35 @@ class Hyperband:
         space: searched; cells have its largest block count.
         fidelities: epochs that the evaluator can answer for, ascending.
         eta: what each rung divides cells by, and multiplies epochs by.
+        rungs: of the ladder, at most, counted from the top; 0: all that fit. Fewer trust short ones less.
+        brackets: of a round, the most exploring first; 0: all. 1 is successive halving alone (Jamieson and
+            Talwalkar, AISTATS 2016).
         batch: cells of an `ask`, at most.
         seed: batch k draws from `SeedSequence([seed, k])`.
 
     Raises:
-        SettingError: fewer than two rungs fit the fidelities, eta is below 2, batch below 1, a seed below 0.
+        SettingError: fewer than two rungs fit the fidelities, eta is below 2, rungs is 1, rungs or brackets
+            or the seed is below 0, batch is below 1.
     """
 
     def __init__(
-        self, space: CellSpace, fidelities: Sequence[float], eta: int = 3, batch: int = 256, seed: int = 0
+        self,
+        space: CellSpace,
+        fidelities: Sequence[float],
+        eta: int = 3,
+        rungs: int = 0,
+        brackets: int = 0,
+        batch: int = 256,
+        seed: int = 0,
     ) -> None:
         demand_at_least(2, eta=eta)
+        demand_at_least(0, rungs=rungs, brackets=brackets)
         demand_at_least(1, batch=batch)
-        self._brackets = plan_brackets(find_ladder(fidelities, eta), eta)
+        if rungs == 1:
+            raise SettingError("rungs is 1; it must be 0 (all that fit) or at least 2")
+        ladder = find_ladder(fidelities, eta)
+        planned = plan_brackets(ladder[: rungs or len(ladder)], eta)
+        self._brackets = planned[: brackets or len(planned)]
         self._space, self._batch = space, batch
         self._bracket, self._rung = -1, 0  # the one in work; brackets count on, past the last of the plan
         self._cells: Rows = np.zeros((0, space.width), np.uint8)  # of the rung in work

@@ -79,6 +79,24 @@ def test_runs_the_brackets_by_hand(small_space, n: int) -> None:
                 above = ranked[: size // 3]
 
 
+def test_fewer_rungs_and_brackets_are_the_top_of_the_ladder_and_the_first_of_the_round(small_space) -> None:
+    def list_epochs(**options: int) -> list[float]:
+        trace = run(Hyperband(small_space, FIDELITIES, **options), 9, 1000)
+        return [proposals.epochs for proposals, _ in trace]
+
+    assert list_epochs(rungs=2) == [27, 81, 81] * 3
+    assert list_epochs(rungs=9) == list_epochs()
+    assert list_epochs(brackets=1) == [1, 3, 9, 27, 81, 1, 3, 9, 27]
+    assert list_epochs(rungs=3, brackets=2) == [9, 27, 81, 27, 81, 9, 27, 81, 27]
+    for wrong, words in (
+        ({"rungs": 1}, "rungs is 1; it must be 0"),
+        ({"rungs": -1}, "rungs is -1"),
+        ({"brackets": -2}, "brackets is -2"),
+    ):
+        with pytest.raises(SettingError, match=words):
+            Hyperband(small_space, FIDELITIES, **wrong)
+
+
 def test_brackets_draw_new_cells_every_time(small_space) -> None:
     trace = run(Hyperband(CellSpace(), (0.25, 1.0), seed=1), 9, 1000)
     firsts = [proposals.cells.tolist() for proposals, _ in trace[::3]]
