@@ -13,9 +13,9 @@ search, 6,000 models each where a search does not end by itself. Searches have t
 `--set evolution.population=50 --tuning evolution=12`. A plan that was stopped goes on where it was
 when the same command is given again. Words that the script does not know are handed on (`--workers 2`). With
 `--dry` a plan is cut to a minute, to prove it. `speed` is 10 seeds in one world: its seconds, printed at the
-end, are held against 30 minutes on two cores. `tables` writes every table of each comparison and, above
-them, the verdicts: a claim is supported only where it holds on every surrogate family given, two at least,
-all of one table.
+end, are held against 30 minutes on two cores. `tables` writes the verdicts and, below them, the main figures
+of each comparison side by side: a claim is supported only where it holds on every surrogate family given, two
+at least, all of one table. All tables of a comparison are in the file `tables.md` of its folder.
 """
 
 from __future__ import annotations
@@ -86,22 +86,24 @@ def run(plan: str, dry: bool, more: Sequence[str]) -> int:
 
 
 def write_tables(named: Sequence[str]) -> str:
-    """Verdicts and every table of comparisons given as FAMILY=FOLDER, as Markdown."""
+    """Verdicts, and the figures of comparisons given as FAMILY=FOLDER side by side, as Markdown."""
     from pnas_sim.report.comparison_claims import make_claim_table
-    from pnas_sim.report.comparison_markdown import write_markdown
+    from pnas_sim.report.comparison_sides import make_end_table, make_side_table
     from pnas_sim.study.claims import judge_claims
 
     results = {name: read_result(Path(folder)) for name, _, folder in (one.partition("=") for one in named)}
-    shared = set.intersection(*(set(result["references"]) for result in results.values()))
+    first = next(iter(results.values()))
     lines = []
-    for reference in sorted(shared):
+    for reference in first["references"]:
         verdicts = make_claim_table(judge_claims(results, reference))
-        lines += [f"## Claim by claim, of {reference}", "", *verdicts, ""]
+        lines += [f"### Claim by claim, of {reference}", "", *verdicts, ""]
+    for reference in first["references"]:
+        lines += [f"### Against {reference}", "", *make_side_table(results, reference), ""]
+    lines += ["### What each search reached", "", *make_end_table(results, first["tops"]), ""]
     for name, result in results.items():
-        command = shlex.join(["pnas-sim", "compare", "--config", f"{result['out']}/compare.toml"])
-        lines += [f"## On {name}", "", f"Repeated by `{command}`.", ""]
-        lines += [*(f"- {note}" for note in result["notes"]), "", write_markdown(result)]
-    return "\n".join(lines)
+        notes = [f"- {note}" for note in result["notes"]]
+        lines += [*notes, f"- {name}: every table is in `{result['out']}/tables.md`"]
+    return "\n".join(lines) + "\n"
 
 
 def read_result(folder: Path) -> Mapping[str, Any]:
