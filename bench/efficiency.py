@@ -10,12 +10,15 @@
 Each plan is one `pnas-sim compare` command, which is printed first: n = worlds x seeds whole runs of each
 search, 6,000 models each where a search does not end by itself. Searches have their published settings; what
 `bench/tune_baselines.py` found on another table is handed on with the trials that found it, for the manifest:
-`--set evolution.population=50 --tuning evolution=12`. A plan that was stopped goes on where it was
-when the same command is given again. Words that the script does not know are handed on (`--workers 2`). With
-`--dry` a plan is cut to a minute, to prove it. `speed` is 10 seeds in one world: its seconds, printed at the
-end, are held against 30 minutes on two cores. `tables` writes the verdicts and, below them, the main figures
-of each comparison side by side: a claim is supported only where it holds on every surrogate family given, two
-at least, all of one table. All tables of a comparison are in the file `tables.md` of its folder.
+`--set evolution.population=50 --tuning evolution=12`. `pnas-gbt`, PNAS with boosted trees for a predictor,
+shares its model family with the surrogate lightgbm: on that one its figures are circular.
+
+A plan that was stopped goes on where it was when the same command is given again. Words that the script does
+not know are handed on (`--workers 2`). With `--dry` a plan is cut to a minute, to prove it. `speed` is 10
+seeds in one world: its seconds, printed at the end, are held against 30 minutes on two cores. `tables` writes
+the verdicts and, below them, the main figures of each comparison side by side: a claim is supported only
+where it holds on every surrogate family given, two at least, all of one table. All tables of a comparison are
+in the file `tables.md` of its folder.
 """
 
 from __future__ import annotations
@@ -36,13 +39,13 @@ RL, RANDOM = "reinforce,ppo", "random,random-raw"
 ABLATIONS = "pnas-no-growth,pnas-mutations,pnas-random-beam,pnas-oracle"
 MEASURES = {"by-parameters": "log-parameters", "by-multiply-adds": "multiply-adds", "by-depth": "depth"}
 BEAMS = (32, 64, 128, 256)
+PREDICTORS = {"pnas-rnn": "rnn-ensemble", "pnas-gbt": "gbt", **MEASURES}
 SEARCHES = ",".join(
-    ["pnas", "pnas-rnn=pnas", RL, "evolution,local", RANDOM, ABLATIONS, *(f"{m}=pnas" for m in MEASURES)]
+    ["pnas", RL, "evolution,local", RANDOM, ABLATIONS, *(f"{label}=pnas" for label in PREDICTORS)]
 )
-PREDICTORS = {"pnas-rnn": "rnn-ensemble", **MEASURES}
 SETS = [f"{label}.predictor={predictor}" for label, predictor in PREDICTORS.items()]
 DRY = "--blocks 3 --budget 200 --worlds 2 --seeds 2 --top 1,5 --sample 200 --local 500 --resamples 100"
-GROWING = ("pnas", "pnas-rnn", *ABLATIONS.split(","), *MEASURES)
+GROWING = ("pnas", *ABLATIONS.split(","), *PREDICTORS)
 
 
 def write_plan(plan: str, dry: bool) -> list[str]:
