@@ -14,7 +14,7 @@ from pnas_tables.record import Table
 GROUP_WORDS = {
     "random": "drawn at random, or all of a size",
     "other": "of a smaller space, or imported",
-    "search": "asked for by a search",
+    "search": "found by a search",
     "sealed": "sealed",
 }
 MEASURES = {
@@ -118,7 +118,7 @@ def _cells(facts: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"By origin (a cell may have several): {words}. `all-N`: every cell of N blocks; `uniform`: uniform "
         "over unique cells; `raw`: uniform over raw rows; `subspace`: of a smaller space; `search`: asked "
-        "for by a search; `sealed`: never fitted."
+        "for by a search; `verify`: visited by one, trained by `pnas-sim verify`; `sealed`: never fitted."
     )
 
 

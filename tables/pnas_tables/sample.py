@@ -19,6 +19,7 @@ Floats: TypeAlias = NDArray[np.float64]
 
 SEALED = "sealed"  # the origin of cells that are never fitted
 SEARCH = "search"  # of cells that a search asked for
+VISITED = (SEARCH, "verify")  # `verify` trains what a search visited
 DRAWN = ("uniform", "raw")  # of the whole space; so are `all-N`
 GROUPS = ("random", "other", SEARCH, SEALED)  # other: of a smaller space, imported
 
@@ -105,5 +106,9 @@ def _choose_runs(table: Table) -> NDArray[np.bool_]:
 def find_group(origin: str) -> str:
     """The group of a cell whose origin is these words, joined by `+`: sealed, search, random, other."""
     words = origin.split("+")
+    if SEALED in words:
+        return SEALED
+    if any(word in VISITED for word in words):
+        return SEARCH
     drawn = any(word in DRAWN or word.startswith("all-") for word in words)
-    return next((group for group in (SEALED, SEARCH) if group in words), "random" if drawn else "other")
+    return "random" if drawn else "other"
