@@ -106,12 +106,13 @@ def write_tables(named: Sequence[str]) -> str:
     from pnas_sim.study.claims import judge_claims
 
     results = {name: read_result(Path(folder)) for name, _, folder in (one.partition("=") for one in named)}
-    first = next(iter(results.values()))
+    first, *others = results.values()
+    shared = [name for name in first["references"] if all(name in one["references"] for one in others)]
     lines = []
-    for reference in first["references"]:
+    for reference in shared:
         verdicts = make_claim_table(judge_claims(results, reference))
         lines += [f"### Claim by claim, of {reference}", "", *verdicts, ""]
-    for reference in first["references"]:
+    for reference in shared:
         lines += [f"### Against {reference}", "", *make_side_table(results, reference), ""]
     lines += ["### What each search reached", "", *make_end_table(results, first["tops"]), ""]
     for name, result in results.items():

@@ -11,6 +11,8 @@ from pnas_sim.report.comparison_table import choose_duels, format_factor, format
 from pnas_sim.report.text import UNKNOWN
 
 Results: TypeAlias = Mapping[str, Mapping[str, Any]]
+Key: TypeAlias = tuple[str, int]  # a search's label, and M
+Found: TypeAlias = Mapping[str, Mapping[Key, Mapping[str, Any]]]  # what each family has of each of them
 Write: TypeAlias = Callable[[Mapping[str, Any]], str]
 
 
@@ -21,33 +23,18 @@ def make_side_table(results: Results, reference: str) -> list[str]:
         results: the object of a comparison, by the name of its surrogate family.
         reference: label of a search that all of them measured against.
     """
-    duels = {
+    found = {
         family: {
             (row["search"], row["top"]): row for row in choose_duels(result, reference, "paper", "expected")
         }
         for family, result in results.items()
     }
-    keys = dict.fromkeys(key for rows in duels.values() for key in rows)
-    figures = ("speed-up in models", "in examples", "better at equal models, points")
-    writers: tuple[Write, ...] = (
-        lambda row: format_factor(row["speed_up_models"]),
-        lambda row: format_factor(row["speed_up_examples"]["paper"]),
-        lambda row: format_points(row["difference_at_reference_models"]),
-    )
-    return make_table(
-        ("against", "top", *(f"{figure}, {family}" for figure in figures for family in results)),
-        (
-            (
-                *key,
-                *(
-                    write(rows[key]) if key in rows else UNKNOWN
-                    for write in writers
-                    for rows in duels.values()
-                ),
-            )
-            for key in keys
-        ),
-    )
+    figures: dict[str, Write] = {
+        "speed-up in models": lambda row: format_factor(row["speed_up_models"]),
+        "in examples": lambda row: format_factor(row["speed_up_examples"]["paper"]),
+        "better at equal models, points": lambda row: format_points(row["difference_at_reference_models"]),
+    }
+    return _put_side_by_side("against", found, figures)
 
 
 def make_end_table(results: Results, tops: Sequence[int]) -> list[str]:
@@ -57,7 +44,7 @@ def make_end_table(results: Results, tops: Sequence[int]) -> list[str]:
         results: as for `make_side_table`.
         tops: M, of the means of the best M.
     """
-    ends = {
+    found = {
         family: {
             (search["label"], final["top"]): final
             for search in result["searches"]
@@ -66,19 +53,18 @@ def make_end_table(results: Results, tops: Sequence[int]) -> list[str]:
         }
         for family, result in results.items()
     }
-    keys = dict.fromkeys(key for finals in ends.values() for key in finals)
-    heads = [f"{when}, {family}" for when in ("at equal models", "at the end") for family in results]
+    figures: dict[str, Write] = {
+        "at equal models": lambda final: format_percent(final["equal_models"]),
+        "at the end": lambda final: format_percent(final["end"]),
+    }
+    return _put_side_by_side("search", found, figures)
+
+
+def _put_side_by_side(head: str, found: Found, figures: Mapping[str, Write]) -> list[str]:
+    """A row a search and top, a column a figure and family."""
+    keys = dict.fromkeys(key for rows in found.values() for key in rows)
+    columns = [(write, rows) for write in figures.values() for rows in found.values()]
     return make_table(
-        ("search", "top", *heads),
-        (
-            (
-                *key,
-                *(
-                    format_percent(finals[key][when]) if key in finals else UNKNOWN
-                    for when in ("equal_models", "end")
-                    for finals in ends.values()
-                ),
-            )
-            for key in keys
-        ),
+        (head, "top", *(f"{figure}, {family}" for figure in figures for family in found)),
+        ((*key, *(write(rows[key]) if key in rows else UNKNOWN for write, rows in columns)) for key in keys),
     )
