@@ -46,11 +46,10 @@ def _text_code(text: str) -> int:
 
 
 def _mix(keys: Keys, values: Keys | np.uint64) -> Keys:
-    """The finaliser of SplitMix64 over both; products wrap around, as they must."""
-    with np.errstate(over="ignore"):
-        mixed = keys * np.uint64(0x9E3779B97F4A7C15) + values + np.uint64(1)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    """The finaliser of SplitMix64 over both; products of arrays wrap around, as they must."""
+    mixed = keys * np.uint64(0x9E3779B97F4A7C15) + values + np.uint64(1)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
 
 

@@ -187,8 +187,7 @@ class SurrogateBackend:
         answer = self._surrogate.predict(cells, checkpoint)
         valid, test, status = answer.valid_accuracy, answer.test_accuracy, np.zeros(len(cells), np.uint8)
         if self._noise:
-            keys = self._surrogate.keys(cells)
-            drawn = self._surrogate.draw_noise(keys, checkpoint, seed, valid, test)
+            drawn = self._surrogate.draw_noise(answer.keys, checkpoint, seed, valid, test)
             chance = self._spec.chance
             valid = np.where(drawn.diverged, chance, np.clip(valid + drawn.valid, 0, 1))
             test = np.where(drawn.diverged, chance, np.clip(test + drawn.test, 0, 1))

@@ -185,7 +185,7 @@ def compare_world(table: Table, sample: Sample, name: str) -> dict[str, Any] | N
     cells = space.canonical(space.sample(WORLD_CELLS, np.random.default_rng(0), blocks=size))
     answer, last = surrogate.predict(cells), len(table.epochs) - 1
     drawn = surrogate.draw_noise(
-        surrogate.keys(cells), last, 0, answer.valid_accuracy, np.nan_to_num(answer.test_accuracy)
+        answer.keys, last, 0, answer.valid_accuracy, np.nan_to_num(answer.test_accuracy)
     )
     world = answer.valid_accuracy + drawn.valid
     inner = QUANTILES[1:-1]

@@ -49,9 +49,8 @@ def label_halves(space: CellSpace, cells: Rows) -> Labels:
 
 def _mix(one: Labels, two: Labels) -> Labels:
     """One label of two, in order; above the labels of cell inputs and of nothing."""
-    with np.errstate(over="ignore"):
-        mixed = (one + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + two * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0x94D049BB133111EB)
+    mixed = (one + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + two * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0x94D049BB133111EB)
     return np.asarray((mixed ^ (mixed >> np.uint64(32))) | np.uint64(1 << 63), np.uint64)
 
 

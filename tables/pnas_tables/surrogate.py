@@ -68,6 +68,7 @@ class Answer:
     """What a surrogate says of n cells, free of seed noise.
 
     Attributes:
+        keys: `uint64[n]`, what their noise belongs to; for `Surrogate.draw_noise`.
         valid_accuracy: `float64[n]`, the world's value at the checkpoint asked for.
         test_accuracy: `float64[n]`, NaN where the table has none: the validation accuracy of the last
             checkpoint, the mean difference found between the two, and the cell's own departure from it.
@@ -76,6 +77,7 @@ class Answer:
         multiply_adds: `int64[n]`, likewise.
     """
 
+    keys: Keys
     valid_accuracy: Floats
     test_accuracy: Floats
     seconds: Floats
@@ -163,7 +165,7 @@ class Surrogate:
         seconds = np.zeros(len(cells)) if self._extras.seconds is None else self._extras.seconds.at(features)
         if self._extras.seconds is not None:
             seconds = np.exp(seconds)
-        return Answer(valid, self._test_accuracies(keys, last), seconds, parameters, multiply_adds)
+        return Answer(keys, valid, self._test_accuracies(keys, last), seconds, parameters, multiply_adds)
 
     def predict_accuracy(self, cells: Rows) -> Floats:
         """The world's validation accuracy of canonical rows after the whole training; `float64[n]`."""
