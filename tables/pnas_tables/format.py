@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import h5py
 import numpy as np
+from h5py import h5d, h5g, h5l, h5o, h5s
 from numpy.typing import NDArray
 
 from pnas_sim.errors import PnasError, TableError, WorkError
@@ -180,22 +181,20 @@ def _space(operations: tuple[str, ...], max_blocks: int) -> CellSpace:
 def _surrogates(file: h5py.File) -> Mapping[str, StoredSurrogate]:
     if file.get("surrogates", getlink=True) is None:
         return {}
-    group = _member(file, "surrogates", h5py.Group)
     stored = {}
-    for name in group:
-        members = _member(file, f"surrogates/{name}", h5py.Group)
-        parts = [part for part in members if part != "metadata"]
-        arrays = {part: _free_array(file, f"surrogates/{name}/{part}", members) for part in parts}
+    for name in _group(file, "surrogates"):
+        parts = [part for part in _group(file, f"surrogates/{name}") if part != "metadata"]
+        arrays = {part: _free_array(file, f"surrogates/{name}/{part}") for part in parts}
         stored[name] = StoredSurrogate(_json(file, f"surrogates/{name}/metadata", dict), arrays)
     return stored
 
 
-def _free_array(file: h5py.File, name: str, group: h5py.Group) -> NDArray[Any]:
-    """An array of a surrogate, in this group: of any shape, of one of the few types."""
-    dataset = _dataset(file, name, group)
+def _free_array(file: h5py.File, name: str) -> NDArray[Any]:
+    """An array of a surrogate: of any shape, of one of the few types."""
+    dataset = _dataset(file, name)
     dtype = dataset.dtype.newbyteorder("<")
     _check(dtype.str in ARRAY_TYPES, f"{name!r} has type {dataset.dtype}")
-    return np.asarray(dataset[...], dtype, order="C")
+    return _values(dataset, dtype)
 
 
 def _attribute(file: h5py.File, name: str, kind: Callable[[Any], _T]) -> _T:
@@ -209,25 +208,46 @@ def _attribute(file: h5py.File, name: str, kind: Callable[[Any], _T]) -> _T:
     return kind(value)
 
 
-def _member(file: h5py.File, name: str, kind: type[_T], group: h5py.Group | None = None) -> _T:
-    """The group or dataset `name`, by links inside this file only; from its group, if given."""
-    place: Any = file if group is None else group
-    for step in name.split("/") if group is None else [name.rpartition("/")[2]]:
-        link = place.get(step, getlink=True)
-        _check(link is not None, f"the dataset {name!r} is missing")
-        _check(isinstance(link, h5py.HardLink), f"{name!r} is a link to somewhere else")
-        place = place[step]
-    _check(isinstance(place, kind), f"{name!r} is not a {kind.__name__.lower()}")
-    member: _T = place
-    return member
+def _group(file: h5py.File, name: str) -> list[str]:
+    """Names of the members of a group."""
+    place = _member(file, name)
+    _check(isinstance(place, h5g.GroupID), f"{name!r} is not a group")
+    return [member.decode("utf-8") for member in place]
 
 
-def _dataset(file: h5py.File, name: str, group: h5py.Group | None = None) -> h5py.Dataset:
-    dataset = _member(file, name, h5py.Dataset, group)
-    _check(not dataset.external and not dataset.is_virtual, f"{name!r} keeps its values in another file")
-    _check(dataset.shape is not None, f"{name!r} is empty")
-    _check(dataset.size * dataset.dtype.itemsize <= LARGEST_DATASET, f"{name!r} claims to hold too much")
+def _member(file: h5py.File, name: str) -> Any:
+    """The low-level handle of `name`, by links inside this file only.
+
+    A surrogate has a hundred arrays, and h5py's own objects cost more than what they read.
+    """
+    place = h5g.open(file.id, b"/")
+    for step in name.encode("utf-8").split(b"/"):
+        _check(place.links.exists(step), f"the dataset {name!r} is missing")
+        hard = place.links.get_info(step).type == h5l.TYPE_HARD
+        _check(hard, f"{name!r} is a link to somewhere else")
+        place = h5o.open(place, step)
+    return place
+
+
+def _dataset(file: h5py.File, name: str) -> h5d.DatasetID:
+    dataset = _member(file, name)
+    _check(isinstance(dataset, h5d.DatasetID), f"{name!r} is not a dataset")
+    kept = dataset.get_create_plist()
+    elsewhere = kept.get_external_count() > 0 or kept.get_layout() == h5d.VIRTUAL
+    _check(not elsewhere, f"{name!r} keeps its values in another file")
+    extent = dataset.get_space()
+    _check(extent.get_simple_extent_type() != h5s.NULL, f"{name!r} is empty")
+    claimed = extent.get_simple_extent_npoints() * dataset.dtype.itemsize
+    _check(claimed <= LARGEST_DATASET, f"{name!r} claims to hold too much")
     return dataset
+
+
+def _values(dataset: h5d.DatasetID, dtype: Any) -> NDArray[Any]:
+    """All of a dataset, in this type's byte order."""
+    values = np.empty(dataset.shape, dataset.dtype)
+    if values.size:
+        dataset.read(h5s.ALL, h5s.ALL, values)
+    return np.asarray(values, dtype, order="C")
 
 
 def _array(file: h5py.File, name: str, dtype: type[np.generic]) -> NDArray[Any]:
@@ -235,27 +255,30 @@ def _array(file: h5py.File, name: str, dtype: type[np.generic]) -> NDArray[Any]:
     dimensions = 2 if name in ("cells/tokens", "runs/curve") else 1
     # the kind and size must be right, the byte order may be the writer's
     _check(dataset.dtype.newbyteorder("=") == np.dtype(dtype), f"{name!r} has type {dataset.dtype}")
-    _check(dataset.ndim == dimensions, f"{name!r} has {dataset.ndim} dimensions instead of {dimensions}")
-    return np.ascontiguousarray(dataset[...], dtype)
+    _demand_dimensions(name, dataset, dimensions)
+    return _values(dataset, dtype)
 
 
-def _demand_text(name: str, dataset: h5py.Dataset) -> None:
+def _demand_dimensions(name: str, dataset: h5d.DatasetID, wanted: int) -> None:
+    there = len(dataset.shape)
+    _check(there == wanted, f"{name!r} has {there} dimensions instead of {wanted}")
+
+
+def _text(file: h5py.File, name: str, dimensions: int) -> Any:
+    """A dataset of so many dimensions as a string, or an array of strings."""
+    dataset = _dataset(file, name)
     is_text = h5py.check_string_dtype(dataset.dtype) is not None
     _check(is_text, f"{name!r} has type {dataset.dtype}, not text")
+    _demand_dimensions(name, dataset, dimensions)
+    return h5py.Dataset(dataset).asstr("utf-8", "strict")[...]
 
 
 def _strings(file: h5py.File, name: str) -> list[str]:
-    dataset = _dataset(file, name)
-    _demand_text(name, dataset)
-    _check(dataset.ndim == 1, f"{name!r} has {dataset.ndim} dimensions instead of 1")
-    return [str(text) for text in dataset.asstr("utf-8", "strict")[...]]
+    return [str(text) for text in _text(file, name, 1)]
 
 
 def _json(file: h5py.File, name: str, kind: type[_T]) -> _T:
-    dataset = _dataset(file, name)
-    _demand_text(name, dataset)
-    _check(dataset.ndim == 0, f"{name!r} has {dataset.ndim} dimensions instead of 0")
-    value = json.loads(str(dataset.asstr("utf-8", "strict")[()]))
+    value = json.loads(str(_text(file, name, 0)))
     _check(isinstance(value, kind), f"{name!r} is not a JSON {'object' if kind is dict else 'array'}")
     found: _T = value
     return found
