@@ -81,6 +81,8 @@ def test_accounts_are_ordered(own: int, other: int, each: float, stage: Rerankin
     assert paper >= none * (1 - 1e-12)
     assert paper >= both * (1 - 1e-12)
     assert none == pytest.approx(other / own)
+    reranked = min(other, stage.models) * stage.factor
+    assert paper == pytest.approx((other + reranked) / own)
     if own == other:
         assert both == pytest.approx(1.0)
 

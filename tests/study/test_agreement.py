@@ -70,6 +70,13 @@ def test_bias_moves_with_the_predictions(predicted: np.ndarray, trained: np.ndar
     assert one.rmse >= abs(one.bias.value) - 1e-12
 
 
+def test_cells_without_a_prediction_are_left_out_too() -> None:
+    found = measure_agreement(np.array([NONE, 0.6, 0.7]), np.array([0.4, 0.5, 0.5]))
+    assert found is not None
+    assert (found.cells, found.bias.value) == (2, pytest.approx(0.15))
+    assert found.rmse == pytest.approx(math.sqrt((0.1**2 + 0.2**2) / 2))
+
+
 def test_regret_is_measured_by_seeds_that_did_not_choose() -> None:
     # seed 0 alone praises the second cell; seed 1 chooses the third, which seed 0 finds worse than the winner
     trained = np.array([[0.80, 0.80], [0.90, 0.70], [0.70, 0.85]])
@@ -80,7 +87,8 @@ def test_regret_is_measured_by_seeds_that_did_not_choose() -> None:
     three = measure_regret(np.array([[0.5, 0.5, 0.5], [0.6, 0.7, 0.8]]), 0)
     assert three is not None
     assert three.value == pytest.approx(0.2)
-    assert three.low < 0.2 < three.high
+    error = 1.96 * 0.1 / math.sqrt(3)  # the gaps are .1, .2 and .3
+    assert (three.low, three.high) == (pytest.approx(0.2 - error), pytest.approx(0.2 + error))
     assert measure_regret(trained[:, :1], 0) is None
     assert measure_regret(np.array([[NONE, 0.8], [0.9, 0.9]]), 0) is None
     best = measure_regret(np.array([[0.9, 0.9], [0.5, 0.6]]), 0)

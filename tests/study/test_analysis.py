@@ -11,11 +11,14 @@ from pnas_sim.errors import SettingError
 from pnas_sim.study.accounts import Reranking
 from pnas_sim.study.analysis import Analysis, Wishes, analyse
 from pnas_sim.study.curves import Counting, Kind, View
-from pnas_sim.study.efficiency import Costs
+from pnas_sim.study.efficiency import Costs, measure_efficiency
 from pnas_sim.study.finished import FinishedRun
 from pnas_sim.study.grid import RunGrid, arrange_runs
 from pnas_sim.study.landmarks import Landmarks
 from pnas_sim.study.lines import Axis
+from pnas_sim.study.log_efficiency import score_log_efficiency
+from pnas_sim.study.resampling import draw_resamples
+from pnas_sim.study.targets import measure_regrets, reach_targets
 
 MakeRun = Callable[..., FinishedRun]
 WISHES = Wishes(references=["pnas"], tops=[1, 3], costs=Costs(10.0, Reranking()), resamples=60)
@@ -117,6 +120,92 @@ def test_best_known_may_be_a_searchs_own(grid: RunGrid, landmarks: dict[int, Lan
     low = {world: replace(one, local_best=0.0) for world, one in landmarks.items()}
     rows = analyse(grid, low, WISHES).regrets
     assert min(row.regret.value for row in rows if row.kind is Kind.EXPECTED) >= 0
+
+
+@pytest.fixture
+def uneven(make_run: MakeRun) -> RunGrid:
+    """Three searches whose runs all end after other numbers of models, in three worlds with two seeds."""
+    runs = []
+    for number, (world, seed) in enumerate((world, seed) for world in WORLDS for seed in SEEDS):
+        for place, label in enumerate(("pnas", "grown", "random")):
+            rng = np.random.default_rng([place, world, seed])
+            count = 12 + 6 * place + number * (1 if place else 2)
+            truth = 0.4 + 0.02 * place + 0.05 * world + np.sort(rng.normal(0, 0.05, count))
+            blocks = None if label == "random" else np.repeat([1, 2], [5, count - 5])
+            runs.append(make_run(truth + rng.normal(0, 0.03, count), truth, blocks, label, world, seed))
+    return arrange_runs(runs, ["pnas", "grown", "random"], WORLDS, SEEDS)
+
+
+def test_each_pair_is_measured_on_its_own_curves_by_worlds_and_their_seeds(uneven: RunGrid) -> None:
+    wishes = replace(WISHES, references=["pnas", "grown"])
+    found = analyse(uneven, {}, wishes)
+    drawn = draw_resamples(len(WORLDS), len(SEEDS), wishes.resamples, wishes.confidence)
+    assert len(found.duels) == 2 * 2 * 8
+    for duel in found.duels:
+        own, other = (
+            uneven.join(label, uneven.follow(label, duel.view.top, duel.view.counting), duel.view.kind)
+            for label in (duel.reference, duel.search)
+        )
+        assert repr(duel.efficiency) == repr(measure_efficiency(own, other, drawn, wishes.costs))
+
+
+def test_equal_is_each_run_of_the_first_references_own_number(uneven: RunGrid) -> None:
+    """The second reference evaluated more."""
+    found = analyse(uneven, {}, replace(WISHES, references=["pnas", "grown"]))
+    view = View(1, Counting.SYMMETRICAL, Kind.OBSERVED)
+    row = next(row for row in found.finals if row.view == view and row.search == "random")
+    pairs = zip(uneven.runs["random"], uneven.runs["pnas"], strict=True)
+    assert row.equal.value == pytest.approx(np.mean([run.values[: len(own)].max() for run, own in pairs]))
+    assert row.equal.low < row.equal.value < row.end.value
+
+
+def test_log_efficiency_is_of_the_reference_over_models_that_all_runs_have(uneven: RunGrid) -> None:
+    found = analyse(uneven, {}, WISHES).scores
+    assert {row.view.counting for row in found} == {Counting.SYMMETRICAL}
+    for row in found:
+        curves = [
+            [curve.read(row.view.kind) for curve in uneven.follow(label, row.view.top, row.view.counting)]
+            for label in (row.search, row.reference)
+        ]
+        models = min(len(curve) for side in curves for curve in side)
+        begin = row.view.top - 1  # before it there are fewer than the top M
+        sides = [np.maximum.accumulate([c[begin:models] for c in side], axis=1) for side in curves]
+        assert row.models == models == 12
+        assert row.score == pytest.approx(score_log_efficiency(baseline=sides[0], compared=sides[1]))
+    assert any(abs(row.score) > 0.1 for row in found)
+
+
+def test_a_search_whose_top_is_there_late_is_scored_from_there_on(make_run: MakeRun) -> None:
+    """Its first children failed: where one curve is not known yet, nothing is compared."""
+    late = [math.nan] * 4 + [0.3, 0.5, 0.7, 0.8]
+    runs = [make_run(np.linspace(0.1, 0.8, 8), label="pnas"), make_run(late, label="random")]
+    found = analyse(arrange_runs(runs, ["pnas", "random"], [0], [0]), {}, replace(WISHES, tops=[1]))
+    wanted = score_log_efficiency(np.array([late[4:]]), np.linspace(0.1, 0.8, 8)[None, 4:])
+    assert [row.score for row in found.scores] == [pytest.approx(wanted)] * 2
+
+
+def test_targets_and_regrets_are_of_each_runs_own_world(
+    uneven: RunGrid, landmarks: dict[int, Landmarks]
+) -> None:
+    marks = {
+        w: replace(one, expected={"top 1%": 0.4 + w / 9, "top 0.1%": 0.9}) for w, one in landmarks.items()
+    }
+    known = [marks[run.facts.world] for run in uneven.runs["pnas"]]
+    found, drawn = analyse(uneven, marks, WISHES), draw_resamples(len(WORLDS), len(SEEDS), WISHES.resamples)
+    assert repr(found.reaches) == repr(reach_targets(uneven, known, list(Kind), drawn))
+    assert repr(found.regrets) == repr(measure_regrets(uneven, known, list(Kind), drawn, "pnas"))
+
+
+def test_where_there_is_one_seed_worlds_are_the_runs(uneven: RunGrid) -> None:
+    runs = [run for mine in uneven.runs.values() for run in mine if run.facts.seed == 0]
+    found = analyse(arrange_runs(runs, ["pnas", "random"], WORLDS, [0]), {}, WISHES)
+    assert {(row.unit, row.test.pairs) for row in found.rankings} == {("run", 3)}
+
+
+def test_where_there_is_one_world_no_means_of_worlds_are_paired(uneven: RunGrid) -> None:
+    runs = [run for mine in uneven.runs.values() for run in mine if run.facts.world == 0]
+    found = analyse(arrange_runs(runs, ["pnas", "random"], [0], SEEDS), {}, WISHES)
+    assert {(row.unit, row.test.pairs) for row in found.rankings} == {("run", 2)}
 
 
 def test_target_out_of_reach_is_censored(analysis: Analysis) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from pnas_sim.cli.audit_rounds import AuditSettings, list_lines, run_audit
 from pnas_sim.errors import RunError, SettingError
+from pnas_sim.function_evaluator import FunctionEvaluator
 from pnas_sim.space import CellSpace
 from pnas_sim.study.audit import Find, default_searches, find_best, judge_finds
 from pnas_tables.card_facts import gather_facts
@@ -84,6 +86,16 @@ def test_optimism_is_predicted_minus_measured() -> None:
     assert judge([0.5, 0.5], [0.4, np.nan])["told_too_much"] == pytest.approx(0.1), "of trained ones only"
 
 
+def test_ranks_and_size_of_errors_are_what_they_are_called() -> None:
+    predicted = np.linspace(0.4, 0.5, 9)
+    measured = predicted[[1, 0, 2, 3, 4, 5, 6, 8, 7]] - 0.02  # two neighbouring pairs the wrong way round
+    report = judge(predicted.tolist(), measured.tolist())
+    assert report["kendall_tau"] == pytest.approx(1 - 2 * 2 / 36)
+    assert report["spearman"] == pytest.approx(1 - 6 * 4 / (9 * 80))
+    assert report["rmse"] == pytest.approx(math.sqrt(((predicted - measured) ** 2).sum() / 9))
+    assert report["told_too_much"] == pytest.approx(0.5 - measured.mean())
+
+
 def test_pessimism_and_small_errors_are_sound() -> None:
     assert not judge([0.505, 0.49], [0.5, 0.5])["exploited"]
     report = judge(list(np.linspace(0.4, 0.5, 20)), list(np.linspace(0.5, 0.6, 20)))
@@ -117,11 +129,46 @@ def test_finds_are_the_best_distinct_cells_not_yet_trained(space: CellSpace) -> 
         told = [find.observed for find in first if find.search == name]
         assert told == sorted(told, reverse=True)
     known = {space.parse(find.cell).tobytes() for find in first}
+    before = set(known)
     second = find_best(["random", "evolution"], trainer, budget=50, cells=10, seed=1, known=known)
+    assert known == before, "what is known belongs to the caller"
     assert not {find.cell for find in first} & {find.cell for find in second}
     assert second[0].observed <= first[4].observed
     with pytest.raises(SettingError, match="1 cells for 2 searches"):
         find_best(["random", "evolution"], trainer, budget=50, cells=1, seed=1, known=set())
+
+
+def test_cells_that_cannot_be_shared_evenly_are_all_found(space: CellSpace) -> None:
+    names = ["random", "evolution", "local"]
+    finds = find_best(names, MadeUpTrainer(space), budget=30, cells=8, seed=1, known=set())
+    assert [sum(find.search == name for find in finds) for name in names] == [2, 3, 3]
+
+
+def judge_half(cells: np.ndarray, epochs: float) -> np.ndarray:
+    """Less training looks better than it is; cells that begin with the first operation diverge."""
+    values = 0.5 + 0.1 * (1 - epochs) + 0.001 * cells[:, 2:4].sum(axis=1)
+    return np.where(cells[:, 2] == 0, np.nan, values)
+
+
+def test_only_whole_trainings_that_ended_well_are_finds(space: CellSpace) -> None:
+    evaluator = FunctionEvaluator(judge_half, space, fidelities=(0.25, 0.5, 1.0), seconds=1.0, chance=0.9)
+    finds = find_best(["hyperband"], evaluator, budget=300, cells=20, seed=1, known=set(), options={"eta": 2})
+    assert len(finds) == 20
+    assert all(0.5 <= find.observed < 0.52 for find in finds), "neither a guess of .9 nor a short training"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_options_and_seeds_reach_searches_and_evaluations(space: CellSpace, seed: int) -> None:
+    asked: list[tuple[int, int]] = []
+
+    class Watched(MadeUpTrainer):
+        def evaluate(self, cells: Any, epochs: float, seed: int) -> Any:
+            asked.append((len(cells), seed))
+            return MadeUpTrainer.evaluate(self, cells, epochs, seed)
+
+    wishes = {"population": 7, "batch": 7, "starts": 3}
+    find_best(["evolution"], Watched(space), budget=21, cells=2, seed=seed, known=set(), options=wishes)
+    assert asked[0] == (7, seed) and {one for _, one in asked} == {seed}
 
 
 def test_all_searches_that_ship_and_need_nothing_more_are_the_default() -> None:

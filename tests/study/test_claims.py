@@ -145,6 +145,36 @@ def test_differences_and_their_reverse() -> None:
     ]
 
 
+def test_what_is_most_against_a_claim_is_shown() -> None:
+    result = make_result(GOOD)
+    for row in result["efficiency"]:
+        row["difference_at_reference_models"] = {"value": 0.01 * row["top"], "low": -0.1, "high": 0.1}
+    found = {claim.name: judge(claim, result).findings["trees"] for claim in (BETTER, ORACLE)}
+    assert [one.holds for one in found.values()] == [False, False]
+    assert (found["better"].top, found["oracle"].top) == (1, 5)
+
+
+def test_the_papers_counting_decides_and_the_symmetrical_stands_beside_it() -> None:
+    result = make_result(GOOD)
+    for row in result["efficiency"]:
+        if row["counting"] == "symmetrical":
+            row["speed_up_models"] = censored(0.5, 0.4)
+    verdict = judge(FEWER, result, result)
+    assert verdict.supported
+    assert [one.holds for one in verdict.symmetrical.values()] == [False, False]
+
+
+def test_a_reference_of_the_same_search_is_not_held_against_itself() -> None:
+    """PPO with other settings as the reference, measured against PPO as it ships."""
+    result = make_result(GOOD)
+    result["searches"].append({"label": "own", "search": "ppo"})
+    result["references"].append("own")
+    for row in [row for row in result["efficiency"] if row["reference"] == "pnas"]:
+        result["efficiency"].append({**row, "reference": "own"})
+    (verdict,) = judge_claims({"trees": result}, "own", claims=[FIVE])
+    assert (verdict.findings["trees"].holds, verdict.findings["trees"].searches) == (True, ("ppo",))
+
+
 def test_rank_claims_read_tests_in_either_order() -> None:
     assert judge(RANK, make_result(GOOD)).findings["trees"].holds
     assert not judge(RANK, make_result(GOOD, ranks=(0.01, 0.2))).findings["trees"].holds

@@ -12,6 +12,7 @@ from pnas_sim.study.curves import (
     Kind,
     find_crossing,
     find_crossings,
+    find_lasting_crossing,
     follow_levels,
     follow_top,
     grows_by_levels,
@@ -109,7 +110,19 @@ def test_crossing_is_the_first_model_that_reaches_it(values: list[int], target: 
     assert find_crossing(curve, target) == naive
     targets = np.array([target, target], np.float64)
     assert find_crossings(np.stack([curve, curve]), targets).tolist() == [naive, naive]
+    lasting = [n for n in range(1, len(values) + 1) if min(values[n - 1 :]) >= target]
+    assert find_lasting_crossing(curve, target) == (lasting[0] if lasting else math.inf)
 
 
 def test_unknown_beginning_reaches_nothing() -> None:
-    assert find_crossing(np.array([math.nan, 0.5]), 0.1) == 2
+    curve = np.array([math.nan, 0.5])
+    assert find_crossing(curve, 0.1) == find_lasting_crossing(curve, 0.1) == 2
+    assert find_crossings(curve[None], np.array([0.1])) == [2]
+
+
+def test_a_mean_that_is_equal_but_for_rounding_is_reached() -> None:
+    target = 0.1 + 0.2
+    curve = np.array([0.3])
+    assert curve[0] < target
+    assert find_crossing(curve, target) == find_lasting_crossing(curve, target) == 1
+    assert find_crossings(curve[None], np.array([target])) == [1]

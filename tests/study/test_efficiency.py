@@ -12,7 +12,7 @@ from pnas_sim.study.accounts import Account, Reranking
 from pnas_sim.study.efficiency import Costs, Efficiency, measure_efficiency
 from pnas_sim.study.grid import Course
 from pnas_sim.study.paper import PAPER_BUDGET, PAPER_ROWS
-from pnas_sim.study.resampling import Resamples, draw_resamples
+from pnas_sim.study.resampling import Censored, Resamples, draw_resamples
 
 Floats = NDArray[np.float64]
 COSTS = Costs(full=900_000.0, reranking=Reranking())
@@ -98,21 +98,51 @@ def test_difference_is_read_at_the_own_number_of_models() -> None:
     assert found.difference_at_end.value == pytest.approx(0.5 - 1.0)
 
 
-def brute_force(own: Course, other: Course, chosen: list[int]) -> dict[str, float]:
-    """Everything from its definition, one resample."""
-    target = sum(float(own.values[run, -1]) for run in chosen) / len(chosen)
-    needed = math.inf
-    for place in range(other.values.shape[1]):
-        if sum(float(other.values[run, place]) for run in chosen) / len(chosen) >= target - 1e-12:
-            needed = place + 1
-            break
-    models = sum(float(own.lengths[run]) for run in chosen) / len(chosen)
-    spent = sum(float(own.examples[run, -1]) for run in chosen) / len(chosen)
-    if math.isinf(needed):
-        return {"needed": needed, "models": needed, "paper": needed}
-    trained = sum(float(other.examples[run, int(needed) - 1]) for run in chosen) / len(chosen)
-    reranked = min(needed, 250) * 15 * COSTS.full
-    return {"needed": needed, "models": needed / models, "paper": (trained + reranked) / spent}
+def average(values: Floats, chosen: list[int]) -> float:
+    return sum(float(values[run]) for run in chosen) / len(chosen)
+
+
+def charge(models: float, examples: float, pays: bool) -> float:
+    """M1 E1 + M2 E2."""
+    return examples + (min(models, 250) * 15 * COSTS.full if pays else 0.0)
+
+
+def define(own: Course, other: Course, chosen: list[int], models: float | None = None) -> dict[str, float]:
+    """Everything from its definition, of some runs; after so many models, or those that are needed."""
+    target = average(own.finals, chosen)
+    means = [average(other.values[:, place], chosen) for place in range(other.values.shape[1])]
+    reaching = [place + 1 for place, mean in enumerate(means) if mean >= target - 1e-12]
+    lasting = [n for n in reaching if min(means[n - 1 :]) >= target - 1e-12]
+    needed = models or (reaching[0] if reaching else math.inf)
+    spent = average(own.lengths, chosen), average(own.examples[:, -1], chosen)
+    found = {
+        "needed": needed,
+        "for good": models or (lasting[0] if lasting else math.inf),
+        "models": needed / spent[0],
+    }
+    trained = math.inf if math.isinf(needed) else average(other.examples[:, int(needed) - 1], chosen)
+    for account in Account:
+        paid = charge(needed, trained, account is not Account.NONE)
+        found[account] = paid / charge(*spent, account is Account.BOTH)
+    return found
+
+
+def read_figures(found: Efficiency) -> dict[str, Censored]:
+    return {
+        "needed": found.needed,
+        "for good": found.needed_for_good,
+        "models": found.speed_up_models,
+        **found.speed_up_examples,
+    }
+
+
+def draw_course(rng: np.random.Generator, lengths: list[int], rising: bool, each: float) -> Course:
+    """Runs of these lengths: each stays where it ended."""
+    values = np.round(rng.random((len(lengths), max(lengths))), 1)
+    values = np.maximum.accumulate(values, axis=1) if rising else values
+    for row, length in zip(values, lengths, strict=True):
+        row[length:] = row[length - 1]
+    return make_course(values, lengths, each)
 
 
 @settings(deadline=None, max_examples=60)
@@ -123,27 +153,37 @@ def brute_force(own: Course, other: Course, chosen: list[int]) -> dict[str, floa
     seed=st.integers(0, 999),
 )
 def test_all_figures_equal_brute_force(worlds: int, seeds: int, sizes: tuple[int, int], seed: int) -> None:
+    """Runs of one search differ in length, too: the mean of what each spent counts."""
     rng, runs = np.random.default_rng(seed), worlds * seeds
-    own = make_course(np.maximum.accumulate(np.round(rng.random((runs, sizes[0])), 1), axis=1))
-    other = make_course(np.round(rng.random((runs, sizes[1])), 1), each=500_000.0)
+    lengths = [rng.integers(1, size + 1, runs).tolist() for size in sizes]
+    own = draw_course(rng, lengths[0], True, COSTS.full)
+    other = draw_course(rng, lengths[1], False, 500_000.0)
     drawn = draw_resamples(worlds, seeds, 25, seed=seed)
     found = measure_efficiency(own, other, drawn, COSTS)
-    check(found, brute_force(own, other, list(range(runs))), "value")
-    if runs > 1:
-        each = [brute_force(own, other, places) for places in drawn.places.tolist()]
-        check(found, {name: sorted(one[name] for one in each)[-1] for name in each[0]}, "high")
-        reached = sum(math.isfinite(one["needed"]) for one in each) / len(each)
-        assert found.needed.reached == pytest.approx(reached)
+    whole, longest = list(range(runs)), max(lengths[1])
+    bounds = define(own, other, whole, longest)
+    each = [define(own, other, places) for places in drawn.places.tolist()]
+    for name, figure in read_figures(found).items():
+        assert figure.value == pytest.approx(define(own, other, whole)[name]), name
+        assert figure.bound == pytest.approx(bounds[name]), name
+        if runs > 1:  # of 25 resamples the interval ends at the outermost
+            resampled = [one[name] for one in each]
+            assert figure.high == pytest.approx(max(resampled)), name
+            assert figure.low == pytest.approx(min(*resampled, bounds[name])), name
+            assert figure.reached == pytest.approx(np.isfinite(resampled).mean()), name
+    alone = sorted(define(own, other, [run])["needed"] for run in whole)
+    assert found.needed_in_runs.value == alone[(runs - 1) // 2]
+    assert found.reached_in_runs == pytest.approx(np.isfinite(alone).mean())
 
 
-def check(found: Efficiency, wanted: dict[str, float], end: str) -> None:
-    figures = {
-        "needed": found.needed,
-        "models": found.speed_up_models,
-        "paper": found.speed_up_examples[Account.PAPER],
-    }
-    for name, figure in figures.items():
-        assert getattr(figure, end) == pytest.approx(wanted[name]), name
+def test_each_run_is_held_against_its_own_world_and_seed() -> None:
+    """The first run's target is out of the other's reach there; the mean target is not."""
+    own = make_course(np.array([[0.9], [0.1]]))
+    other = make_course(np.array([[0.8, 0.8, 0.8], [0.0, 0.0, 0.1]]))
+    found = measure_efficiency(own, other, Resamples(np.array([[0, 0], [1, 1]]), 0.9), COSTS)
+    assert (found.needed_in_runs.value, found.reached_in_runs) == (3, 0.5)
+    assert (found.needed_in_runs.low, found.needed_in_runs.high) == (3, math.inf)
+    assert (found.difference.value, found.difference.low) == (pytest.approx(0.1), pytest.approx(0.1))
 
 
 def test_resamples_of_other_runs_are_never_mixed() -> None:

@@ -46,6 +46,30 @@ def test_nothing_differs() -> None:
     assert (only.wins, only.difference, only.p_value) == (0.5, 0, 1)
 
 
+SPREAD = [0.1 * n * (-1) ** n + 0.03 for n in range(1, 51)]
+
+
+@pytest.mark.parametrize(
+    ("difference", "method"),
+    [
+        (SPREAD[:7], "exact"),
+        (SPREAD, "exact"),
+        ([*SPREAD, 9.0], "approx"),  # more than 50 pairs
+        ([0.0, 0.1, 0.2, 0.3, 0.4, -0.5], "approx"),  # one pair is equal
+        ([0.1, -0.1, 0.2, 0.3, 0.4, 0.5], "approx"),  # two differ by as much, in opposite ways
+    ],
+)
+def test_signed_ranks_are_exact_where_pairs_are_few_and_untied(difference: list[float], method: str) -> None:
+    found, wanted = find_p_value(np.array(difference)), wilcoxon(difference, method=method).pvalue
+    assert found == pytest.approx(float(wanted))
+    assert found != wilcoxon(difference, method="approx" if method == "exact" else "exact").pvalue
+
+
+def test_the_difference_of_a_pair_of_searches_is_a_median() -> None:
+    (only,) = rank_pairs({"a": np.array([1.0, 2.0, 9.0]), "b": np.array([0.0, 0.0, 1.0])})
+    assert (only.difference, only.wins, only.pairs) == (2.0, 1.0, 3)
+
+
 @pytest.mark.parametrize("difference", [[0.1], [0.1, 0.1, -0.1], [0.0, 0.2, 0.3], [1.0] * 60])
 def test_ties_zeros_and_single_pairs_are_no_trouble(difference: list[float]) -> None:
     assert 0 <= find_p_value(np.array(difference)) <= 1

@@ -149,6 +149,8 @@ def test_unknown_beginning_is_not_crossed() -> None:
     curves = np.array([[math.nan, 0.4, 0.8], [0.9, 0.9, 0.9]])
     drawn = Resamples(np.array([[0, 0], [0, 1], [1, 1]]), 0.9)
     assert resample_crossings(curves, np.full(3, 0.6), drawn).tolist() == [3, 2, 1]
+    worthless = np.array([[math.nan, 0.0], [math.nan, 0.0]])  # to be known and 0 is a change, too
+    assert resample_crossings(worthless, np.zeros(3), drawn).tolist() == [2, 2, 2]
 
 
 @pytest.mark.parametrize(("count", "confidence"), [(0, 0.95), (10, 1.0), (10, 0.0)])

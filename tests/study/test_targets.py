@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,6 +70,44 @@ def test_best_known_is_of_anything_visited_in_that_world(make_run: MakeRun) -> N
         (0, 0.7, "a", 1),
         (1, 0.35, "", 0),  # the long local search's
     ]
+
+
+def test_targets_are_of_the_kind_of_value_that_is_held_against_them(make_run: MakeRun) -> None:
+    """Noise lifts the observed values and the observed target alike."""
+    run = make_run([0.5, 0.6, 0.9], [0.5, 0.4, 0.45])
+    mark = replace(make_mark(0, 0.0, 0.45), observed={"top 1%": 0.0, "top 0.1%": 0.7})
+    rows = reach_targets(arrange_runs([run], ["random"], [0], [0]), [mark], list(Kind), draw_resamples(1, 1))
+    found = {row.kind: (row.threshold, row.models.value) for row in rows if row.target == "top 0.1%"}
+    assert found == {Kind.OBSERVED: (0.7, 3), Kind.EXPECTED: (0.45, 1)}
+
+
+def test_all_that_was_visited_counts_whatever_its_size(make_run: MakeRun) -> None:
+    """The best cell of a search that grows may be a small one."""
+    run = make_run([0.9, 0.1, 0.2, 0.3], blocks=[1, 1, 2, 2], label="pnas")
+    grid = arrange_runs([run], ["pnas"], [0], [0])
+    (easy, _) = reach_targets(grid, [make_mark(0, 0.8, 1.0)], [Kind.EXPECTED], draw_resamples(1, 1))
+    assert (easy.models.value, easy.reached) == (1, 1.0)
+    last = measure_regrets(grid, [make_mark(0, 0, 0, 1.0)], [Kind.EXPECTED], draw_resamples(1, 1), "pnas")[-1]
+    assert (last.at, last.regret.value) == ("end", pytest.approx(0.1))
+
+
+def test_what_no_run_reached_is_known_up_to_the_longest(make_run: MakeRun) -> None:
+    lengths = (2, 5, 3)
+    runs = [make_run(np.linspace(0.1, 0.4, count), world=w) for w, count in enumerate(lengths)]
+    grid = arrange_runs(runs, ["random"], [0, 1, 2], [0])
+    marks = [make_mark(world, low, 1.0) for world, low in enumerate((0.5, 0.6, 0.9))]
+    easy, _ = reach_targets(grid, marks, [Kind.EXPECTED], draw_resamples(3, 1, 50))
+    assert (easy.models.value, easy.models.bound, easy.models.low) == (math.inf, 5, 5)
+    assert easy.threshold == pytest.approx(2.0 / 3)
+
+
+def test_of_equal_finds_the_first_is_the_best_known(make_run: MakeRun) -> None:
+    runs = [make_run([0.5, 0.5], label="a"), make_run([0.5], label="b")]
+    grid = arrange_runs(runs, ["a", "b"], [0], [0])
+    (found,) = find_best_known(grid, [make_mark(0, 0, 0, best=0.1)])
+    assert (found.found_by, found.model) == ("a", 0)
+    (local,) = find_best_known(grid, [make_mark(0, 0, 0, best=0.5)])
+    assert local.found_by == ""
 
 
 def test_equal_models_are_the_references(make_run: MakeRun) -> None:

@@ -45,6 +45,24 @@ def test_trained_cells_are_left_out_unless_asked_for() -> None:
     assert [(one.visit.cell, one.trained_before) for one in again.chosen] == [("a9", True), ("b9", False)]
 
 
+def test_a_cell_that_several_runs_met_stands_where_it_is_best_placed() -> None:
+    """Of one that is first in both runs, the visit that was told more."""
+    visits = [visit("x", "pnas", "one", 0.6), visit("x", "pnas", "two", 0.7), visit("y", "pnas", "one", 0.5)]
+    choice = choose_cells(visits, ["pnas"], 1, 0, set(), again=False)
+    assert [(one.visit.run, one.visit.observed) for one in choice.chosen] == [("two", 0.7)]
+    both = choose_cells(visits, ["pnas"], 5, 0, set(), again=False).chosen
+    assert [(one.visit.cell, one.visit.run) for one in both] == [("x", "two"), ("y", "one")]
+
+
+def test_the_spread_leaves_trained_cells_out_unless_asked_for() -> None:
+    known = {f"c{i}" for i in range(10)}
+    spread = choose_cells(VISITS, ["pnas"], 1, 40, known, again=False).chosen[1:]
+    assert {one.visit.cell for one in spread}.isdisjoint(known)
+    assert len(spread) == 19 and {one.group for one in spread} == {"spread"}
+    again = choose_cells(VISITS, ["pnas"], 1, 40, known, again=True).chosen[1:]
+    assert sum(one.trained_before for one in again) == 10 and len(again) == 29
+
+
 def test_the_spread_is_even_by_rank() -> None:
     visits = [visit(f"{i:03}", "pnas", "one", i / 100) for i in range(100)]
     choice = choose_cells(visits, [], 0, 4, set(), again=False)
@@ -100,6 +118,7 @@ def test_failed_trainings_are_left_out_and_told() -> None:
     assert result["agreement"]["predicted"]["top"]["bias"]["value"] == pytest.approx((0.05 + 0.2) / 2)
     assert result["agreement"]["predicted"]["spread"] is None
     assert any("1 cells failed" in note for note in result["notes"])
+    assert [one["blocks"] for one in result["cells"]] == [1, 1, 1]
     assert result["believed"] == "no"
     with pytest.raises(WorkError, match="no cell was trained"):
         describe_verification(Trained(choice, np.zeros(3), np.full((3, 2), math.nan), [0, 1], True), {})
