@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pnas_sim.answers import pack_answers, unpack_answers
+from pnas_sim.errors import BudgetSpentError
 from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluation, Evaluator, EvaluatorSpec, Rows
 from pnas_sim.wrappers.inside import asking, note_wrapper, wrap_bulk
+
+Places: TypeAlias = NDArray[np.intp]
 
 
 class Memoized:
@@ -77,11 +82,32 @@ class Memoized:
         keys = [(key, epochs, seed) for key in self._spec.space.list_keys(cells)]
         new = {key: place for place, key in reversed(list(enumerate(keys))) if key not in self._known}
         first = np.array(sorted(new.values()), np.intp)
-        fresh = inner.evaluate_bulk(cells[first], epochs, seed)  # with no cells it says source and epochs
+        try:
+            fresh = inner.evaluate_bulk(cells[first], epochs, seed)  # with no cells it says source and epochs
+        except BudgetSpentError as spent:  # it brings what was still paid for: of the new cells alone
+            if spent.answers is None:
+                raise
+            answers = self._join_known(keys, cells, first, spent.answers)
+            raise BudgetSpentError(str(spent), answers) from spent
+        return self._join_known(keys, cells, first, fresh)
+
+    def _join_known(
+        self, keys: list[tuple[bytes, float, int]], cells: Rows, first: Places, fresh: Answers
+    ) -> Answers:
+        """Remembers answers to the first of the new cells; answers all cells up to one still unknown.
+
+        Args:
+            keys: of the cells.
+            cells: `uint8[n, width]`, asked for.
+            first: `intp[k]`, ascending: where each new cell stands first.
+            fresh: answers to the cells at the first places of `first`, or at all of them.
+        """
+        reach = int(first[len(fresh)]) if len(fresh) < len(first) else len(keys)
+        first, keys = first[: len(fresh)], keys[:reach]
         texts = self._spec.space.format_many(cells[first])
         for place, answer in zip(first.tolist(), unpack_answers(fresh, texts), strict=True):
             self._known[keys[place]] = answer
-        answers = pack_answers([self._known[key] for key in keys], fresh.source, fresh.epochs, seed)
+        answers = pack_answers([self._known[key] for key in keys], fresh.source, fresh.epochs, fresh.seed)
         repeated = np.ones(len(keys), np.bool_)
         repeated[first] = False
         self._repeats += int(repeated.sum())

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pnas_sim.errors import SettingError
+from pnas_sim.errors import BudgetSpentError, SettingError
 from pnas_sim.evaluate import (
     Answers,
     BulkEvaluator,
@@ -65,7 +65,17 @@ class Noisy:
         self._inner.close()
 
     def _evaluate_bulk(self, inner: BulkEvaluator, cells: Rows, epochs: float, seed: int) -> Answers:
-        answers = inner.evaluate_bulk(cells, epochs, seed)
+        try:
+            answers = inner.evaluate_bulk(cells, epochs, seed)
+        except BudgetSpentError as spent:  # it brings what was still paid for, as yet without noise
+            if spent.answers is None:
+                raise
+            noisy = self._disturb_all(cells[: len(spent.answers)], spent.answers, seed)
+            raise BudgetSpentError(str(spent), noisy) from spent
+        return self._disturb_all(cells, answers, seed)
+
+    def _disturb_all(self, cells: Rows, answers: Answers, seed: int) -> Answers:
+        """Answers for these cells with their noise."""
         fine = answers.status == Status.OK
         valid, expected = answers.valid_accuracy, answers.expected_valid_accuracy
         noise = self._draw(cells, seed)

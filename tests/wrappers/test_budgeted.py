@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -151,8 +150,8 @@ def test_a_search_on_wrapped_evaluators_is_the_same_in_both_forms() -> None:
         stack = Memoized(Budgeted(Retried(Noisy(inner, 0.01), 2), Budget(seconds=200)))
         assert isinstance(stack, BulkEvaluator) == (takes == "rows")
         results.append(run_search(RandomSearch(space, seed=4), stack, budget=Budget(), batch=20))
-    one, other = ([replace(answer, error="") for answer in result.evaluations] for result in results)
-    assert list(map(repr, one)) == list(map(repr, other))
+    one, other = (list(map(repr, result.evaluations)) for result in results)
+    assert one == other
     assert results[0].failed == results[1].failed > 0
     assert results[0].child_seconds == results[1].child_seconds
     told = {answer.error for answer in results[1].evaluations if answer.status == Status.FAILED}

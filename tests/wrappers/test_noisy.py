@@ -11,12 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pnas_sim.errors import SettingError
+from pnas_sim.budget import Budget
+from pnas_sim.errors import BudgetSpentError, SettingError
 from pnas_sim.evaluate import BulkEvaluator, Evaluation, EvaluatorSpec
 from pnas_sim.function_evaluator import FunctionEvaluator
 from pnas_sim.noise import cell_keys, standard_noise
 from pnas_sim.space import CellSpace
-from pnas_sim.wrappers import Noisy
+from pnas_sim.wrappers import Budgeted, Noisy
 
 
 def by_cell(evaluator: Any, rows: np.ndarray, epochs: float = 2.0, seed: int = 3) -> dict[str, Any]:
@@ -74,6 +75,16 @@ def test_children_that_did_not_end_well_stay_as_they_are(make_bulk: Any, rows: n
     bulk = noisy.evaluate_bulk(rows, 2.0, 3)
     assert bulk.valid_accuracy[1] == 0.1
     assert np.isnan([bulk.valid_accuracy[2], bulk.expected_valid_accuracy[2], bulk.test_accuracy[2]]).all()
+
+
+def test_what_a_budget_inside_still_paid_for_has_its_noise(make_bulk: Any, rows: np.ndarray) -> None:
+    whole = Noisy(make_bulk(), 0.02).evaluate_bulk(rows, 2.0, 3)
+    with pytest.raises(BudgetSpentError, match="4 models is spent and 8 cells") as caught:
+        Noisy(Budgeted(make_bulk(), Budget(models=4)), 0.02).evaluate_bulk(rows, 2.0, 3)
+    found = caught.value.answers
+    assert found is not None
+    for name in ("valid_accuracy", "expected_valid_accuracy", "test_accuracy"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(whole, name)[:4])
 
 
 def test_accuracies_stay_in_range() -> None:

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pnas_sim.errors import SettingError
+from pnas_sim.budget import Budget
+from pnas_sim.errors import BudgetSpentError, SettingError
 from pnas_sim.evaluate import BulkEvaluator, Status
-from pnas_sim.wrappers import Retried
+from pnas_sim.wrappers import Budgeted, Retried
 
 
 def test_failed_children_are_asked_again_with_the_same_seed(make_scripted: Any, rows: np.ndarray) -> None:
@@ -59,8 +60,36 @@ def test_the_array_form_is_the_same(make_bulk: Any, rows: np.ndarray) -> None:
     for place, text in enumerate(retried.spec.space.format_many(rows)):
         assert answers.status[place] == single[text].status
         assert answers.seconds[place] == single[text].seconds
+        assert answers.errors is not None and answers.errors[place] == single[text].error
         np.testing.assert_equal(answers.valid_accuracy[place], single[text].valid_accuracy)
     assert retried.retries == 1 + 2 + 2
+
+
+@pytest.mark.parametrize(
+    ("models", "reach"),
+    [
+        (5, 2),  # too few for all; the third failed, and there is nothing left to try it again
+        (12, 2),  # nothing left for another attempt
+        (13, 7),  # enough for the third, not for the eighth
+        (14, 12),
+    ],
+)
+def test_a_budget_inside_leaves_what_it_does_not_reach_for_again_unanswered(
+    make_bulk: Any, rows: np.ndarray, models: int, reach: int
+) -> None:
+    """The answers that the error brings are of the first cells, whatever was tried again."""
+    script = {"failing": {2: 1, 7: 1}}
+    whole = Retried(make_bulk(**script)).evaluate_bulk(rows, 2.0, 0)
+    retried = Retried(Budgeted(make_bulk(**script), Budget(models=models)))
+    if reach == 12:
+        found: Any = retried.evaluate_bulk(rows, 2.0, 0)
+    else:
+        with pytest.raises(BudgetSpentError) as caught:
+            retried.evaluate_bulk(rows, 2.0, 0)
+        found = caught.value.answers
+    assert found is not None
+    assert found.valid_accuracy.tolist() == whole.valid_accuracy[:reach].tolist()
+    assert found.seconds.tolist() == whole.seconds[:reach].tolist()
 
 
 def test_the_record_names_the_wrapper_and_close_reaches_inside(make_scripted: Any, make_bulk: Any) -> None:
