@@ -59,9 +59,34 @@ def test_predictions_that_are_all_alike_rank_nothing() -> None:
 def test_precision_counts_the_best_that_are_found() -> None:
     truth = np.arange(100.0)
     predicted = truth.copy()
-    predicted[[95, 96]] = -1  # two of the best five are missed
+    predicted[[95, 96]] = 50.5  # two of the best five are missed
+    predicted[[0, 1, 2, 3]] = 60.5  # where the worst are thought to be does not matter
     assert score_precision(predicted, truth).value == pytest.approx(0.6)
-    assert [count_top(n) for n in (3, 20, 100, 10_000)] == [1, 1, 5, 500]
+    assert [count_top(n) for n in (3, 20, 30, 100, 10_000)] == [1, 1, 2, 5, 500]
+
+
+def test_concordance_with_some_cells_stands_for_that_with_all() -> None:
+    """Cells in order of truth, of which the better half is guessed at random."""
+    truth, rng = np.arange(600.0), np.random.default_rng(0)
+    predicted = np.where(truth < 300, truth, rng.uniform(300, 600, 600))
+    score = score_kendall(predicted, truth)
+    signs = (np.sign(values[:, None] - values) for values in (predicted, truth))
+    own = np.multiply(*signs).mean(axis=1)  # with each of the others
+    assert np.corrcoef(score.parts, own)[0, 1] > 0.97
+
+
+def test_resamples_hold_as_many_cells_as_there_are() -> None:
+    draws = draw_resamples(40, 3, 30, [1])
+    assert (draws.cells.sum(axis=1) == 40).all() and draws.cells.max() > 1
+    assert draws.trials.shape == (30, 3) and set(draws.trials.ravel()) == {0, 1, 2}
+
+
+def test_intervals_hold_19_of_20_resamples_and_no_figure_beyond_1() -> None:
+    found = bound(0.25, np.linspace(-1.2, 1.0, 221))
+    assert (found.value, found.low) == (0.25, pytest.approx(-1.0))
+    assert found.high == pytest.approx(1.0 - 0.025 * 2.2)
+    negative = bound(-0.5, np.linspace(-0.6, -0.4, 201))
+    assert (negative.low, negative.high) == (pytest.approx(-0.595), pytest.approx(-0.405))
 
 
 def test_intervals_agree_with_a_plain_bootstrap() -> None:
@@ -105,6 +130,14 @@ def test_each_trial_counts_its_own_cells_only() -> None:
     assert np.nanmean(pooled) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES.keys())
+def test_contributions_of_pooled_trials_are_those_of_the_list(measure) -> None:
+    predicted, truth = draw_pair(1, 80)
+    both = np.stack([predicted, predicted[::-1]])
+    whole = measure(both.ravel(), np.tile(truth, 2)).parts.reshape(2, 80)
+    np.testing.assert_array_equal(score_pooled(measure, both, truth, np.ones((2, 80), np.bool_)), whole)
+
+
 def test_pooled_trials_of_different_sizes_are_one_list() -> None:
     truth, rng = np.arange(60.0), np.random.default_rng(0)
     predicted = np.stack([truth + 5 * rng.normal(size=60), -truth])
@@ -140,4 +173,6 @@ def test_ceilings_are_asked_or_simulated_alike() -> None:
     assert asked["spearman"] == pytest.approx(spearmanr(truth, noisy).statistic)
     for name in MEASURES:
         assert simulated[name] == pytest.approx(asked[name], abs=0.05)
+    again, other = (find_ceilings(noisy, None, 0.01, seed=seed, draws=5) for seed in (0, 1))
+    assert again == simulated and other["spearman"] != simulated["spearman"]
     assert all(np.isnan(value) for value in find_ceilings(noisy, np.full(2_000, np.nan), np.nan, 0).values())

@@ -137,6 +137,39 @@ def test_a_predictor_that_fails_is_named(pools, how: str, message: str, monkeypa
         run_trials(job)
 
 
+class Probe:
+    """A predictor that remembers what it was made with and fitted on, and answers by that."""
+
+    def __init__(self, **options: object) -> None:
+        self.options = options
+
+    def fit(self, cells, accuracies, seed=0) -> None:
+        self.cells, self.accuracies, self.seed = cells, accuracies, seed
+
+    def predict(self, cells) -> Prediction:
+        return Prediction(cells[:, :8] @ np.arange(1.0, 9.0) + self.seed % 1000)
+
+
+def test_each_trial_has_its_own_predictor_cells_and_seed(pools, monkeypatch) -> None:
+    made: list[Probe] = []
+
+    def make(name: str, space: CellSpace, **options: object) -> Probe:
+        made.append(Probe(**options))
+        return made[-1]
+
+    monkeypatch.setattr("pnas_sim.study.predictors_trials.make_predictor", make)
+    jobs = [replace(job, options={"alpha": 2.0}) for job in list_jobs(pools, settle(predictors=("knn",)))]
+    for job in (*jobs, replace(jobs[0], seed=1)):
+        trials = run_trials(job)
+        for trial, probe in enumerate(made[-3:]):
+            assert probe.options == {"alpha": 2.0}
+            assert np.array_equal(probe.cells, job.here.cells[trials.fitted[trial]])
+            assert np.array_equal(probe.accuracies, job.here.noisy[trials.fitted[trial]])
+            assert np.array_equal(trials.here[trial], probe.predict(job.here.cells).mean)
+            assert np.array_equal(trials.beyond[trial], probe.predict(job.beyond.cells).mean)
+    assert len(made) == 9 and len({probe.seed for probe in made}) == 9
+
+
 def test_trials_are_kept_exactly(pools, tmp_path: Path) -> None:
     trials = run_trials(next(iter(list_jobs(pools, settle()))))
     write_trials(tmp_path / "t.npz", trials)
@@ -151,7 +184,14 @@ def test_file_names_follow_what_decides(pools) -> None:
     jobs = list(list_jobs(pools, settle()))
     changed = [
         replace(jobs[0], **change)
-        for change in ({"seed": 1}, {"trials": 4}, {"fitted": 41}, {"data": "x"}, {"options": {"alpha": 1.0}})
+        for change in (
+            {"seed": 1},
+            {"trials": 4},
+            {"fitted": 41},
+            {"data": "x"},
+            {"options": {"alpha": 1.0}},
+            {"beyond": jobs[0].here},
+        )
     ]
     assert len({job.file_name for job in (*jobs, *changed)}) == len(jobs) + len(changed)
 
