@@ -14,7 +14,7 @@ import click
 
 from pnas_sim.cli.backend_options import parse_pairs
 from pnas_sim.cli.execute import count_cores, list_versions, make_absolute
-from pnas_sim.cli.folder import RUNS, SETTINGS, write_whole
+from pnas_sim.cli.folder import RECORD, RESULT, RUNS, find_kind, write_whole
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.cli.settings import read_toml
@@ -25,7 +25,7 @@ from pnas_sim.study.results import describe_comparison
 from pnas_sim.study.settings import CompareSettings, make_compare_settings
 from pnas_sim.study.tidy import COLUMNS, MEASURES, format_csv
 
-RECORD, RESULT, MANIFEST = "compare.toml", "result.json", "manifest.json"
+MANIFEST = "manifest.json"
 CSV, NOTES, TABLES = "comparison.csv", "columns.md", "tables.md"
 SCHEMA = 1
 DEFAULT_SEARCHES = "pnas,ppo,random-raw"  # the paper's three
@@ -189,7 +189,7 @@ def begin_folder(folder: Path, prepared: Prepared) -> None:
                 f"{now[:12] or 'none'}; bring the old table back or give another --out"
             )
         _warn_of_versions(old.get("versions", {}))
-    elif (folder / SETTINGS).exists() or (folder / RESULT).exists():
+    elif find_kind(folder) is not None:
         raise RunError(f"{folder} holds something else than a comparison; give another --out")
     list_left(prepared, folder)  # before its record is written over, which is of what stands there
     try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pnas_sim.cli.output import strict
@@ -16,7 +18,12 @@ from pnas_sim.errors import RunError, WorkError
 from pnas_sim.files import replace_file
 
 SETTINGS, LOG, RESULT = "run.toml", "evaluations.sqlite", "result.json"
+RECORD = "compare.toml"  # a comparison's settings
 RUNS = Path("runs")
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {"run": "run", "comparison": "compare", "predictors": "predictors", "verification": "verify"}
+)
+BEGUN: Mapping[str, str] = MappingProxyType({SETTINGS: "run", LOG: "run", RECORD: "comparison"})
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -45,17 +52,16 @@ class RunFolder:
         """What came out."""
         return self.path / RESULT
 
-    def holds_run(self) -> bool:
-        """Whether any file of a run is there."""
-        return any(path.exists() for path in (self.settings, self.log, self.result))
-
     def demand_free(self) -> None:
         """Checks that a new run may begin here.
 
         Raises:
-            RunError: a run is here already, or something that is no folder.
+            RunError: a run is here already, other work, or something that is no folder.
         """
-        if self.holds_run():
+        kind = find_kind(self.path)
+        if kind is not None and kind in COMMANDS and kind != "run":
+            raise RunError(f"{self.path} holds the work of pnas-sim {COMMANDS[kind]}; give another --out")
+        if kind is not None:
             raise RunError(
                 f"{self.path} holds another run; go on with it by pnas-sim resume {self.path}, "
                 "or give another --out"
@@ -89,8 +95,14 @@ class RunFolder:
         """The result, if the run has finished.
 
         Raises:
-            RunError: the file is damaged.
+            RunError: the file is damaged, or of another command: then nobody may be told to remove it.
         """
+        kind = find_kind(self.path)
+        if kind is not None and kind in COMMANDS and kind != "run":
+            raise RunError(
+                f"{self.path} holds the work of pnas-sim {COMMANDS[kind]}, not a run; "
+                f"that command goes on with it, given --out {self.path}"
+            )
         try:
             value = json.loads(self.result.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -100,6 +112,37 @@ class RunFolder:
         if not isinstance(value, dict) or value.get("kind") != "run":
             raise RunError(f"{self.result} is damaged; remove it and run pnas-sim resume {self.path}")
         return value
+
+
+def find_kind(folder: Path) -> str | None:
+    """What work stands in a folder.
+
+    Returns:
+        The kind of its result (a key of `COMMANDS`), also where a run or comparison was only begun; None
+        where there is none; "unknown" where the result cannot be read.
+    """
+    for name, kind in BEGUN.items():
+        if (folder / name).exists():
+            return kind
+    try:
+        return str(json.loads((folder / RESULT).read_text(encoding="utf-8"))["kind"])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, LookupError, TypeError):
+        return "unknown"
+
+
+def demand_parent(path: Path, option: str = "--out") -> None:
+    """Checks that the folder a file is to be written into is there, before the work begins.
+
+    Raises:
+        RunError: it is not, or nothing may be written there.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise RunError(f"{folder} is not a folder; make it, or give {option} another place")
+    if not os.access(folder, os.W_OK):
+        raise RunError(f"nothing may be written into {folder}; give {option} another place")
 
 
 def choose_folder(out: Path | None, search: str, seed: int, now: datetime) -> RunFolder:

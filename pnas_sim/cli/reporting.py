@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from pnas_sim.cli.folder import LOG, RESULT, SETTINGS, write_whole
+from pnas_sim.cli.folder import LOG, RECORD, RESULT, SETTINGS, write_whole
 from pnas_sim.cli.output import write_json
 from pnas_sim.cli.settings import read_toml
 from pnas_sim.errors import RequestError, RunError, SettingError
@@ -113,7 +113,6 @@ def _report_unfinished(folder: Path, cells: int) -> Report:
     """The report on a run that has a log but no result yet; of other work there is nothing to show."""
     if (folder / SETTINGS).is_file() and (folder / LOG).is_file():
         return _report_run(folder, None, cells)
-    from pnas_sim.cli.comparing import RECORD
     from pnas_sim.cli.studying import PARTS
 
     quoted = shlex.quote(str(folder))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pnas_sim.cli.execute import count_cores, list_versions, make_absolute
-from pnas_sim.cli.folder import write_whole
+from pnas_sim.cli.folder import demand_parent, find_kind, write_whole
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.errors import RunError, SettingError
@@ -200,6 +200,8 @@ def carry_out(
         WorkError: a predictor failed, or the disk is full.
     """
     folder = _choose_folder(out)
+    if markdown is not None:
+        demand_parent(markdown, "--markdown")
     try:
         pools, searches = _prepare(request)
         _make_folder(folder)
@@ -216,12 +218,9 @@ def _choose_folder(out: Path | None) -> Path:
     folder = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-predictors"
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is not a folder; give another --out")
-    try:
-        known = json.loads((folder / RESULT).read_text(encoding="utf-8")).get("kind")
-    except (OSError, ValueError, AttributeError):
-        known = "predictors"
-    if known != "predictors":
-        raise RunError(f"{folder} holds the result of another command ({known}); give another --out")
+    kind = find_kind(folder)
+    if kind not in (None, "predictors", "unknown"):
+        raise RunError(f"{folder} holds the result of another command ({kind}); give another --out")
     return folder
 
 
@@ -335,14 +334,17 @@ def _write(
 ) -> None:
     """Writes all files, the result last."""
     text = format_markdown(result)
-    for path in (folder / MARKDOWN, *([markdown] if markdown is not None else [])):
-        write_whole(path, text)
-    write_whole(folder / CSV, format_csv(result))
+    then = "give the same command again"
+    write_whole(folder / MARKDOWN, text, then=then)
+    if markdown is not None:
+        write_whole(markdown, text, "--markdown", then)
+    write_whole(folder / CSV, format_csv(result), then=then)
     if pictures:
         from pnas_sim.study.predictors_pictures import draw_pictures
 
         draw_pictures(study, folder)
-    write_whole(folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    content = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_whole(folder / RESULT, content, then=then)
 
 
 def show(result: Mapping[str, Any], as_json: bool) -> None:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.cli.comparing import RECORD
-from pnas_sim.cli.folder import RESULT, SETTINGS, write_whole
+from pnas_sim.cli.folder import RESULT, demand_parent, find_kind, write_whole
 from pnas_sim.cli.output import strict
 from pnas_sim.cli.verify_sources import Source, read_source
 from pnas_sim.errors import RunError, SettingError, TableError
@@ -137,15 +136,7 @@ def _demand_free(out: Path) -> None:
     Raises:
         RunError: the folder holds something else.
     """
-    held = any((out / name).exists() for name in (SETTINGS, RECORD))
-    try:
-        result = json.loads((out / RESULT).read_text(encoding="utf-8"))
-        held |= not isinstance(result, dict) or result.get("kind") != "verification"
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError):
-        held = True
-    if held:
+    if find_kind(out) not in (None, "verification"):
         raise RunError(f"{out} holds something else than a verification; give another --out")
 
 
@@ -191,6 +182,7 @@ def _check_append(settings: VerifySettings, head: TableHead) -> list[Table] | No
 
     Raises:
         TableError: it is the installation's, or of another recipe or space.
+        RunError: its folder is not there.
     """
     path = settings.append
     if path is None:
@@ -198,8 +190,7 @@ def _check_append(settings: VerifySettings, head: TableHead) -> list[Table] | No
     whole = path.resolve()
     if whole.is_relative_to(data_folder().resolve()) or "site-packages" in whole.parts:
         raise TableError(f"{path} is part of the installation; give --append another place")
-    if not path.parent.is_dir():
-        raise TableError(f"{path.parent} is not a folder; make it, or give --append another place")
+    demand_parent(path, "--append")
     empty = assemble_table(head, [], [])
     earlier = [read_table(path)] if path.exists() else [replace(empty, name=head.name)]
     merge_tables([replace(one, surrogates={}) for one in (*earlier, empty)], head.name)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import tomllib
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pnas_sim.cli.folder import RunFolder, choose_folder, write_whole
+from pnas_sim.cli.folder import RunFolder, choose_folder, demand_parent, write_whole
 from pnas_sim.errors import RunError, WorkError
 
 NOW = datetime(2026, 11, 24, 9, 30)
@@ -78,3 +79,35 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
         write_whole(path, "new")
     assert json.loads(path.read_text()) == {"old": 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "command"),
+    [
+        ("compare.toml", "", "compare"),
+        ("result.json", '{"kind": "comparison"}', "compare"),
+        ("result.json", '{"kind": "predictors"}', "predictors"),
+        ("result.json", '{"kind": "verification"}', "verify"),
+    ],
+)
+def test_another_commands_work_is_named_and_never_called_damaged(
+    tmp_path: Path, name: str, content: str, command: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(RunError, match=f"work of pnas-sim {command}; give another --out"):
+        RunFolder(tmp_path).demand_free()
+    with pytest.raises(RunError, match=f"work of pnas-sim {command}, not a run") as refused:
+        RunFolder(tmp_path).read_result()
+    assert "remove" not in str(refused.value)
+    assert (tmp_path / name).read_text() == content
+
+
+def test_a_place_for_a_file_is_checked_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demand_parent(tmp_path / "table.h5")
+    with pytest.raises(RunError, match="nowhere is not a folder; make it, or give --markdown another place"):
+        demand_parent(tmp_path / "nowhere" / "page.md", "--markdown")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(RunError, match="nothing may be written into"):
+        demand_parent(tmp_path / "table.h5")
