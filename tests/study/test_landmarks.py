@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows
+from pnas_sim.evaluate import Answers, Evaluation, EvaluatorSpec, Rows
 from pnas_sim.space import CellSpace
 from pnas_sim.study.landmarks import Landmarks, ask_values, find_landmarks
 
@@ -57,6 +57,74 @@ def test_targets_are_quantiles_of_random_cells(made_up_bulk: Any) -> None:
     assert found.expected["top 0.1%"] >= found.expected["top 1%"]
     assert found.expected["top 0.1%"] == all_expected(evaluator, 1).max()
     assert found.local_evaluations == 0
+
+
+class Watched:
+    """Passes array questions on, and keeps them with their answers."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.asked: list[tuple[Rows, float, int, Answers]] = []
+
+    @property
+    def spec(self) -> EvaluatorSpec:
+        spec: EvaluatorSpec = self._inner.spec
+        return spec
+
+    def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
+        answers: Iterator[Evaluation] = self._inner.evaluate(cells, epochs, seed)
+        return answers
+
+    def evaluate_bulk(self, cells: Rows, epochs: float, seed: int) -> Answers:
+        answers: Answers = self._inner.evaluate_bulk(cells, epochs, seed)
+        self.asked.append((cells, epochs, seed, answers))
+        return answers
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_what_is_asked_is_what_was_set_and_targets_are_its_quantiles(made_up_bulk: Any) -> None:
+    watched = Watched(made_up_bulk(SPACE, noise=0.05))
+    found = find_landmarks(watched, 2, blocks=1, sample=400, local=1200, epochs=0.5, seed=9)
+    (cells, epochs, seed, answers), *climb = watched.asked
+    assert (len(cells), epochs, seed) == (400, 0.5, 9)
+    assert set(SPACE.block_counts(cells)) == {1}
+    assert [len(mutated) for mutated, *_ in climb] == [500, 500], "a third round would cost too much"
+    assert {at for _, at, *_ in climb} == {0.5} and found.local_evaluations == 1000
+    for name, share in (("top 1%", 0.99), ("top 0.1%", 0.999)):
+        assert found.observed[name] == pytest.approx(np.quantile(answers.valid_accuracy, share))
+        assert found.expected[name] == pytest.approx(np.quantile(answers.expected_valid_accuracy, share))
+
+
+def test_each_world_has_cells_of_its_own(made_up_bulk: Any) -> None:
+    watched = Watched(made_up_bulk(SPACE))
+    for world, seed in ((0, 0), (1, 0), (0, 1), (0, 0)):
+        find_landmarks(watched, world, blocks=2, sample=50, local=0, seed=seed)
+    drawn = [cells.tobytes() for cells, *_ in watched.asked]
+    assert len(set(drawn)) == 3 and drawn[0] == drawn[3]
+
+
+@pytest.mark.parametrize("local", [0, 1500])
+def test_the_best_is_worth_what_is_said_free_of_noise(made_up_bulk: Any, local: int) -> None:
+    watched = Watched(made_up_bulk(SPACE, noise=0.2))
+    found = find_landmarks(watched, 0, blocks=2, sample=40, local=local)
+    everything = np.concatenate([answers.expected_valid_accuracy for *_, answers in watched.asked])
+    assert found.local_best == everything.max()
+    assert ask_values(watched, SPACE.parse(found.local_cell)[None], 1.0, 0)[1] == found.local_best
+
+
+def test_the_local_search_goes_on_as_long_as_it_gets_better(
+    made_up_bulk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pnas_sim.study.landmarks.CHILDREN", 20)
+    monkeypatch.setattr("pnas_sim.study.landmarks.PATIENCE", 2)
+    space = CellSpace(max_blocks=4)
+    whole = find_landmarks(made_up_bulk(space), 0, blocks=4, sample=40, local=10_000)
+    assert 100 < whole.local_evaluations < 10_000
+    cut = find_landmarks(made_up_bulk(space), 0, blocks=4, sample=40, local=whole.local_evaluations - 2 * 20)
+    assert (cut.local_best, cut.local_cell) == (whole.local_best, whole.local_cell)
+    assert cut.local_evaluations == whole.local_evaluations - 40
 
 
 def test_noise_raises_observed_targets_not_expected_ones(made_up_bulk: Any) -> None:
