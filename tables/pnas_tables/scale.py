@@ -18,7 +18,7 @@ from pnas_sim.errors import SettingError
 Floats: TypeAlias = NDArray[np.float64]
 
 LARGEST_KNOTS = 65
-LEAST_MARGIN = 0.02  # above the floor; what lies lower counts as this
+LEAST_MARGIN = 0.02  # of the way from the floor to 1; what lies lower counts as this
 
 
 class Scale(Protocol):
@@ -129,8 +129,7 @@ class FlooredLogit:
 
     def to_scores(self, accuracies: Floats) -> Floats:
         """Scores of accuracies, of any shape."""
-        margin = LEAST_MARGIN * (1 - self.floor)
-        share = np.clip((accuracies - self.floor) / (1 - self.floor), margin, 1 - 1e-6)
+        share = np.clip((accuracies - self.floor) / (1 - self.floor), LEAST_MARGIN, 1 - 1e-6)
         return np.asarray((np.log(share / (1 - share)) - self.center) / self.spread, np.float64)
 
     def to_accuracies(self, scores: Floats) -> Floats:

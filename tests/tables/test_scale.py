@@ -51,6 +51,22 @@ def test_the_floor_is_guessing_and_no_prediction_falls_below() -> None:
     assert np.ptp(low) == 0 and np.isfinite(low).all()
 
 
+@pytest.mark.parametrize("floor", [0.0, 0.1, 0.5])
+def test_what_lies_below_a_fiftieth_of_the_way_from_guessing_to_1_counts_as_that(floor: float) -> None:
+    scale = FlooredLogit.fit(np.array([floor + 0.2, floor + 0.3]), floor)
+    least = floor + 0.02 * (1 - floor)
+    assert scale.to_accuracies(scale.to_scores(np.array([0.0, floor, least - 1e-4]))) == pytest.approx(least)
+    above = np.array([least, least + 1e-4])
+    assert scale.to_accuracies(scale.to_scores(above)) == pytest.approx(above)
+
+
+def test_logits_of_the_fitted_values_have_deviation_1_whatever_their_number() -> None:
+    for count in (2, 3, 50):
+        accuracies = np.linspace(0.3, 0.6, count)
+        scores = FlooredLogit.fit(accuracies, CHANCE).to_scores(accuracies)
+        assert (scores.mean(), scores.std()) == (pytest.approx(0, abs=1e-12), pytest.approx(1))
+
+
 def test_equal_accuracies_have_a_scale_too() -> None:
     for kind in SCALES:
         scale = fit_scale(kind, np.full(9, 0.4), CHANCE)
