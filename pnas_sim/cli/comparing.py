@@ -26,6 +26,7 @@ from pnas_sim.study.settings import CompareSettings, make_compare_settings
 from pnas_sim.study.tidy import COLUMNS, MEASURES, format_csv
 
 MANIFEST = "manifest.json"
+MOST_RUNS = 10_000  # of one search in one world
 CSV, NOTES, TABLES = "comparison.csv", "columns.md", "tables.md"
 SCHEMA = 1
 DEFAULT_SEARCHES = "pnas,ppo,random-raw"  # the paper's three
@@ -62,7 +63,7 @@ def choose_settings(
         values["references"] = split_list(given["reference"])
     searches = values.get("searches", {})
     if given["searches"] is not None or not searches:
-        searches = read_searches(given["searches"] or DEFAULT_SEARCHES)
+        searches = read_searches(DEFAULT_SEARCHES if given["searches"] is None else given["searches"])
     values["searches"] = _set_options(searches, given["set_options"], given["tuning"])
     return make_compare_settings({**values, "backend_options": options})
 
@@ -79,12 +80,12 @@ def read_numbers(option: str, text: str, counts: bool) -> list[int]:
         click.UsageError: it is neither.
     """
     parts = split_list(text)
-    if not parts or not all(part.lstrip("-").isdecimal() for part in parts):
+    if not parts or not all(part.removeprefix("-").isdecimal() for part in parts):
         raise click.UsageError(f"--{option} is {text!r}; give a number, or a list such as 0,3,7")
     numbers = [int(part) for part in parts]
     if counts and "," not in text:
-        if numbers[0] < 1:
-            raise click.UsageError(f"--{option} is {text!r}; there must be at least 1")
+        if not 1 <= numbers[0] <= MOST_RUNS:
+            raise click.UsageError(f"--{option} is {text!r}; a number of them must be from 1 to {MOST_RUNS}")
         return list(range(numbers[0]))
     return numbers
 
@@ -93,7 +94,7 @@ def read_searches(text: str) -> dict[str, dict[str, Any]]:
     """Searches by label from `NAME`, `LABEL=NAME` and import paths, with commas between them.
 
     Raises:
-        click.UsageError: a label is empty or there twice.
+        click.UsageError: there is none, or a label is empty or there twice.
     """
     searches: dict[str, dict[str, Any]] = {}
     for part in split_list(text):
@@ -104,6 +105,8 @@ def read_searches(text: str) -> dict[str, dict[str, Any]]:
         if label in searches:
             raise click.UsageError(f"--searches has {label!r} twice; give one a label: LABEL={name.strip()}")
         searches[label] = {"search": name.strip()}
+    if not searches:
+        raise click.UsageError(f"--searches is {text!r}; name at least two, such as pnas,random")
     return searches
 
 

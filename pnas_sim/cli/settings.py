@@ -14,7 +14,7 @@ from pnas_sim.budget import Budget
 from pnas_sim.cli.backend_options import TABLE_NAMES, TRAINING_NAMES
 from pnas_sim.cli.searches import SEARCH_NAMES
 from pnas_sim.errors import SettingError
-from pnas_sim.validation import explain_first
+from pnas_sim.validation import RANGES, explain_first
 
 LARGEST_SEED = 2**63 - 1
 _HOLDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -80,18 +80,16 @@ def _explain(error: ValidationError) -> str:
     """What is wrong first, and the limits where a number is out of them."""
     line = explain_first(error, (*RunSettings.model_fields, *SEARCH_NAMES, *TRAINING_NAMES, *TABLE_NAMES))
     first = error.errors()[0]
-    if first["type"] in ("extra_forbidden", "value_error"):
+    if first["type"] not in RANGES:
         return line
-    field = RunSettings.model_fields[str(first["loc"][0])]
-    limits = [f"{sign} {limit}" for sign, limit in _limits(field.metadata)]
-    return f"{line} ({' and '.join(limits)})" if limits else line
+    limits = _list_limits(RunSettings.model_fields[str(first["loc"][0])].metadata)
+    return f"{line.partition(';')[0]}; it must be {' and '.join(limits)}"
 
 
-def _limits(metadata: list[Any]) -> list[tuple[str, Any]]:
-    """The limits that pydantic keeps beside a field, with words."""
-    words = {"ge": "at least", "gt": "above", "le": "at most"}
-    found = [(word, getattr(one, name, None)) for one in metadata for name, word in words.items()]
-    return [(word, limit) for word, limit in found if limit is not None]
+def _list_limits(metadata: list[Any]) -> list[str]:
+    """The limits that pydantic keeps beside a field, in words."""
+    found = [(word, getattr(one, name, None)) for one in metadata for word, name in RANGES.values()]
+    return [f"{word} {limit}" for word, limit in found if limit is not None]
 
 
 def read_config(path: Path) -> dict[str, Any]:

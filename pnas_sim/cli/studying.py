@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pnas_tables.record import Table
 
 SOURCES = (TRAINED, SURROGATE)
+MOST_CELLS, MOST_RUNS = 10_000_000, 10_000
 COSTED = ("log-parameters", "multiply-adds")  # predictors that a table's recipe can tell of which network
 LEAST_SHOWN = 5.0  # seconds between two lines of progress
 PARTS, RESULT, CSV, MARKDOWN = "parts", "result.json", "predictors.csv", "predictors.md"
@@ -94,8 +95,8 @@ def read_request(given: Mapping[str, Any], backend_options: Mapping[str, Any]) -
     for name in names:
         make_predictor(name, space, **settings.options.get(name, {}))
     for name, least in (("beam", 1), ("cells", 2)):
-        if given[name] < least:
-            raise SettingError(f"{name} is {given[name]}; it must be at least {least}")
+        if not least <= given[name] <= MOST_CELLS:
+            raise SettingError(f"{name} is {given[name]}; it must be from {least} to {MOST_CELLS}")
     searched = SURROGATE in sources
     return StudyRequest(
         settings=settings,
@@ -178,6 +179,8 @@ def _read_seeds(text: str) -> tuple[int, ...]:
     parts = split_list(text)
     if not parts or not all(part.isdecimal() for part in parts):
         raise SettingError(f"search-seeds is {text!r}; give a number, or a list such as 0,3,7")
+    if "," not in text and int(text) > MOST_RUNS:
+        raise SettingError(f"search-seeds is {text!r}; a number of searches is at most {MOST_RUNS}")
     return tuple(range(int(parts[0]))) if "," not in text else tuple(dict.fromkeys(map(int, parts)))
 
 

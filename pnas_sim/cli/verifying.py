@@ -123,9 +123,9 @@ def verify(
 
 
 def _demand_range(settings: VerifySettings) -> None:
-    for name in ("seeds", "resamples", "workers"):
-        if getattr(settings, name) < 1:
-            raise SettingError(f"{name} is {getattr(settings, name)}; it must be at least 1")
+    for name, most in (("seeds", 1000), ("resamples", 100_000), ("workers", 1024)):
+        if not 1 <= getattr(settings, name) <= most:
+            raise SettingError(f"{name} is {getattr(settings, name)}; it must be from 1 to {most}")
     if not 0 < settings.confidence < 1:
         raise SettingError(f"confidence is {settings.confidence:g}; it must be above 0 and below 1")
 

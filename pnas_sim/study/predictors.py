@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -36,6 +37,9 @@ from pnas_sim.study.predictors_trials import TrialJob, read_trials
 Floats: TypeAlias = NDArray[np.float64]
 _T = TypeVar("_T")
 Tell: TypeAlias = Callable[[str, int, int], None]  # the name of a job done, how many are, and of how many
+LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {"trials": (1, 10_000), "resamples": (10, 100_000), "workers": (1, 1024), "seed": (0, 2**63 - 1)}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +75,9 @@ class StudySettings:
         twice = [name for name in self.predictors if self.predictors.count(name) > 1]
         if twice:
             raise SettingError(f"predictor {twice[0]!r} is named twice; name each once")
-        for name, least in (("trials", 1), ("resamples", 10), ("workers", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise SettingError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        for name, (least, most) in LIMITS.items():
+            if not least <= getattr(self, name) <= most:
+                raise SettingError(f"{name} is {getattr(self, name)}; it must be from {least} to {most}")
         for counts in self.fitted.values():
             if not counts or min(counts) < LEAST_CELLS:
                 listed = ", ".join(map(str, counts)) or "none"

@@ -27,6 +27,7 @@ Rows: TypeAlias = NDArray[np.uint8]
 Kind: TypeAlias = Literal["all", "uniform", "raw", "sealed", "strata", "best"]
 Results: TypeAlias = Mapping[tuple[bytes, int], float]  # accuracy by a row's bytes and training seed
 
+MOST_SEEDS = 1000  # of a cell; far above any use, and a plan has a step for each
 STREAM_CHUNK = 64  # cells drawn from one generator; part of the streams' definition
 STREAMS: Mapping[str, tuple[int, ...]] = {"uniform": (), "sealed": (1,), "raw": (2,)}  # ends of their entropy
 
@@ -266,11 +267,15 @@ def sample_plan(
     Where a size has fewer cells than its share, all of them are taken and the others get what is left over.
 
     Raises:
-        SettingError: a number is below 1, or there are not that many cells.
+        SettingError: a number is out of its range, or there are not that many cells.
     """
     for what, number in (("cells", cells), ("seeds", seeds), *(("blocks", b) for b in blocks)):
         if number < 1:
             raise SettingError(f"{what} is {number}; it must be at least 1")
+    if seeds > MOST_SEEDS:
+        raise SettingError(f"seeds is {seeds}; it must be at most {MOST_SEEDS}")
+    if seed < 0:
+        raise SettingError(f"seed is {seed}; it must be at least 0")
     if max(blocks, default=0) > space.max_blocks or not blocks:
         raise SettingError(f"blocks {list(blocks)} asked for; the space has cells of 1 to {space.max_blocks}")
     steps, left = [], cells

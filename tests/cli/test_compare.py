@@ -178,6 +178,7 @@ def test_one_seed_is_told_and_is_an_error_only_if_intervals_are_demanded(
     ("words", "complaint"),
     [
         (("--searches", "pnas,tpee"), "unknown search 'tpee'"),
+        (("--searches", ""), "--searches is ''; name at least two, such as pnas,random"),
         (("--searches", "pnas"), "at least 2"),
         (("--searches", "pnas,pnas"), "'pnas' twice; give one a label: LABEL=pnas"),
         (("--searches", "=pnas,random"), "write NAME or LABEL=NAME"),
@@ -187,7 +188,9 @@ def test_one_seed_is_told_and_is_an_error_only_if_intervals_are_demanded(
         (("--budget", "lots"), "budget is 'lots'"),
         (("--top", "40"), "top 40 needs as many"),
         (("--top", "x"), "--top is 'x'; give a number, or a list such as 0,3,7"),
-        (("--seeds", "0"), "there must be at least 1"),
+        (("--seeds", "0"), "a number of them must be from 1 to 10000"),
+        (("--seeds", "1" + 30 * "0"), "a number of them must be from 1 to 10000"),
+        (("--seeds=--1",), "--seeds is '--1'; give a number"),
         (("--seeds", "1,1"), "none twice"),
         (("--seeds", "a,b"), "--seeds is 'a,b'"),
         (("--worlds", "-1,"), "worlds has -1"),

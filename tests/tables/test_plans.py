@@ -243,6 +243,8 @@ def test_a_sample_is_shared_evenly_and_small_sizes_are_taken_whole(space: CellSp
     [
         ({"cells": 0}, "cells is 0"),
         ({"seeds": 0}, "seeds is 0"),
+        ({"seeds": 10**14}, "seeds is 100000000000000; it must be at most 1000"),
+        ({"seed": -1}, "seed is -1; it must be at least 0"),
         ({"blocks": (0,)}, "blocks is 0"),
         ({"blocks": ()}, "blocks"),
         ({"blocks": (4,)}, "the space has cells of 1 to 3"),
@@ -252,9 +254,9 @@ def test_a_sample_is_shared_evenly_and_small_sizes_are_taken_whole(space: CellSp
 def test_samples_that_cannot_be_are_refused(
     settings: dict[str, object], complaint: str, space: CellSpace
 ) -> None:
-    wanted = {"cells": 10, "blocks": (1, 2), "seeds": 1, **settings}
+    wanted = {"cells": 10, "blocks": (1, 2), "seeds": 1, "seed": 0, **settings}
     with pytest.raises(SettingError, match=complaint):
-        sample_plan("x", seed=0, space=space, **wanted)  # type: ignore[arg-type]
+        sample_plan("x", space=space, **wanted)  # type: ignore[arg-type]
 
 
 def test_a_whole_small_space_makes_a_closed_table(tmp_path: object) -> None:

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from pnas_backends.training.costs import cell_costs
-from pnas_backends.training.layout import PRESETS, STEMS, NetworkShape
+from pnas_backends.training.layout import (
+    MOST_CELLS_PER_STAGE,
+    MOST_FILTERS,
+    MOST_PIXELS,
+    PRESETS,
+    STEMS,
+    NetworkShape,
+)
 from pnas_backends.training.network import build_network
 from pnas_backends.training.operations import OPERATIONS
 from pnas_sim.errors import CellError
@@ -93,3 +100,22 @@ def test_counting_needs_no_torch() -> None:
     modules = ", ".join(f"pnas_backends.training.{name}" for name in ("costs", "recipe", "backend"))
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_costs_of_the_largest_network_fit_their_integers(stem: str) -> None:
+    space = CellSpace(max_blocks=10)
+    cell = space.parse(" | ".join(["conv1x7(-2)+conv1x7(-1)"] * 10))[None]
+    shape = NetworkShape(
+        cells_per_stage=MOST_CELLS_PER_STAGE,
+        filters=MOST_FILTERS,
+        image_size=MOST_PIXELS,
+        channels=1000,
+        classes=100_000,
+        stem=stem,
+    )
+    half = NetworkShape(
+        cells_per_stage=MOST_CELLS_PER_STAGE, filters=MOST_FILTERS, image_size=MOST_PIXELS // 2, stem=stem
+    )
+    whole = cell_costs(cell, space, shape)[1][0]
+    assert whole > 3.9 * cell_costs(cell, space, half)[1][0] > 0

@@ -176,6 +176,8 @@ def test_errors_name_what_is_wrong() -> None:
         describe_operation("sep9", 4, 4, 1)
     with pytest.raises(SettingError, match="filters is 0; it must be at least 1"):
         NetworkShape(filters=0)
+    with pytest.raises(SettingError, match="image_size is 4096; it must be at most 2048"):
+        NetworkShape(image_size=4096)
     with pytest.raises(SettingError, match="unknown stem 'vgg'; known: cifar, "):
         NetworkShape(stem="vgg")
     with pytest.raises(SettingError, match="needs at least 4 filters"):

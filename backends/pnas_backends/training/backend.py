@@ -17,6 +17,7 @@ from pnas_sim.errors import BackendError, DataError, SettingError
 from pnas_sim.evaluate import BackendRequest, Evaluation, EvaluatorSpec, Rows, Status, check_request
 from pnas_sim.space import CellSpace
 
+MOST_WORKERS = 1024
 OWN_OPTIONS = ("device", "dataset", "data", "workers", "time_limit")
 RECIPE_OPTIONS = tuple(name for name in Recipe.model_fields if name not in ("dataset", "channels", "classes"))
 
@@ -34,7 +35,7 @@ class TrainingBackend:
         checksum: of the data set, for the spec.
 
     Raises:
-        SettingError: no devices, workers below 1, or a time limit that is not positive.
+        SettingError: no devices, workers below 1 or above 1024, or a time limit that is not positive.
         CellError: the space has an operation that cannot be trained.
     """
 
@@ -128,8 +129,8 @@ def _check_limits(devices: Sequence[str], workers: Any, time_limit: Any) -> int:
     if not devices:
         raise SettingError("no device to train on; name at least one, --device cpu for instance")
     count = len(devices) if workers is None else workers
-    if not isinstance(count, int) or count < 1:
-        raise SettingError(f"workers is {count!r}; it must be a whole number, at least 1")
+    if not isinstance(count, int) or not 1 <= count <= MOST_WORKERS:
+        raise SettingError(f"workers is {count!r}; it must be a whole number from 1 to {MOST_WORKERS}")
     if time_limit is not None and not (isinstance(time_limit, int | float) and time_limit > 0):
         raise SettingError(f"time_limit is {time_limit!r}; it must be a number above 0, in seconds")
     return count

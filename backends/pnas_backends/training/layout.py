@@ -24,6 +24,7 @@ from pnas_sim.errors import SettingError
 
 IMAGENET_STEM_FILTERS = MappingProxyType({"imagenet-mobile": 32, "imagenet-large": 96})
 STEMS = ("cifar", *IMAGENET_STEM_FILTERS)
+MOST_CELLS_PER_STAGE, MOST_FILTERS, MOST_PIXELS = 100, 4096, 2048  # far above any use; costs stay 64-bit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,14 @@ class NetworkShape:
         for name in ("cells_per_stage", "filters", "image_size", "channels", "classes"):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        limits = {
+            "cells_per_stage": MOST_CELLS_PER_STAGE,
+            "filters": MOST_FILTERS,
+            "image_size": MOST_PIXELS,
+        }
+        for name, most in limits.items():
+            if getattr(self, name) > most:
+                raise SettingError(f"{name} is {getattr(self, name)}; it must be at most {most}")
         if self.stem not in STEMS:
             raise SettingError(f"unknown stem {self.stem!r}; known: {', '.join(STEMS)}")
         if self.stem != "cifar" and (self.filters < 4 or self.image_size < 3):

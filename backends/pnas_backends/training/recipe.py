@@ -14,8 +14,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pnas_backends.training.layout import NetworkShape
+from pnas_backends.training.layout import MOST_CELLS_PER_STAGE, MOST_FILTERS, MOST_PIXELS, NetworkShape
 from pnas_sim.errors import SettingError
+from pnas_sim.validation import say_demand
 
 
 class Recipe(BaseModel):
@@ -54,7 +55,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str = "cifar10"
-    image_size: int = Field(default=32, ge=4)
+    image_size: int = Field(default=32, ge=4, le=MOST_PIXELS)
     channels: int = Field(default=3, ge=1)
     classes: int = Field(default=10, ge=2)
     train_images: int = Field(default=45_000, ge=1)
@@ -62,9 +63,9 @@ class Recipe(BaseModel):
     early_valid_images: int | None = Field(default=None, ge=1)
     test_images: int = Field(default=10_000, ge=0)
     subset_seed: int = Field(default=0, ge=0)
-    filters: int = Field(default=24, ge=1)
-    cells_per_stage: int = Field(default=2, ge=1)
-    epochs: float = Field(default=20.0, gt=0, allow_inf_nan=False)
+    filters: int = Field(default=24, ge=1, le=MOST_FILTERS)
+    cells_per_stage: int = Field(default=2, ge=1, le=MOST_CELLS_PER_STAGE)
+    epochs: float = Field(default=20.0, gt=0, le=100_000, allow_inf_nan=False)
     batch_size: int = Field(default=32, ge=1)
     learning_rate: float = Field(default=0.01, gt=0, allow_inf_nan=False)
     momentum: float = Field(default=0.9, gt=0, lt=1)
@@ -128,11 +129,18 @@ def make_recipe(settings: Mapping[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(settings)
     except ValidationError as error:
-        wrong = [
-            f"{'.'.join(map(str, e['loc']))} {e['input']!r}: {e['msg']}" if e["loc"] else e["msg"]
-            for e in error.errors()
-        ]
+        wrong = [_explain(complaint) for complaint in error.errors()]
         raise SettingError(f"the training recipe is wrong: {'; '.join(wrong)}") from None
+
+
+def _explain(complaint: Mapping[str, Any]) -> str:
+    """One of pydantic's complaints for a person."""
+    name = ".".join(map(str, complaint["loc"]))
+    if complaint["type"] == "extra_forbidden":
+        return f"it has no setting {name!r}"
+    if not name:
+        return str(complaint["msg"])
+    return f"{name} is {complaint['input']!r}; it must be {say_demand(complaint)}"
 
 
 PAPER = Recipe()
