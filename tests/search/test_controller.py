@@ -83,6 +83,21 @@ def test_agrees_with_torch_lstm_token_by_token() -> None:
             read = weights["embedding"][column if kind == "input" else column + space.max_blocks + 1]
 
 
+def test_each_token_and_the_start_have_an_embedding_of_their_own() -> None:
+    """What cells do not hold has no part in their probability; the start has a part in every cell's."""
+    controller = Controller(TINY, hidden=8)
+    weights = make_decided(controller, scale=3)
+    rows = list_raw(TINY)
+    plain = rows[(rows[:, [2, 3, 6, 7]] == 0).all(axis=1)]  # inputs -2, -1 and 1; sep3 alone
+    log_chances, _ = controller.score(weights, plain)
+    for tokens, read in (
+        (log_chances, [True] * 4 + [False, True]),
+        (log_chances[:, :1], [False] * 5 + [True]),
+    ):
+        (gradient,) = torch.autograd.grad(tokens[1:].sum(), weights["embedding"], retain_graph=True)
+        assert gradient.abs().sum(dim=1).gt(1e-6).tolist() == read
+
+
 def test_begins_nearly_uniform_and_writes_legal_cells() -> None:
     space = CellSpace()
     controller = Controller(space)

@@ -171,9 +171,16 @@ def test_all_figures_equal_brute_force(worlds: int, seeds: int, sizes: tuple[int
             assert figure.high == pytest.approx(max(resampled)), name
             assert figure.low == pytest.approx(min(*resampled, bounds[name])), name
             assert figure.reached == pytest.approx(np.isfinite(resampled).mean()), name
-    alone = sorted(define(own, other, [run])["needed"] for run in whole)
-    assert found.needed_in_runs.value == alone[(runs - 1) // 2]
+    alone = [define(own, other, [run])["needed"] for run in whole]
     assert found.reached_in_runs == pytest.approx(np.isfinite(alone).mean())
+    middle, each_middle = (
+        [sorted(alone[run] for run in places)[(runs - 1) // 2] for places in lists]
+        for lists in ([whole], drawn.places.tolist())
+    )
+    assert [found.needed_in_runs.value] == middle
+    if runs > 1:
+        ends = (min(*each_middle, longest), max(each_middle))
+        assert (found.needed_in_runs.low, found.needed_in_runs.high) == ends
 
 
 def test_each_run_is_held_against_its_own_world_and_seed() -> None:
