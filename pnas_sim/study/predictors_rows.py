@@ -177,7 +177,7 @@ def _list_comparisons(job: TrialJob, trials: Trials) -> Iterator[tuple[str, str,
 def _subtract(sample: Sample, reference: Sample | None) -> Estimate:
     if reference is None:
         return UNKNOWN
-    return bound(sample.value - reference.value, sample.drawn - reference.drawn)
+    return bound(sample.value - reference.value, sample.drawn - reference.drawn, largest=2.0)
 
 
 def average_sizes(rows: list[Row], samples: list[Sample], reference: list[Sample]) -> tuple[Row, Sample]:

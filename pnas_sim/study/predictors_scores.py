@@ -188,10 +188,14 @@ def estimate(parts: Floats, resamples: Resamples) -> tuple[Estimate, Floats]:
     return bound(value, drawn), drawn
 
 
-def bound(value: float, drawn: Floats) -> Estimate:
-    """A value with the interval of its resamples; within [-1, 1], as every figure here is."""
+def bound(value: float, drawn: Floats, largest: float = 1.0) -> Estimate:
+    """A value with the interval of its resamples; neither end is further from 0 than `largest`.
+
+    Every figure here is within [-1, 1], but the resamples of its linearised form need not be. The difference
+    of two figures may be as large as 2.
+    """
     tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(np.clip(drawn, -1, 1), [tail, 100 - tail]).tolist()
+    low, high = np.percentile(np.clip(drawn, -largest, largest), [tail, 100 - tail]).tolist()
     return Estimate(value, low, high)
 
 

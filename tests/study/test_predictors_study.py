@@ -13,8 +13,8 @@ from pnas_sim.space import CellSpace
 from pnas_sim.study.predictors import StudySettings, list_jobs, run_study
 from pnas_sim.study.predictors_paper import find_paper_value
 from pnas_sim.study.predictors_pools import SURROGATE, TRAINED, Pool, Pools, pool_answers
-from pnas_sim.study.predictors_rows import ALL_SIZES
-from pnas_sim.study.predictors_trials import choose_cells, read_trials, run_trials, write_trials
+from pnas_sim.study.predictors_rows import ALL_SIZES, draw_shared, score_job
+from pnas_sim.study.predictors_trials import Trials, choose_cells, read_trials, run_trials, write_trials
 
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=3)
 
@@ -80,6 +80,29 @@ def test_differences_are_from_the_first_and_paired(pools, tmp_path: Path) -> Non
         apart = second["spearman"].value - first["spearman"].value
         assert second["difference"].value == pytest.approx(apart)
         assert second["difference"].low <= apart <= second["difference"].high
+
+
+def test_a_difference_may_be_larger_than_any_figure(pools) -> None:
+    """A predictor that ranks cells the right way round beside one that ranks them the wrong way round."""
+    job = next(iter(list_jobs(pools, settle(predictors=("knn",)))))
+    draws = draw_shared(job, 40)
+    fitted = np.tile(np.arange(len(job.here)), (3, 1))
+    right, wrong = (
+        Trials(
+            fitted,
+            np.tile(sign * job.here.noisy, (3, 1)),
+            np.tile(sign * job.beyond.noisy, (3, 1)),
+            np.ones(3),
+        )
+        for sign in (1, -1)
+    )
+    first = {(row.place, row.truth): sample for row, sample in score_job("x", job, wrong, draws, {})}
+    rows = [row for row, _ in score_job("x", job, right, draws, first) if row.truth == "noisy"]
+    assert rows
+    for row in rows:
+        found = row.figures["difference"]
+        assert found.value == pytest.approx(2.0) and found.high <= 2.0
+        assert found.low == pytest.approx(2.0)
 
 
 def test_the_same_cells_for_every_predictor_and_none_twice(pools) -> None:
