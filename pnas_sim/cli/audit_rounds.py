@@ -18,7 +18,7 @@ import numpy as np
 from pnas_backends.table import SurrogateBackend
 from pnas_sim.errors import RunError
 from pnas_sim.evaluate import Evaluator
-from pnas_sim.study.audit import Find, find_best, judge_finds
+from pnas_sim.study.audit import Find, demand_searches, find_best, judge_finds
 from pnas_tables.build import build_table, list_missing
 from pnas_tables.families import FAMILIES, FitSettings
 from pnas_tables.figures import mean_by_cell
@@ -83,10 +83,14 @@ def run_audit(
         say: told what is being done.
 
     Raises:
-        RunError: the folder holds another audit.
+        RunError: the folder holds another audit, or cannot be made.
+        RequestError: something that was asked for cannot be had; nothing was begun.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _demand_same(folder / "settings.json", {**asdict(settings), "options": options or {}}, table)
+    record = folder / "settings.json"
+    if not record.exists():
+        _demand_possible(table, settings, options or {}, make_evaluator)
+        _make_folder(folder)
+    _demand_same(record, {**asdict(settings), "options": options or {}}, table)
     reports: list[dict[str, Any]] = []
     base = table
     while not _is_finished(reports, settings):
@@ -105,6 +109,37 @@ def _is_finished(reports: list[dict[str, Any]], settings: AuditSettings) -> bool
     if len(reports) < settings.rounds:
         return False
     return not reports[-1]["exploited"] or len(reports) >= settings.most_rounds
+
+
+def _demand_possible(
+    table: Table,
+    settings: AuditSettings,
+    options: dict[str, Any],
+    make_evaluator: Callable[[Table], Evaluator],
+) -> None:
+    """Checks surrogate, searches, data and device before the folder is bound to these settings.
+
+    Raises:
+        RequestError: one of them cannot be had.
+    """
+    backend = _open_backend(table, settings.surrogate, settings.world)
+    demand_searches(
+        settings.searches, backend.spec, cells=settings.cells, seed=settings.seed, options=options
+    )
+    make_evaluator(table).close()
+
+
+def _open_backend(table: Table, surrogate: str, world: int) -> SurrogateBackend:
+    """The surrogate as a backend, of cells as large as both the table and it hold."""
+    blocks = min(table.space.max_blocks, Surrogate.from_table(table, surrogate).largest)
+    return SurrogateBackend(table, blocks, table.name, surrogate=surrogate, world=world)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: {error.strerror}; give another --out") from None
 
 
 def _demand_same(path: Path, settings: dict[str, Any], table: Table) -> None:
@@ -146,17 +181,14 @@ class _Round:
             return [Find(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
         settings = self.settings
         world = (settings.world + self.number - 1) % self._surrogate().worlds
-        blocks = min(self.base.space.max_blocks, self._surrogate().largest)
-        backend = SurrogateBackend(
-            self.base, blocks, self.base.name, surrogate=settings.surrogate, world=world
-        )
+        backend = _open_backend(self.base, settings.surrogate, world)
         finds = find_best(
             settings.searches,
             backend,
             budget=settings.budget,
             cells=settings.cells,
             seed=settings.seed + self.number - 1,
-            known=set(backend.spec.space.list_keys(self._known(blocks))),
+            known=set(backend.spec.space.list_keys(self._known(backend.spec.space.max_blocks))),
             options=self.options,
             progress=lambda name, models: self.say(f"round {self.number}: {name}: {models} models"),
         )

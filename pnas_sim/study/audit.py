@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from pnas_sim.engine import Budget, run_search
 from pnas_sim.errors import SettingError
-from pnas_sim.evaluate import Evaluator, Status
-from pnas_sim.search.base import SearchRequest
+from pnas_sim.evaluate import Evaluator, EvaluatorSpec, Status
+from pnas_sim.search.base import SearchRequest, Strategy
 from pnas_sim.search.catalogue import list_searches, make_search
 from pnas_sim.space import CellSpace
 from pnas_sim.study.agreement import correlate
@@ -78,14 +78,41 @@ def find_best(
     Raises:
         SettingError: a search is unknown, or fewer cells than searches are asked for.
     """
-    if cells < len(searches) or not searches:
-        raise SettingError(f"{cells} cells for {len(searches)} searches; there must be at least one of each")
+    demand_searches(searches, evaluator.spec, cells=cells, seed=seed, options=options)
     taken, finds = set(known), list[Find]()
     for place, name in enumerate(searches):
         share = (cells - len(finds)) // (len(searches) - place)
         rows, accuracies = _run(name, evaluator, budget, seed, options or {}, progress)
         finds += _take_best(name, evaluator.spec.space, rows, accuracies, share, taken)
     return finds
+
+
+def demand_searches(
+    searches: Sequence[str],
+    spec: EvaluatorSpec,
+    *,
+    cells: int,
+    seed: int,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Makes every search once, so that none is found wanting when others have run; as for `find_best`.
+
+    Raises:
+        SettingError: a search is unknown, or fewer cells than searches are asked for.
+    """
+    if cells < len(searches) or not searches:
+        raise SettingError(f"{cells} cells for {len(searches)} searches; there must be at least one of each")
+    for name in searches:
+        _make(name, spec, seed, options or {})
+
+
+def _make(name: str, spec: EvaluatorSpec, seed: int, options: Mapping[str, Any]) -> Strategy:
+    """A search, given those of the options that it takes."""
+    takes = next((info.options for info in list_searches() if info.name == name), {})
+    chosen = {key: value for key, value in options.items() if key in takes}
+    return make_search(
+        name, SearchRequest(space=spec.space, seed=seed, fidelities=spec.fidelities, options=chosen)
+    )
 
 
 def _run(
@@ -98,10 +125,7 @@ def _run(
 ) -> tuple[Rows, Floats]:
     """Rows and observed accuracies of the fully trained models of one search."""
     spec = evaluator.spec
-    takes = next((info.options for info in list_searches() if info.name == name), {})
-    chosen = {key: value for key, value in options.items() if key in takes}
-    request = SearchRequest(space=spec.space, seed=seed, fidelities=spec.fidelities, options=chosen)
-    strategy = make_search(name, request)
+    strategy = _make(name, spec, seed, options)
     found = run_search(strategy, evaluator, budget=Budget(models=budget), evaluation_seed=seed).evaluations
     if progress is not None:
         progress(name, len(found))

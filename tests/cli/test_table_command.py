@@ -246,6 +246,9 @@ def test_card_can_do_without_pictures(pnas: Any, bare_table: Path, tmp_path: Pat
         (["--seed", -1], "seed is -1"),
         (["--searches", "none"], "none"),
         (["--surrogate", "gp"], "surrogate 'gp' is not in table"),
+        (["--searches", "random,none"], "unknown search 'none'"),
+        (["--world", 9], "world is 9; the surrogate has the worlds 0 to 1"),
+        (["--beam", 0], "beam is 0"),
         (["--searches", "random", "--budget", 20, "--cells", 2], "cannot be trained again"),
     ],
 )
@@ -255,3 +258,4 @@ def test_audit_refuses_what_it_cannot_do(
     outcome = pnas("table", "audit", small_table, "--out", "audit", "-q", *words)
     assert outcome.code == 2
     assert complaint in outcome.complaint
+    assert not Path("audit").exists()  # so that the corrected command meets no other audit there
