@@ -120,6 +120,7 @@ def _build_plan(given: dict[str, Any], progress: Callable[[BuildProgress], None]
 
 def _build_sample(given: dict[str, Any], progress: Callable[[BuildProgress], None] | None) -> dict[str, Any]:
     from pnas_backends.training.backend import choose_recipe
+    from pnas_sim.cli.folder import demand_parent
     from pnas_tables.trainer import train_sample
 
     _refuse(given, ["parts"], "goes with --plan; name that, or leave it out")
@@ -128,6 +129,7 @@ def _build_sample(given: dict[str, Any], progress: Callable[[BuildProgress], Non
         raise SettingError(
             "nothing to build: give --plan NAME, or --out FILE and --cells N or --cells-file CSV"
         )
+    demand_parent(given["out"])
     wanted, space = _choose_cells(given)
     data = None if given["data"] is None else Path(given["data"])
     changes = [

@@ -61,7 +61,10 @@ def card(
     audited = None if audit is None else _read_audit(audit)
     checked = None if proxy is None else read_proxy(proxy, read)
     folder = path.parent if out is None else out
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: {error.strerror}; give another --out") from None
     facts = gather_facts(read)
     drawn = draw_pictures(read, facts, folder) if pictures else {}
     source = table if table == read.name else path.name

@@ -30,9 +30,11 @@ OUT = click.option("--out", type=NEW_FILE, required=True, metavar="FILE", help="
 @verbose_option
 def merge(files: tuple[Path, ...], out: Path, name: str | None, as_json: bool) -> None:
     """Join table FILES of one recipe and space into one; fit a surrogate on it afterwards."""
+    from pnas_sim.cli.folder import demand_parent
     from pnas_tables.format import read_table
     from pnas_tables.merge import merge_tables
 
+    demand_parent(out)
     write_file(out, merge_tables([read_table(path) for path in files], name or out.stem), as_json)
 
 
@@ -69,9 +71,11 @@ def import_(
 
     The others are test_accuracy, seconds, parameters, multiply_adds, status, origin and error.
     """
+    from pnas_sim.cli.folder import demand_parent
     from pnas_sim.space import PAPER_OPERATIONS, CellSpace
     from pnas_tables.csv_import import import_csv
 
+    demand_parent(out)
     if not 0 < epochs < float("inf"):
         raise SettingError(f"epochs is {epochs}; it must be above 0")
     if not 0 < chance < 1:

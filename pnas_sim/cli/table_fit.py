@@ -58,6 +58,7 @@ def fit(
     Each has several worlds: refits on bootstraps of the cells, with an effect of their own for each cell.
     Cells whose origin is `sealed` are not fitted; the surrogates are measured on them.
     """
+    from pnas_sim.cli.folder import demand_parent
     from pnas_tables.families import find_family
     from pnas_tables.format import read_table
     from pnas_tables.record import NAME_PATTERN
@@ -72,6 +73,7 @@ def fit(
     if name is not None and not NAME_PATTERN.fullmatch(name):
         raise SettingError(f"name is {name!r}; give lower-case letters, digits, '.', '_' or '-', 64 at most")
     table = read_table(file)
+    demand_parent(out or file)
     for one in families:
         table = _fit_one(table, one, name, worlds, tune, seed, quiet)
     write_file(out or file, table, as_json)

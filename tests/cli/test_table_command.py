@@ -202,6 +202,31 @@ def test_import_refuses_what_it_cannot_read(
     assert not (tmp_path / "runs.h5").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("import", "runs.csv"),
+        ("merge", "BARE"),
+        ("fit", "BARE"),
+        ("build", "--cells", 4, "--device", "cpu"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    pnas: Any, bare_table: Path, words: tuple[object, ...]
+) -> None:
+    given = [bare_table if word == "BARE" else word for word in words]
+    outcome = pnas("table", *given, "--out", "nowhere/x.h5")
+    assert outcome.code == 2
+    assert "nowhere is not a folder; make it, or give --out another place" in outcome.complaint
+    assert outcome.err.count("\n") == 1 and not Path("nowhere").exists()
+
+
+def test_a_card_in_no_folder_is_refused(pnas: Any, bare_table: Path) -> None:
+    Path("file").touch()
+    outcome = pnas("table", "card", bare_table, "--out", "file/cards")
+    assert outcome.code == 2 and "file/cards: Not a directory; give another --out" in outcome.complaint
+
+
 def test_a_csv_that_is_not_there(pnas: Any, tmp_path: Path) -> None:
     outcome = pnas("table", "import", tmp_path / "absent.csv", "--out", tmp_path / "x.h5")
     assert outcome.code == 2
