@@ -38,7 +38,7 @@ def evolve_by_hand(space: CellSpace, answer, p: int, s: int, batch: int, batches
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(p=st.integers(1, 12), s=st.integers(1, 6), batch=st.integers(1, 8), seed=st.integers(0, 99))
 def test_agrees_with_algorithm_1_by_hand(small_space, answer, drive, p, s, batch, seed) -> None:
-    batch = min(batch, p)
+    """Also where a batch is larger than the population: of its children the last P live."""
     search = Evolution(small_space, population=p, sample=s, batch=batch, seed=seed)
     trace = drive(search, answer, 30)
     told = np.concatenate([proposals.cells for proposals, _ in trace]).tolist()

@@ -48,6 +48,12 @@ def test_failed_cells_are_left_out_and_few_have_no_ranks() -> None:
         measure_agreement(np.zeros(2), np.zeros(1))
 
 
+def test_intervals_follow_their_seed() -> None:
+    predicted, trained = np.arange(10.0), np.random.default_rng(0).normal(size=10)
+    one, again, other = (measure_agreement(predicted, trained, resamples=40, seed=seed) for seed in (1, 1, 2))
+    assert one == again != other
+
+
 @given(VALUES, VALUES)
 @settings(deadline=None, max_examples=25)
 def test_ranks_ignore_scale_and_turn_with_it(predicted: np.ndarray, trained: np.ndarray) -> None:
