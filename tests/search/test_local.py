@@ -104,6 +104,26 @@ def test_goes_through_a_small_space_once_and_ends(answer, drive, batch: int) -> 
     assert max(told.valid_accuracy.max() for _, told in trace) == answer(list_all(TINY)).max()
 
 
+def test_each_start_is_of_few_cells_also_where_nearly_all_are_known(drive) -> None:
+    """Where all cells are equal, each start's first is an optimum once its new neighbours are known."""
+    trace = drive(
+        LocalSearch(TINY, starts=3, batch=10_000, seed=2), lambda cells: np.full(len(cells), 0.5), 999
+    )
+    batches = [proposals.cells for proposals, _ in trace]
+    seen: set[bytes] = set()
+    at = 0
+    while at < len(batches):
+        assert len(batches[at]) <= 3
+        seen.update(TINY.list_keys(batches[at]))
+        new = set(TINY.list_keys(list_neighbours(TINY, batches[at][:1]))) - seen
+        at += 1
+        if new:
+            assert set(TINY.list_keys(batches[at])) == new
+            seen |= new
+            at += 1
+    assert len(seen) == TINY.count_unique(2) and len(batches) > 30
+
+
 def test_finds_the_optimum_of_a_smooth_landscape(drive) -> None:
     """The best cell has the last operation ten times: one climb ends there, random search is far from it."""
     operations = np.arange(20) % 4 >= 2
