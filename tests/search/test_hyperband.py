@@ -35,6 +35,8 @@ def test_brackets_are_those_of_algorithm_1() -> None:
         ((0.25, 0.5, 0.75, 1.0), 4, (1.0, 0.25)),
         ((1.0, 5.0, 10.0, 20.0), 3, (20.0, 5.0, 1.0)),
         (tuple(np.arange(1.0, 101.0)), 10, (100.0, 10.0, 1.0)),
+        ((2.0, 3.5, 10.0, 18.0), 3, (18.0, 10.0, 2.0)),  # of 6: 10 is nearer by ratio, 3.5 by difference
+        ((1.0, 3.0, 9.0, 27.0, 81.0, 243.0), 3, (243.0, 81.0, 27.0, 9.0, 3.0, 1.0)),  # log 243 is 4.99...
     ],
 )
 def test_rungs_are_the_nearest_known_fidelities(fidelities, eta: int, ladder) -> None:
