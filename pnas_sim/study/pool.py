@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -61,7 +62,8 @@ def _do_here(jobs: Sequence[Job], tell: Tell) -> None:
 
 def _follow(pool: ProcessPoolExecutor, jobs: Sequence[Job], do: Callable[[Job], None]) -> Iterator[Job]:
     """Yields jobs as they are done; their order is that of beginning."""
-    waiting: dict[Future[None], Job] = {pool.submit(do, job): job for job in jobs}
+    with hold_interruption():
+        waiting: dict[Future[None], Job] = {pool.submit(do, job): job for job in jobs}
     while waiting:
         ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
         broken = [future for future in ended if future.exception() is not None]
@@ -69,6 +71,20 @@ def _follow(pool: ProcessPoolExecutor, jobs: Sequence[Job], do: Callable[[Job], 
             yield waiting.pop(future)
         for future in broken:
             future.result()
+
+
+@contextmanager
+def hold_interruption() -> Iterator[None]:
+    """While inside, Ctrl-C waits; processes that are started inside never get it.
+
+    A pool starts its processes as jobs are submitted. Ctrl-C goes to all of a terminal's processes, and one
+    that still imports could neither ignore it nor do without a traceback; to end it is the parent's business.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pnas_sim.errors import WorkError
-from pnas_sim.study.pool import open_pool
+from pnas_sim.study.pool import hold_interruption, open_pool
 from pnas_sim.study.work import prepare_process
 
 
@@ -55,7 +55,8 @@ def do_jobs(
         return
     try:
         with open_pool(min(workers, len(missing))) as pool:
-            running = {pool.submit(job.run, folder): job for job in missing}
+            with hold_interruption():
+                running = {pool.submit(job.run, folder): job for job in missing}
             for number, future in enumerate(as_completed(running), done + 1):
                 future.result()
                 tell(running[future].name, number, len(jobs))

@@ -21,7 +21,7 @@ from pnas_sim.errors import SettingError, WorkError
 from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Rows, Source
 from pnas_sim.space import CellSpace
 from pnas_sim.study.compare import compare, list_jobs, prepare
-from pnas_sim.study.pool import MOST_DEATHS, do_jobs
+from pnas_sim.study.pool import MOST_DEATHS, do_jobs, hold_interruption, open_pool
 from pnas_sim.study.settings import CompareSettings, make_compare_settings
 from pnas_sim.study.work import Job, do_in_pool
 
@@ -63,6 +63,11 @@ class Hashing:
 def create(request: BackendRequest) -> Hashing:
     """The backend's factory."""
     return Hashing()
+
+
+def list_held_signals() -> list[int]:
+    """Those that do not reach this process."""
+    return sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 
 
 @pytest.fixture
@@ -167,3 +172,18 @@ def _is_running(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return False
+
+
+def test_interruptions_wait_and_are_not_lost() -> None:
+    before, done = list_held_signals(), []
+    with pytest.raises(KeyboardInterrupt), hold_interruption():
+        signal.raise_signal(signal.SIGINT)
+        done.append("inside")
+    assert done == ["inside"] and list_held_signals() == before
+
+
+def test_workers_do_not_get_the_terminals_interruption_even_while_they_start(importable: ModuleType) -> None:
+    with open_pool(1) as pool:
+        with hold_interruption():
+            future = pool.submit(importable.list_held_signals)
+        assert signal.SIGINT in future.result()
