@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import skew
 
 from pnas_sim.space import CellSpace
-from pnas_tables.effects import Effects
+from pnas_tables.effects import Effects, find_score_noise
 from pnas_tables.sample import Sample
 from pnas_tables.scale import fit_scale
 from pnas_tables.seeds import Deviation
@@ -72,6 +74,36 @@ def test_seed_noise_is_taken_off_the_size() -> None:
     with_noise = measure(2_000, own, seeds)
     assert (with_noise.deviations < without.deviations).all()
     assert measure(2_000, own, Deviation(middle=0.3)).deviations.max() == 0.0, "never below nothing"
+
+
+def test_few_cells_of_a_size_are_drawn_towards_all() -> None:
+    """As if 20 cells more of it had the variance of all."""
+    sample = make_sample(200)
+    chosen = np.concatenate([np.flatnonzero(sample.blocks == 1)[:60], np.flatnonzero(sample.blocks == 3)[:5]])
+    sample, scale = sample.take(chosen), fit_scale("logit", sample.final, 0.1)
+    errors = np.where(sample.blocks == 1, 0.1, 0.8) * (-1.0) ** np.arange(65)
+    held = scale.to_accuracies(scale.to_scores(sample.final) - errors)
+    pooled = (errors**2).mean()
+    for size, own, count in ((1, 0.1, 60), (3, 0.8, 5)):
+        variance = (count * own**2 + 20 * pooled) / (count + 20)
+        found = Effects.measure(sample, held, scale, STILL).deviations[size]
+        assert found == pytest.approx(np.sqrt(variance))
+
+
+def test_noise_of_a_mean_is_that_of_its_runs_in_scores() -> None:
+    sample = replace(make_sample(50), runs=np.tile([1.0, 4.0], 25))
+    scale, seeds = fit_scale("logit", sample.final, 0.1), Deviation(middle=0.001)
+    slope = (scale.to_scores(sample.final + 1e-6) - scale.to_scores(sample.final - 1e-6)) / 2e-6
+    wanted = 0.001 * slope / np.sqrt(sample.runs)
+    np.testing.assert_allclose(find_score_noise(sample, scale, seeds), wanted, rtol=1e-4)
+
+
+def test_what_all_residuals_share_is_no_effect() -> None:
+    """A model that errs upwards everywhere does not make the cells of a world better than it says."""
+    effects = measure(400, np.random.default_rng(6).standard_normal(400) + 2.0)
+    normal = np.random.default_rng(7).standard_normal(50_000)
+    drawn = effects.draw(np.full(50_000, 3), normal)
+    assert abs(drawn.mean()) < 0.02 * drawn.std()
 
 
 def test_sizes_that_were_not_measured_have_the_next_smaller_ones() -> None:

@@ -37,6 +37,12 @@ def test_a_deviation_that_falls_with_accuracy_is_found_in_part(table: Table) -> 
     assert found.at(np.array(1.0)) == found.at(np.array(found.highest))
 
 
+def test_the_slope_is_of_the_log_of_the_variance() -> None:
+    found = Deviation(middle=0.01, slope=-1.0, center=0.5, spread=0.1, lowest=0.3, highest=0.7)
+    deviations = found.at(np.array([0.5, 0.6, 0.7, 0.9, 0.1]))
+    np.testing.assert_allclose(deviations**2, 0.01**2 * np.exp([0.0, -1.0, -2.0, -2.0, 2.0]))
+
+
 def test_without_repeated_cells_there_is_no_noise(table: Table) -> None:
     once = table.seeds == 0
     columns = ("run_cells", "seeds", "status", "valid_accuracy", "test_accuracy", "seconds", "curves")
