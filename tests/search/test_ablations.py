@@ -7,10 +7,12 @@ import pytest
 from scipy.stats import kstest, spearmanr
 
 from pnas_sim.errors import SettingError
+from pnas_sim.function_evaluator import FunctionEvaluator
 from pnas_sim.search import Pnas, SearchRequest, make_search
 from pnas_sim.search.ablations import OracleScores, RandomScores, create_oracle, read_oracle
 from pnas_sim.space import CellSpace
 from pnas_sim.testing.strategies import check_strategy
+from pnas_sim.wrappers import Noisy
 from pnas_tables.testing import MadeUpTrainer
 
 SPACE = CellSpace(("sep3", "id", "max3"), 3)
@@ -102,6 +104,29 @@ def test_an_evaluator_is_read_as_an_oracle() -> None:
     assert len(read_oracle(evaluator)(narrow)) == 3
     with pytest.raises(SettingError, match="no noise-free accuracy"):
         read_oracle(Alone(knows=False))(cells)
+
+
+@pytest.mark.parametrize("takes", ["rows", "cell"])
+def test_an_oracle_answers_free_of_noise_at_the_epochs_asked_for(takes) -> None:
+    def rows_grow(cells: np.ndarray, epochs: float) -> np.ndarray:
+        return 0.3 * epochs + 0.001 * cells[:, :4].sum(axis=1)
+
+    def cell_grows(cell, epochs: float) -> float:
+        return float(rows_grow(cell.row[None], epochs)[0])
+
+    judge = rows_grow if takes == "rows" else cell_grows
+    evaluator = Noisy(FunctionEvaluator(judge, SPACE, takes=takes, epochs=2.0, fidelities=(1.0, 2.0)), 0.05)
+    cells = SPACE.sample(20, np.random.default_rng(2))
+    np.testing.assert_allclose(read_oracle(evaluator)(cells), rows_grow(cells, 2.0))
+    np.testing.assert_allclose(read_oracle(evaluator, epochs=1.0)(cells), rows_grow(cells, 1.0))
+
+
+def test_beams_of_other_seeds_are_others(answer, drive) -> None:
+    beams = []
+    for seed in (0, 1, 0):
+        request = SearchRequest(space=SPACE, seed=seed, options={"beam": 9})
+        beams.append(drive(make_search("pnas-random-beam", request), answer, 2)[-1][0].cells.tolist())
+    assert beams[0] == beams[2] != beams[1]
 
 
 def test_the_oracle_comes_with_the_request(answer) -> None:

@@ -170,7 +170,12 @@ def test_turns_fill_the_beam_with_distinct_cells(seed: int, beam: int, members: 
     ranked = [draws.permutation(firsts)[:beam] for _ in range(members)]
     order = draws.integers(0, members, beam)
     rows = take_turns(ranked, cell, order)
-    assert len(rows) == min(beam, len(cells)) or members > 1
+    taken: list[int] = []  # by hand: each turn's best row of a cell that nobody took
+    for turn in order.tolist():
+        left = [row for row in ranked[turn].tolist() if cell[row] not in cell[taken]]
+        taken += left[:1]
+    assert rows.tolist() == taken
+    assert len(rows) == min(beam, len(cells))
     assert len(set(cell[rows].tolist())) == len(rows)
     assert rows[0] == ranked[order[0]][0]
     if members == 1:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pnas_sim.evaluate import Status
 from pnas_tables.record import Table
 from pnas_tables.seeds import Deviation, SeedNoise, fit_deviation
 from pnas_tables.testing import CHECKPOINTS, NOISE
@@ -56,6 +57,51 @@ def test_without_repeated_cells_there_is_no_noise(table: Table) -> None:
     keys = np.arange(5, dtype=np.uint64)
     drawn = noise.draw(keys, 1.0, 2, 0, np.full(5, 0.5), np.full(5, 0.5))
     assert not drawn.valid.any() and not drawn.test.any() and not drawn.diverged.any()
+
+
+def end(table: Table, statuses: dict[int, Status]) -> Table:
+    """The table with some runs ended so; diverged ones have the accuracy of guessing."""
+    status, valid = table.status.copy(), table.valid_accuracy.copy()
+    for run, ending in statuses.items():
+        status[run] = ending
+        valid[run] = 0.1 if ending == Status.DIVERGED else np.nan
+    return replace(table, status=status, valid_accuracy=valid)
+
+
+def runs_of(table: Table, cell: int) -> list[int]:
+    return np.flatnonzero(table.run_cells == cell).tolist()
+
+
+def test_divergence_is_a_share_of_the_runs_of_cells_that_can_be_trained(table: Table) -> None:
+    """Of 60 cells with two runs one diverges once, one always, and of one a run failed."""
+    diverged, failed = Status.DIVERGED, Status.FAILED
+    (first, _), (one, other), (lost, _) = (runs_of(table, cell) for cell in (0, 1, 2))
+    noise = SeedNoise.measure(end(table, {first: diverged, one: diverged, other: diverged, lost: failed}))
+    assert noise.divergence_runs == 2 * 58
+    assert noise.divergence == pytest.approx(1 / 116)
+
+
+def test_a_run_that_diverged_is_no_seed_noise(table: Table) -> None:
+    run = runs_of(table, 0)[0]
+    spoilt, without = (end(table, {run: status}) for status in (Status.DIVERGED, Status.FAILED))
+    found = fit_deviation(spoilt, spoilt.valid_accuracy)
+    assert found.freedom == 59
+    assert found == fit_deviation(without, without.valid_accuracy)
+
+
+def test_each_checkpoint_has_its_own_deviation(table: Table) -> None:
+    scales = np.array([0.04, 0.02, 0.01])
+    curves = 0.5 + scales * np.random.default_rng(0).standard_normal(table.curves.shape)
+    noise = SeedNoise.measure(replace(table, curves=curves, valid_accuracy=curves[:, -1]))
+    np.testing.assert_allclose([one.middle for one in noise.valid], scales, rtol=0.3)
+
+
+def test_a_run_diverges_at_every_checkpoint_or_at_none(table: Table) -> None:
+    noise, keys = replace(SeedNoise.measure(table), divergence=0.3), np.arange(200, dtype=np.uint64)
+    level = np.full(200, 0.5)
+    early, late = (noise.draw(keys, epochs, at, 3, level, level) for at, epochs in ((0, 0.25), (2, 1.0)))
+    assert early.diverged.any() and (early.diverged == late.diverged).all()
+    assert (early.valid != late.valid).all()
 
 
 def test_what_is_measured_is_what_is_drawn(table: Table) -> None:
