@@ -17,8 +17,8 @@ def stream(seed: int, number: int) -> np.random.Generator:
 
 
 def search_by_hand(space, predictor, answer, first: list, *, beam: int, candidates: int, draw, seed: int):
-    """The rounds after the first, with sets of tuples; returns the cells trained, in order."""
-    trained = [tuple(cell) for cell in first]
+    """The rounds after the first, with sets of tuples; returns the cells trained, in order, and guesses."""
+    trained, guesses = [tuple(cell) for cell in first], []
     for number in range(2, space.max_blocks + 1):
         rows = np.array(trained, np.uint8)
         values = answer(rows)
@@ -33,7 +33,8 @@ def search_by_hand(space, predictor, answer, first: list, *, beam: int, candidat
         scores = [float(predictor.predict(np.array([cell], np.uint8)).mean[0]) for cell in new]
         order = sorted(range(len(new)), key=lambda i: (-scores[i], i))
         trained += [new[i] for i in order[:beam]]
-    return trained
+        guesses += [scores[i] for i in order[:beam]]
+    return trained, guesses
 
 
 @pytest.mark.parametrize("draw", [draw_uniformly, mutate_best])
@@ -47,8 +48,10 @@ def test_agrees_with_the_rounds_by_hand(
     cells = np.concatenate([proposals.cells for proposals, _ in trace]).tolist()
     assert len(cells) == 21 + 9 + 9
     assert (small_space.block_counts(np.array(cells, np.uint8)) == 3).all()
-    by_hand = search_by_hand(small_space, make_integer_predictor(), answer, cells[:21], **settings)
+    by_hand, guesses = search_by_hand(small_space, make_integer_predictor(), answer, cells[:21], **settings)
     assert list(map(tuple, cells)) == by_hand
+    predicted = [one.predicted.tolist() for one, _ in trace if one.predicted is not None]
+    assert [guess for batch in predicted for guess in batch] == guesses
     assert len(search.ask(5)) == 0
 
 
@@ -90,6 +93,24 @@ def test_failed_children_are_left_out(make_integer_predictor, answer, small_spac
     everything = NoGrowth(small_space, make_integer_predictor(), beam=9, candidates=100)
     drive(everything, answer, 1, fail=lambda cells: np.full(len(cells), 2, np.uint8))
     assert len(everything.ask(5)) == 0
+
+
+def test_diverged_children_are_kept(make_integer_predictor, answer, small_space, drive) -> None:
+    """They have an accuracy, if a bad one: where all diverge the search goes on."""
+    predictor = make_integer_predictor()
+    search = NoGrowth(small_space, predictor, beam=9, candidates=100, draw=mutate_best)
+    trace = drive(search, answer, 10, fail=lambda cells: np.ones(len(cells), np.uint8))
+    assert [len(proposals) for proposals, _ in trace] == [21, 9, 9]
+    assert [len(cells) for cells, _, _ in predictor.fits] == [21, 30]
+
+
+def test_each_fit_has_a_seed_of_its_own(make_integer_predictor, answer, small_space, drive) -> None:
+    seeds: list[int] = []
+    for seed in (0, 1):
+        predictor = make_integer_predictor()
+        drive(NoGrowth(small_space, predictor, beam=9, candidates=100, seed=seed), answer, 10)
+        seeds += [one for _, _, one in predictor.fits]
+    assert len(seeds) == len(set(seeds)) == 4
 
 
 def test_ends_where_a_small_space_is_used_up(make_integer_predictor, answer, drive) -> None:
