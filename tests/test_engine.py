@@ -11,7 +11,7 @@ from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
 from pnas_sim.function_evaluator import FunctionEvaluator
 from pnas_sim.predict import make_predictor
 from pnas_sim.runlog import RunLog
-from pnas_sim.search import Pnas, RandomSearch
+from pnas_sim.search import Observations, Pnas, Proposals, RandomSearch
 from pnas_sim.space import CellSpace
 from pnas_tables.testing import MadeUpTrainer
 
@@ -89,6 +89,42 @@ def test_a_search_that_finds_nothing_new_ends() -> None:
     assert run(10**5, unique=False) == ("stalled", 3)
     assert run(4, unique=False) == ("proposals", 3)
     assert run(4, unique=True) == ("finished", 3)
+
+
+class Circling:
+    """Proposes some one-block cells over and over, and remembers how many in all."""
+
+    def __init__(self, cells: int, each: int) -> None:
+        self.rows, self.each, self.proposed = SPACE.initial()[:cells], each, 0
+
+    def ask(self, n: int) -> Proposals:
+        places = (self.proposed + np.arange(self.each)) % len(self.rows)
+        self.proposed += self.each
+        return Proposals(self.rows[places])
+
+    def tell(self, observations: Observations) -> None:
+        """Learns nothing."""
+
+    def replay(self, proposals: Proposals, observations: Observations) -> None:
+        """Learns nothing."""
+
+
+@pytest.mark.parametrize(
+    ("models", "cells", "each", "stopped", "proposed"),
+    [
+        (5, 4, 4, "proposals", 52),  # 12 batches are 48; 10 times the budget is passed by the next
+        (4, 3, 4, "proposals", 40),
+        (100, 1, 1, "stalled", 51),  # one batch brought a model, 50 brought none
+        (100, 3, 2, "stalled", 104),
+    ],
+)
+def test_repeats_end_a_search_at_ten_times_its_budget_or_after_50_batches(
+    models: int, cells: int, each: int, stopped: str, proposed: int
+) -> None:
+    strategy = Circling(cells, each)
+    result = run_search(strategy, MadeUpTrainer(SPACE), budget=Budget(models=models))
+    assert (result.stopped, strategy.proposed, result.models_evaluated) == (stopped, proposed, cells)
+    assert (result.proposals, result.repeats) == (proposed, proposed - cells)
 
 
 def test_pnas_proposes_the_papers_counts_of_candidates() -> None:

@@ -59,6 +59,17 @@ def test_other_epochs_are_another_model() -> None:
     enter(ledger, 0, epochs=1.0)
     assert len(enter(ledger, 0, epochs=0.5).new) == 1
     assert len(enter(ledger, 0, epochs=1.0).new) == 0
+    assert len(enter(ledger, 0, epochs=0.25).new) == 1, "short trainings are told apart, too"
+
+
+def test_each_model_has_its_own_number_of_blocks() -> None:
+    """Also where a batch of several sizes begins with what is known."""
+    ledger = make_ledger()
+    rows = np.concatenate([ONES[:2], SPACE.canonical(SPACE.expand(ONES[:1]).cells[:2])])
+    ledger.enter(Proposals(rows[:1]), rows[:1], 1.0)
+    entry = ledger.enter(Proposals(rows), rows, 1.0)
+    assert ledger.figures["blocks"].tolist() == [1, 1, 2, 2]
+    assert entry.places.tolist() == [0, 1, 2, 3]
 
 
 @given(batches=st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=9), max_size=12))

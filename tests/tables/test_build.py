@@ -24,7 +24,7 @@ from pnas_tables.build import BuildProgress, build_table, main
 from pnas_tables.format import read_table
 from pnas_tables.journal import Journal
 from pnas_tables.merge import merge_tables
-from pnas_tables.parts import build_plan, gather_table, read_parts
+from pnas_tables.parts import build_plan, collect_results, gather_table, read_parts
 from pnas_tables.plans import Jobs, Plan, Step, list_jobs
 from pnas_tables.provenance import describe_machine
 from pnas_tables.record import Table, checksum
@@ -298,6 +298,17 @@ def test_parts_of_another_recipe_are_refused(space: CellSpace, tmp_path: Path) -
     head = replace(made_up_head(space), recipe={"trainer": "made-up", "epochs": 2.0})
     with pytest.raises(TableError, match="differ in their recipe: epochs"):
         build_plan(PLAN, head, tmp_path, MadeUpTrainer(space), provenance=PROVENANCE)
+
+
+def test_results_are_of_all_runs_that_did_not_fail(space: CellSpace, tmp_path: Path) -> None:
+    table = read_table(build_part(space, tmp_path, children=4))
+    status, valid = np.array([0, 1, 2, 0], np.uint8), np.array([0.5, 0.1, np.nan, 0.6])
+    found = collect_results([replace(table, status=status, valid_accuracy=valid)])
+    keys = [
+        (table.cells[cell].tobytes(), int(seed))
+        for cell, seed in zip(table.run_cells, table.seeds, strict=True)
+    ]
+    assert found == {keys[0]: 0.5, keys[1]: 0.1, keys[3]: 0.6}
 
 
 def test_a_folder_without_parts_is_named(tmp_path: Path) -> None:

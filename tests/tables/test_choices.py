@@ -28,6 +28,12 @@ def test_strata_are_what_they_are_called() -> None:
     assert random.min() < 0.5 and len(np.unique(chosen)) == 40
 
 
+def test_tenth_and_half_are_rounded_up() -> None:
+    """Of 11 cells in order, all chosen: two near failure, the top two, four more from the middle up."""
+    chosen = choose_strata(np.arange(11) / 11, 11, np.random.default_rng(0))
+    assert chosen == [0, 1, 9, 10, 5, 6, 7, 8, 2, 3, 4]
+
+
 def test_the_best_come_first_and_the_earlier_of_equals() -> None:
     assert choose_best(np.array([0.1, 0.5, 0.5, 0.9]), 3) == [3, 1, 2]
     assert choose_best(np.array([0.1]), 3) == [0]

@@ -269,6 +269,7 @@ DAMAGES = {
     "accuracy gone": (edit("runs/valid_accuracy", 0, np.nan), "runs/valid_accuracy"),
     "infinite seconds": (edit("runs/seconds", 0, np.inf), "runs/seconds"),
     "checkpoints": (edit("epochs", 0, 2.0), "ascending"),
+    "a checkpoint twice": (edit("epochs", 0, 0.5), "ascending"),
     "another file": (link_outside, "'cells/tokens' is a link to somewhere else"),
     "virtual": (make_virtual, "keeps its values in another file"),
     "surrogate of other data": (

@@ -74,6 +74,18 @@ def test_runs_must_agree(table: Table) -> None:
 def test_of_seconds_the_smallest_stand(table: Table) -> None:
     merged = merge_tables([replace(table, seconds=table.seconds + 1), table], "m")
     np.testing.assert_array_equal(merged.seconds, table.seconds)
+    unknown = replace(table, seconds=np.full_like(table.seconds, np.nan))
+    for order in ([unknown, table], [table, unknown]):
+        np.testing.assert_array_equal(merge_tables(order, "m").seconds, table.seconds)
+
+
+def test_a_run_that_diverged_elsewhere_is_a_disagreement(table: Table) -> None:
+    """A machine may fail; a seed that diverges does so everywhere."""
+    status = table.status.copy()
+    status[5] = 1
+    for order in ([table, replace(table, status=status)], [replace(table, status=status), table]):
+        with pytest.raises(TableError, match=f"with seed {table.seeds[5]}: status"):
+            merge_tables(order, "m")
 
 
 def test_a_failure_gives_way_to_an_answer(table: Table) -> None:

@@ -11,11 +11,13 @@ from pnas_sim.errors import SettingError
 from pnas_sim.space import CellSpace
 from pnas_tables.build import build_table
 from pnas_tables.plans import (
+    Jobs,
     Plan,
     Step,
     count_waiting,
     draw_cells,
     enumerate_cells,
+    join_jobs,
     list_jobs,
     sample_plan,
 )
@@ -47,6 +49,17 @@ def test_a_stream_can_give_every_cell_and_no_more() -> None:
         draw_cells(small, 1, 11, seed=0)
     with pytest.raises(SettingError, match="cells of 3 blocks asked for; the space has 1 to 2"):
         draw_cells(small, 3, 1, seed=0)
+
+
+def test_of_a_job_that_comes_again_the_first_reason_counts(space: CellSpace) -> None:
+    cells = space.initial()[:3]
+    first, again = (
+        Jobs(cells[places], np.array([0, 0]), (why,) * 2) for places, why in (([0, 1], "a"), ([2, 1], "b"))
+    )
+    joined = join_jobs([first, again, Jobs(cells[:1], np.array([1]), ("c",))], space)
+    assert joined.origins == ("a", "a", "b", "c")
+    np.testing.assert_array_equal(joined.cells, cells[[0, 1, 2, 0]])
+    assert joined.seeds.tolist() == [0, 0, 0, 1]
 
 
 def test_jobs_keep_the_order_of_steps_and_train_nothing_twice(space: CellSpace) -> None:

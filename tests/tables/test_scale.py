@@ -44,6 +44,16 @@ def test_normal_scores_are_the_normal_quantiles_of_ranks() -> None:
     np.testing.assert_allclose(scores, ndtri([0.125, 0.875, 0.625, 0.375]))
 
 
+def test_beyond_its_knots_a_scale_goes_on_with_the_slope_of_their_outer_tenth() -> None:
+    places = np.arange(20.0)
+    scale = NormalScores(places, 0.1 + 0.001 * places**2)  # a tenth of 20 knots: two steps
+    low, high = 0.001 * (2**2 - 0) / 2, 0.001 * (19**2 - 17**2) / 2
+    found = scale.to_accuracies(np.array([-3.0, 0.0, 19.0, 21.0]))
+    np.testing.assert_allclose(found, [0.1 - 3 * low, 0.1, 0.461, 0.461 + 2 * high])
+    inverse = scale.to_scores(np.array([0.1 - 3 * low, 0.461 + 2 * high]))
+    np.testing.assert_allclose(inverse, [-3.0, 21.0])
+
+
 def test_the_floor_is_guessing_and_no_prediction_falls_below() -> None:
     scale = FlooredLogit.fit(np.array([0.4, 0.5]), CHANCE)
     assert scale.to_accuracies(np.array([-1e9, 1e9])) == pytest.approx([CHANCE, 1.0])

@@ -199,6 +199,22 @@ def test_curves_end_at_the_prediction(name: str, fitted: Table) -> None:
     assert np.corrcoef(curves[:, 1], curves[:, 2])[0, 1] > 0.9
 
 
+def test_each_checkpoint_has_effects_and_noise_of_its_own(fitted: Table) -> None:
+    surrogate = Surrogate.from_table(fitted)
+    plain = surrogate.predict_curves(fitted.cells)
+    effects = surrogate._extras.curve_effects
+    surrogate._extras = replace(surrogate._extras, curve_effects=(effects[0] + 0.5, effects[1]))
+    other = surrogate.predict_curves(fitted.cells)
+    assert (other[:, 0] != plain[:, 0]).all()
+    np.testing.assert_array_equal(other[:, 1:], plain[:, 1:])
+    keys, level = np.arange(500, dtype=np.uint64), np.full(500, 0.5)
+    drawn = [surrogate.draw_noise(keys, place, 3, level, level).valid for place in (0, 2, -1)]
+    wanted = surrogate.noise.draw(keys, CHECKPOINTS[0], 0, 3, level, level).valid
+    np.testing.assert_array_equal(drawn[0], wanted)
+    np.testing.assert_array_equal(drawn[1], drawn[2])
+    assert abs(np.corrcoef(drawn[0], drawn[1])[0, 1]) < 0.2
+
+
 def test_failed_runs_are_left_out_and_diverged_ones_are_a_rate(table: Table) -> None:
     """A cell with one failed seed is fitted on the other; one without any seed left is not fitted."""
     status, valid, curves = table.status.copy(), table.valid_accuracy.copy(), table.curves.copy()

@@ -7,8 +7,11 @@ import pytest
 
 from pnas_sim.errors import TableError
 from pnas_tables.families import FitSettings
+from pnas_tables.fit import FitTask
 from pnas_tables.recheck import compare_quality, remeasure
 from pnas_tables.record import Table
+from pnas_tables.sample import Sample
+from pnas_tables.scale import SCALES
 from pnas_tables.surrogate import Surrogate, fit_surrogate
 from pnas_tables.tune import list_candidates, tune_settings
 
@@ -27,6 +30,29 @@ def test_the_best_candidate_is_chosen_and_nested_figures_are_of_cells_held_out(t
     assert 0.2 < nested["kendall_tau"] < 1 and nested["cells"] == 60
     assert nested["kendall_tau"] < nested["ceiling_kendall_tau"] < 1  # the noise of seeds, not none at all
     assert tune_settings(table, "gp", 0, QUICK)[1] == report
+
+
+def test_no_cell_has_a_say_in_what_predicts_it(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which scale serves alternates with the outer folds; the other one predicts the wrong way round."""
+    asked_of: list[tuple[int, int, str]] = []
+
+    def predict(task: FitTask, seen: Sample, asked: Sample) -> np.ndarray:
+        assert not set(map(bytes, seen.cells)) & set(map(bytes, asked.cells)), "held out is held out"
+        stage = (
+            len(asked_of) // 7
+        )  # in each outer fold twice three inner ones and the outer one; then the whole
+        asked_of.append((len(seen), len(asked), task.settings.scale))
+        serves = SCALES[stage % 2] if stage < 5 else "logit"
+        return asked.final if task.settings.scale == serves else 1 - asked.final
+
+    monkeypatch.setattr("pnas_tables.tune.predict_from", predict)
+    chosen, report = tune_settings(table, "gp", 0, QUICK)
+    picks = [SCALES[fold % 2] for fold in range(5)]
+    assert [pick["scale"] for pick in report["chosen_in_outer_folds"]] == picks
+    assert (chosen.scale, report["nested"]["kendall_tau"]) == ("logit", pytest.approx(1.0))
+    assert [asked_of[7 * fold + 6] for fold in range(5)] == [(48, 12, pick) for pick in picks]
+    inner = [call[:2] for fold in range(5) for call in asked_of[7 * fold : 7 * fold + 6]]
+    assert inner == [(32, 16)] * 30 and [call[:2] for call in asked_of[35:]] == [(40, 20)] * 6
 
 
 def test_forests_are_tuned_in_size_too() -> None:
