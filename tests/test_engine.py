@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pnas_sim.engine import Budget, run_search
-from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
+from pnas_sim.evaluate import Evaluation, Evaluator, EvaluatorSpec, Rows, Status
 from pnas_sim.function_evaluator import FunctionEvaluator
 from pnas_sim.predict import make_predictor
 from pnas_sim.runlog import RunLog
 from pnas_sim.search import Observations, Pnas, Proposals, RandomSearch
 from pnas_sim.space import CellSpace
-from pnas_tables.testing import MadeUpTrainer
+from pnas_tables.testing import MadeUpTrainer, made_up_accuracy
 
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=3)
 MODELS = 61  # 21 one-block cells, then two beams of 20
@@ -71,10 +72,16 @@ def test_a_run_cut_anywhere_resumes_to_the_same_end(tmp_path: Path, refit: str, 
     assert len(second.asked) <= MODELS - cut + 1
 
 
+@pytest.mark.parametrize("arrays", [False, True])
 @pytest.mark.parametrize("budget", [Budget(models=7), Budget(examples=7500), Budget(seconds=14)])
-def test_a_search_ends_at_its_budget(budget: Budget) -> None:
+def test_a_search_ends_at_its_budget(budget: Budget, arrays: bool) -> None:
+    """The child that spends the last second is the last, also where it spends exactly that."""
     space = CellSpace(SPACE.operations, 1)
-    result = run_search(RandomSearch(space, seed=0), MadeUpTrainer(space), budget=budget, batch=3)
+    evaluator: Evaluator = MadeUpTrainer(space)  # 1,000 examples and 2 seconds each
+    if arrays:
+        judge = partial(made_up_accuracy, space)
+        evaluator = FunctionEvaluator(judge, space, train_images=1000, seconds=2.0)
+    result = run_search(RandomSearch(space, seed=0), evaluator, budget=budget, batch=4)
     assert (result.models_evaluated, result.stopped) == (7, "budget")
 
 

@@ -145,6 +145,15 @@ def test_refits_on_everything_so_far(make_integer_predictor, answer, small_space
         assert accuracies.tolist() == answer(cells).tolist()
 
 
+def test_each_fit_has_a_seed_of_its_own(make_integer_predictor, answer, small_space) -> None:
+    seeds = []
+    for seed in (0, 1, 0):
+        predictor = make_integer_predictor()
+        drive(Pnas(small_space, predictor, beam=5, seed=seed), answer)
+        seeds.append([one for _, _, one in predictor.fits[:2]])
+    assert seeds[0] == seeds[2] and len({*seeds[0], *seeds[1]}) == 4
+
+
 def test_failed_children_are_left_out_and_diverged_ones_are_not(
     make_integer_predictor, answer, small_space
 ) -> None:

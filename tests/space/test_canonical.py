@@ -163,6 +163,24 @@ def written_cells(draw: st.DrawFn) -> list[tuple[int, ...]]:
     return blocks
 
 
+@pytest.mark.parametrize("blocks", [2, 3])
+def test_a_last_block_spoils_a_row_only_if_it_may_stand_before_another(blocks: int) -> None:
+    """Rows whose blocks are neither smaller nor tied are canonical; where one is smaller, the row is not."""
+    space = CellSpace(("a", "b"), blocks)
+    choices = [list_half_ordered_blocks(size + 1, 2) for size in range(1, blocks + 1)]
+    draws = np.random.default_rng(0)
+    rows = np.hstack([options[draws.integers(0, len(options), 3000)] for options in choices])
+    spoilt, doubtful = np.zeros(3000, np.bool_), np.zeros(3000, np.bool_)
+    for size in range(2, blocks + 1):
+        tokens = canonical.to_columns(rows[:, : 4 * size])
+        smaller, tied = canonical.rank_last_block(tokens, canonical.encode_blocks(tokens, 2))
+        spoilt, doubtful = spoilt | smaller, doubtful | tied
+    whole = (space.canonical(rows) == rows).all(axis=1)
+    assert not (whole & spoilt).any()
+    assert whole[~spoilt & ~doubtful].all()
+    assert 0.1 < spoilt.mean() < 0.9 and doubtful.any()
+
+
 @settings(deadline=None, max_examples=150)
 @given(blocks=written_cells(), random=st.randoms(use_true_random=False))
 def test_swaps_and_renamings_leave_the_canonical_row(blocks: list[tuple[int, ...]], random: Random) -> None:

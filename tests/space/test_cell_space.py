@@ -46,6 +46,31 @@ def test_spaces_are_values() -> None:
     assert pickle.loads(pickle.dumps(listed)) == listed
 
 
+@pytest.mark.parametrize("blocks", [0, 4, -1])
+def test_cells_of_other_sizes_than_it_holds_are_refused(blocks: int) -> None:
+    space, rng = CellSpace(max_blocks=3), np.random.default_rng(0)
+    with pytest.raises(SettingError, match=f"cells of {blocks} blocks; this space holds those of 1 to 3"):
+        space.sample(2, rng, blocks=blocks)
+    for count in (space.count_raw, space.count_half_ordered, space.count_unique):
+        with pytest.raises(SettingError, match=f"cells of {blocks} blocks"):
+            count(blocks)
+
+
+@pytest.mark.parametrize("blocks", [-1, 3, 4])
+def test_the_largest_cells_are_not_expanded(blocks: int) -> None:
+    with pytest.raises(SettingError, match=f"cells of {blocks} blocks cannot be expanded: from 0 to 2"):
+        CellSpace(max_blocks=3).expansion_blocks(blocks)
+    assert len(CellSpace(max_blocks=3).expansion_blocks(2)) == 32 * 33 // 2
+
+
+def test_raw_draws_are_as_written_and_unique_ones_canonical() -> None:
+    space = CellSpace(max_blocks=2)
+    raw, unique = (space.sample(50, np.random.default_rng(0), unique=kind) for kind in (False, True))
+    assert (space.canonical(raw) != raw).any()
+    assert (space.canonical(unique) == unique).all()
+    assert set(space.block_counts(raw)) == set(space.block_counts(unique)) == {2}
+
+
 @pytest.mark.parametrize("blocks", [0, 11, -1, 2.5, "5"])
 def test_sizes_out_of_range_are_refused(blocks: object) -> None:
     with pytest.raises(SettingError, match="it must be from 1 to 10"):

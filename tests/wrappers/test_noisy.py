@@ -74,6 +74,7 @@ def test_children_that_did_not_end_well_stay_as_they_are(make_bulk: Any, rows: n
     assert np.isnan([single[texts[2]].valid_accuracy, single[texts[2]].expected_valid_accuracy]).all()
     bulk = noisy.evaluate_bulk(rows, 2.0, 3)
     assert bulk.valid_accuracy[1] == 0.1
+    assert bulk.test_accuracy[1] == single[texts[1]].test_accuracy == pytest.approx(0.41)
     assert np.isnan([bulk.valid_accuracy[2], bulk.expected_valid_accuracy[2], bulk.test_accuracy[2]]).all()
 
 
