@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from pnas_sim.report.grids import print_grid
 from pnas_sim.report.text import UNKNOWN, format_accuracy, format_count
 
 Write: TypeAlias = Callable[[float], str]
@@ -68,7 +69,7 @@ def _print_efficiency(console: Console, result: Mapping[str, Any], reference: st
                 format_bounded(row["speed_up_examples"]["paper"], write_factor),
                 *_split_points(row["difference_at_reference_models"]),
             )
-        console.print(grid)
+        print_grid(console, grid)
 
 
 def _make_grid(title: str, headings: tuple[str, ...]) -> Grid:
@@ -99,7 +100,7 @@ def _print_searches(console: Console, result: Mapping[str, Any], kind: str) -> N
             *(format_accuracy(ends[top]) for top in tops),
             *_find_regret(result, search["label"], kind),
         )
-    console.print(grid)
+    print_grid(console, grid)
 
 
 def _find_regret(result: Mapping[str, Any], label: str, kind: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from pnas_sim.report.grids import print_grid
 from pnas_sim.study.predictors_output import (
     CIRCULAR_MARK,
     PLACES,
@@ -36,15 +37,15 @@ def print_study(result: Mapping[str, Any], console: Console | None = None) -> No
         for place, words in PLACES.items():
             mine = [row for row in rows if row["place"] == place and row["truth"] == NOISY]
             if mine:
-                console.print(_make_grid(f"Spearman {words}, by their blocks", *tabulate_briefly(mine)))
+                print_grid(console, _make_grid(f"Spearman {words}, by their blocks", *tabulate_briefly(mine)))
     lost = sum(result["left_out"].values())
     if lost:
         console.print(f"left out: {lost} cells, all of whose trainings failed", highlight=False)
     if result["ceilings"]:
         title = "one who knew the noise-free truth would reach (deviations of seeds and of cells)"
-        console.print(_make_grid(title, *tabulate_ceilings(result["ceilings"])))
+        print_grid(console, _make_grid(title, *tabulate_ceilings(result["ceilings"])))
     if result["searches"]:
-        console.print(_make_grid("inside searches", *tabulate_searches(result["searches"])))
+        print_grid(console, _make_grid("inside searches", *tabulate_searches(result["searches"])))
         console.print(SEARCH_NOTE, highlight=False)
     if any(row["circular"] for row in (*result["rows"], *result["searches"])):
         note = "shares the surrogate's model family: circular where the surrogate answers"

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from pnas_sim.report.drawing import choose_strokes, draw_cell
+from pnas_sim.report.grids import print_grid
 from pnas_sim.report.text import (
     format_accuracy,
     format_correlation,
@@ -64,7 +65,7 @@ def _print_levels(console: Console, result: Mapping[str, Any]) -> None:
             format_accuracy(level["top5_valid_accuracy"]),
             format_correlation(level["rank_correlation"]),
         )
-    console.print(grid)
+    print_grid(console, grid)
 
 
 def _print_best(console: Console, result: Mapping[str, Any], encoding: str | None) -> None:

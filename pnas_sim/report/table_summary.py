@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from pnas_sim.report.grids import print_grid
 from pnas_sim.report.text import format_correlation, format_count
 
 
@@ -17,17 +18,19 @@ def print_table_facts(facts: Mapping[str, Any], console: Console | None = None) 
     """Prints what `pnas_tables.check.describe_table` tells."""
     console = console or Console()
     grid = Grid.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
     for key, value in _list_facts(facts):
         grid.add_row(key, escape(value))
     console.print(grid)
     for name, quality in facts["quality"].items():
         if quality is not None:
-            console.print(_table_quality(name, quality))
+            print_grid(console, _table_quality(name, quality))
 
 
 def print_quality(name: str, quality: Mapping[str, Any], console: Console | None = None) -> None:
     """Prints a surrogate's figures on cells held out."""
-    (console or Console()).print(_table_quality(name, quality))
+    print_grid(console or Console(), _table_quality(name, quality))
 
 
 def _list_facts(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -77,7 +80,7 @@ def _table_quality(name: str, quality: Mapping[str, Any]) -> Grid:
 def _list_quality(quality: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "all", quality["overall"]
     for size, row in quality["by_blocks"].items():
-        yield f"{size} blocks", row
+        yield f"{size} block{'' if int(size) == 1 else 's'}", row
     for group, row in quality.get("by_group", {}).items():
         yield group, row
     for share, row in quality.get("by_training_share", {}).items():
