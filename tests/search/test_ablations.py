@@ -77,15 +77,18 @@ def test_one_measure_may_stand_in_the_predictors_place(answer, drive, predictor:
 
 
 class Alone:
-    """Answers one by one, with the noise-free accuracy or without."""
+    """Answers one by one, with the noise-free accuracy or without, or but for the first ones."""
 
-    def __init__(self, knows: bool) -> None:
+    def __init__(self, knows: bool, lacks: int = 0) -> None:
+        self.lacks = lacks
         self.inner, self.knows = MadeUpTrainer(SPACE), knows
         self.spec = self.inner.spec
 
     def evaluate(self, cells, epochs, seed):
-        for answer in list(self.inner.evaluate(cells, epochs, seed))[::-1]:
-            known = answer.valid_accuracy if self.knows else float("nan")
+        answers = list(self.inner.evaluate(cells, epochs, seed))
+        for place in reversed(range(len(answers))):
+            answer = answers[place]
+            known = answer.valid_accuracy if self.knows and place >= self.lacks else float("nan")
             yield replace(answer, expected_valid_accuracy=known)
 
     def close(self) -> None:
@@ -104,6 +107,8 @@ def test_an_evaluator_is_read_as_an_oracle() -> None:
     assert len(read_oracle(evaluator)(narrow)) == 3
     with pytest.raises(SettingError, match="no noise-free accuracy"):
         read_oracle(Alone(knows=False))(cells)
+    with pytest.raises(SettingError, match="no noise-free accuracy"):
+        read_oracle(Alone(knows=True, lacks=1))(cells)
 
 
 @pytest.mark.parametrize("takes", ["rows", "cell"])

@@ -166,8 +166,9 @@ def test_turns_fill_the_beam_with_distinct_cells(seed: int, beam: int, members: 
     draws = np.random.default_rng(seed)
     cell = draws.integers(0, 9, 30)
     cells = np.unique(cell)
-    firsts = np.array([int(np.flatnonzero(cell == one)[0]) for one in cells])
-    ranked = [draws.permutation(firsts)[:beam] for _ in range(members)]
+    # members that score a cell's rows differently name it by other rows
+    rows_of = [[int(draws.choice(np.flatnonzero(cell == one))) for one in cells] for _ in range(members)]
+    ranked = [draws.permutation(rows)[:beam] for rows in rows_of]
     order = draws.integers(0, members, beam)
     rows = take_turns(ranked, cell, order)
     taken: list[int] = []  # by hand: each turn's best row of a cell that nobody took

@@ -122,8 +122,17 @@ def test_rings_are_told_from_each_other() -> None:
 def test_many_states_are_placed_in_halves_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = WIDE.parse_many([" | ".join(texts) for texts in TIED_CELLS.values()] * 3)
     expected = WIDE.canonical(cells)
+    halved: list[int] = []
+    place_in_halves = canonical._place_in_halves
+
+    def count_halves(tokens: np.ndarray, row: np.ndarray, rows: int, operations: int) -> np.ndarray:
+        halved.append(rows)
+        return place_in_halves(tokens, row, rows, operations)
+
     monkeypatch.setattr(canonical, "_MOST_STATES", 4)
+    monkeypatch.setattr(canonical, "_place_in_halves", count_halves)
     np.testing.assert_array_equal(WIDE.canonical(cells), expected)
+    assert len(halved) > 1 and min(halved) < max(halved)
 
 
 def test_pieces_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,36 @@ def test_the_record_names_the_wrapper_and_close_reaches_inside(make_scripted: An
     assert issubclass(BudgetSpentError, WorkError)
 
 
+class Held:
+    """An evaluator whose answers somebody else holds, too: they end only if they are closed."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.spec, self.given = inner, inner.spec, list[Any]()
+
+    def evaluate(self, cells: np.ndarray, epochs: float, seed: int) -> Any:
+        self.given.append(self.inner.evaluate(cells, epochs, seed))
+        return self.given[-1]
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+@pytest.mark.parametrize("name", ["noisy", "retried", "budgeted", "memoized"])
+def test_giving_up_closes_what_is_in_flight(make_scripted: Any, rows: np.ndarray, name: str) -> None:
+    held = Held(make_scripted())
+    wrapped = {
+        "noisy": lambda: Noisy(held, 0.02),
+        "retried": lambda: Retried(held),
+        "budgeted": lambda: Budgeted(held, Budget(models=9)),
+        "memoized": lambda: Memoized(held),
+    }[name]()
+    answers = wrapped.evaluate(rows, 2.0, 0)
+    next(answers)
+    assert held.inner.ended == 0
+    answers.close()
+    assert held.inner.ended == 1
+
+
 def judge(cells: np.ndarray) -> np.ndarray:
     return 0.5 + 0.01 * (cells == 0).sum(axis=1)
 
