@@ -18,6 +18,7 @@ from pnas_sim.errors import RunError, WorkError
 from pnas_sim.files import replace_file
 
 SETTINGS, LOG, RESULT = "run.toml", "evaluations.sqlite", "result.json"
+SHOWN = frozenset({"search", "backend", "seed", "source", "space", "levels", "best", "out"})  # of a result
 RECORD = "compare.toml"  # a comparison's settings
 RUNS = Path("runs")
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -109,7 +110,7 @@ class RunFolder:
             return None
         except (OSError, ValueError):
             value = None
-        if not isinstance(value, dict) or value.get("kind") != "run":
+        if not isinstance(value, dict) or value.get("kind") != "run" or not value.keys() >= SHOWN:
             raise RunError(f"{self.result} is damaged; remove it and run pnas-sim resume {self.path}")
         return value
 

@@ -3,23 +3,64 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:  # older releases of click, which will do, have no type arguments here
+    _PathType = click.ParamType[Path]
+else:
+    _PathType = click.ParamType
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-
-FOLDER = click.Path(file_okay=False, path_type=Path)
-FILE = click.Path(dir_okay=False, path_type=Path)
-NEW_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 class InterruptionError(Exception):
     """The user stopped the work; the message says what to do to go on."""
+
+
+class WrittenPath(_PathType):
+    """A path that can be written down: neither empty, as of a variable that is not set, nor of other bytes.
+
+    Results name their folder in UTF-8, and would be refused at the end of the work.
+    """
+
+    name = "path"
+
+    def __init__(self, kind: click.Path) -> None:
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path.
+
+        Raises:
+            click.BadParameter: it cannot be written down, or is not of the kind.
+        """
+        text = os.fspath(value)
+        if not text:
+            self.fail("it is empty; give a name", param, ctx)
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            self.fail(f"{os.fsencode(text)!r} is no UTF-8; give a name that is", param, ctx)
+        return self._kind.convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Files or folders, as the shell finds them."""
+        return self._kind.shell_complete(ctx, param, incomplete)
+
+
+FOLDER = WrittenPath(click.Path(file_okay=False, path_type=Path))
+FILE = WrittenPath(click.Path(dir_okay=False, path_type=Path))
+NEW_FILE = WrittenPath(click.Path(dir_okay=False, writable=True, path_type=Path))
 
 
 class GroupedCommand(click.Command):
@@ -35,7 +76,7 @@ class GroupedCommand(click.Command):
         """Writes the options, one section for each heading."""
         placed = {name for names in self.headings.values() for name in names}
         parameters = self.get_params(ctx)
-        rest = tuple(str(p.name) for p in parameters if p.name not in placed)
+        rest = tuple(str(p.name) for p in parameters if isinstance(p, click.Option) and p.name not in placed)
         for heading, names in {**self.headings, "Other options": rest}.items():
             records = [p.get_help_record(ctx) for p in parameters if p.name in names]
             lines = [record for record in records if record is not None]

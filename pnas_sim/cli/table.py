@@ -30,10 +30,11 @@ def table() -> None:
 
 
 @table.command(
+    short_help="Say what a table holds.",
     epilog=example(
         "pnas-sim table info",
         "pnas-sim table info my-table.h5 --json",
-    )
+    ),
 )
 @click.argument("table", default=DEFAULT)
 @json_option
@@ -54,10 +55,11 @@ def info(table: str, as_json: bool) -> None:
 
 
 @table.command(
+    short_help="Check a table; train some of it again.",
     epilog=example(
         "pnas-sim table check",
         "pnas-sim table check --retrain 10 --data cifar10",
-    )
+    ),
 )
 @click.argument("table", default=DEFAULT)
 @click.option("--retrain", type=int, metavar="N", help="Train N random runs again and compare.")

@@ -22,10 +22,11 @@ DEFAULT_TABLE = "cifar10-16px"
 
 
 @click.command(
+    short_help="Train what searches find on a surrogate, and compare.",
     epilog=example(
         "pnas-sim table audit --out audit --data cifar10",
         "pnas-sim table audit my-table.h5 --out audit --searches pnas,random --cells 40 --seeds 2",
-    )
+    ),
 )
 @click.argument("table", default=DEFAULT_TABLE)
 @click.option("--out", type=FOLDER, required=True, metavar="DIR", help="Folder that keeps the audit.")

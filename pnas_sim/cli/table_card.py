@@ -16,11 +16,12 @@ DEFAULT_TABLE = "cifar10-16px"
 
 
 @click.command(
+    short_help="Write a page about a table.",
     epilog=example(
         "pnas-sim table card",
         'pnas-sim table card my-table.h5 --out cards --note "Images: CIFAR-10 (JPEG copy)."',
         "pnas-sim table card --audit audit/audit.json --proxy bench/proxy_check.json",
-    )
+    ),
 )
 @click.argument("table", default=DEFAULT_TABLE)
 @click.option("--out", type=FOLDER, metavar="DIR", help="Folder to write into.  [default: the table's]")

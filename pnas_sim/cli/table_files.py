@@ -18,10 +18,11 @@ OUT = click.option("--out", type=NEW_FILE, required=True, metavar="FILE", help="
 
 
 @click.command(
+    short_help="Join tables of one recipe and space into one.",
     epilog=example(
         "pnas-sim table merge parts/*.h5 --out whole.h5",
         "pnas-sim table fit whole.h5",
-    )
+    ),
 )
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @OUT
@@ -40,6 +41,7 @@ def merge(files: tuple[Path, ...], out: Path, name: str | None, as_json: bool) -
 
 @click.command(
     "import",
+    short_help="Make a table of a CSV file.",
     epilog=example(
         "pnas-sim table import trained.csv --out trained.h5 --epochs 20",
     ),

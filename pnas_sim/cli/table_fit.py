@@ -105,10 +105,11 @@ def _count_fits(family: str, quiet: bool) -> Callable[[int, int], None] | None:
 
 
 @click.command(
+    short_help="Measure a surrogate on held-out cells again.",
     epilog=example(
         "pnas-sim table quality",
         "pnas-sim table quality my-table.h5 --surrogate gp --json",
-    )
+    ),
 )
 @click.argument("table", default=DEFAULT_TABLE)
 @click.option("--surrogate", default="lightgbm", show_default=True, metavar="NAME", help="Which surrogate.")

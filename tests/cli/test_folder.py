@@ -55,15 +55,16 @@ def test_settings_and_result_come_back(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "a" / "b")
     folder.begin({"kind": "run", "settings": {"beam": 4}})
     assert folder.read_result() is None
-    folder.finish({"kind": "run", "best": float("nan"), "levels": ()})
+    told = {"search": "pnas", "backend": "table", "source": None, "space": {}, "seed": 0, "out": "a/b"}
+    folder.finish({"kind": "run", "best": float("nan"), "levels": (), **told})
     assert tomllib.loads(folder.settings.read_text())["settings"] == {"beam": 4}
-    assert folder.read_result() == {"kind": "run", "best": None, "levels": []}
+    assert folder.read_result() == {"kind": "run", "best": None, "levels": [], **told}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "comparison"}', "\0"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "run"}', '{"kind": "tea"}', "\0"])
 def test_a_damaged_result_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "result.json").write_text(text)
-    with pytest.raises(RunError, match="damaged"):
+    with pytest.raises(RunError, match="json is damaged; remove it and run pnas-sim resume"):
         RunFolder(tmp_path).read_result()
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -114,6 +115,31 @@ def test_wrong_usage_is_one_line_and_names_the_help(pnas: Any, words: tuple[str,
     assert outcome.code == 2
     assert "--help" in outcome.complaint
     assert len(outcome.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("run", "--out", ""), "'--out': it is empty; give a name"),
+        (("resume", ""), "'DIR': it is empty"),
+        (("verify", ""), "'DIR...': it is empty"),
+        (("show", "PNASNet-5", "--svg", ""), "'--svg': it is empty"),
+        (("run", "--out", "caf\udce9"), "b'caf\\xe9' is no UTF-8; give a name that is"),
+        (("table", "import", "a.csv", "--out", "\udcff.h5"), "b'\\xff.h5' is no UTF-8"),
+    ],
+)
+def test_paths_that_cannot_be_written_down_are_refused(
+    pnas: Any, words: tuple[str, ...], complaint: str
+) -> None:
+    outcome = pnas(*words)
+    assert outcome.code == 2 and complaint in outcome.complaint
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_arguments_are_no_options_and_summaries_are_whole(pnas: Any, words: tuple[str, ...]) -> None:
+    lines = pnas(*words, "--help").out.splitlines()[1:]
+    assert not [line for line in lines if line.startswith("  DIR") or line.endswith("...")]
 
 
 def test_no_command_at_all_shows_the_help(pnas: Any) -> None:
