@@ -8,7 +8,7 @@ import numpy as np
 
 from pnas_sim.budget import Budget
 from pnas_sim.engine import RunResult, run_search
-from pnas_sim.evaluate import Evaluator, Source
+from pnas_sim.evaluate import Evaluator, Floats, Source
 from pnas_sim.search.base import Diagnosed, Observations, Proposals, Rows, Strategy
 from pnas_sim.space import CellSpace
 from pnas_sim.space.rows import list_keys
@@ -87,7 +87,7 @@ def record_run(
         expected=np.where(whole, figures["expected_valid_accuracy"], np.nan),
         examples=figures["examples"].copy(),
         seconds=figures["seconds"].copy(),
-        proposals=count_proposals(spec.space, recording.batches, full)[: len(models)],
+        proposals=count_proposals(spec.space, recording.batches, full, (models.cells, figures["epochs"])),
     )
 
 
@@ -119,13 +119,17 @@ def _find_entropies(strategy: Strategy) -> dict[str, float]:
     return {"first_entropy": float(course[0]), "last_entropy": float(course[-1])}
 
 
-def count_proposals(space: CellSpace, batches: list[Proposals], epochs: float) -> Integers:
+def count_proposals(
+    space: CellSpace, batches: list[Proposals], epochs: float, answered: tuple[Rows, Floats] | None = None
+) -> Integers:
     """For each model in the order it was first proposed, the cells proposed until then, itself included.
 
     Args:
         space: of the evaluator.
         batches: proposed.
         epochs: of batches that name none.
+        answered: canonical rows and epochs of the models that were answered, by default all. Where children
+            end in any order, a budget of seconds leaves gaps in the last batch.
     """
     filled = [batch for batch in batches if len(batch)]
     if not filled:
@@ -136,10 +140,13 @@ def count_proposals(space: CellSpace, batches: list[Proposals], epochs: float) -
     first: dict[bytes, int] = {}
     for number, key in enumerate(keys, start=1):
         first.setdefault(key, number)
-    return np.fromiter(first.values(), np.int64, len(first))
+    if answered is None or len(answered[0]) == len(first):
+        return np.fromiter(first.values(), np.int64, len(first))
+    known = list_keys(np.hstack([_as_bytes(answered[1]), answered[0]]))
+    return np.array([first[key] for key in known], np.int64)
 
 
-def _as_bytes(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Rows:
+def _as_bytes(values: Floats) -> Rows:
     """The eight bytes of each number, `uint8[n, 8]`."""
     packed = struct.pack(f"<{len(values)}d", *values.tolist())
     return np.frombuffer(packed, np.uint8).reshape(len(values), 8)

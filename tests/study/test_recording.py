@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pnas_sim.engine import Budget
 from pnas_sim.predict import make_predictor
-from pnas_sim.search import Pnas, Proposals, RandomSearch
+from pnas_sim.search import Observations, Pnas, Proposals, RandomSearch
 from pnas_sim.search.hyperband import Hyperband
 from pnas_sim.space import CellSpace
 from pnas_sim.study.finished import Place
@@ -62,6 +62,32 @@ def test_repeats_cost_proposals_not_models(made_up_bulk: Any) -> None:
     assert (np.diff(run.proposals) >= 1).all()
     assert run.proposals[-1] > 15
     assert run.proposals[-1] <= run.facts.proposals
+
+
+class Reversed:
+    """Answers one by one, the last of the cells first, as a pool of workers might."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.spec = inner, inner.spec
+
+    def evaluate(self, cells: Any, epochs: float, seed: int) -> Any:
+        return reversed(list(self.inner.evaluate(cells, epochs, seed)))
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def test_a_budget_that_leaves_gaps_leaves_every_count_with_its_model(made_up_bulk: Any) -> None:
+    """Ten cells of 6 seconds in batches of four: of the last batch the third is answered, the first not."""
+    evaluator = Reversed(made_up_bulk(SPACE))
+    settings = {"budget": Budget(seconds=57), "fingerprint": "f", "batch": 4}
+    run = record_run(RandomSearch(SPACE, seed=2), evaluator, Place("r", 0, 2), **settings)
+    assert run.proposals.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 11, 12]
+    again, proposed = RandomSearch(SPACE, seed=2), []
+    for _ in range(3):
+        proposed.append(again.ask(4).cells)
+        again.tell(Observations.ok(np.full(4, 0.5)))
+    np.testing.assert_array_equal(run.cells, np.concatenate(proposed)[run.proposals - 1])
 
 
 @pytest.mark.parametrize("epochs", [None, 0.5])
