@@ -121,6 +121,7 @@ def _build_plan(given: dict[str, Any], progress: Callable[[BuildProgress], None]
 def _build_sample(given: dict[str, Any], progress: Callable[[BuildProgress], None] | None) -> dict[str, Any]:
     from pnas_backends.training.backend import choose_recipe
     from pnas_sim.cli.folder import demand_parent
+    from pnas_tables.record import demand_name
     from pnas_tables.trainer import train_sample
 
     _refuse(given, ["parts"], "goes with --plan; name that, or leave it out")
@@ -130,6 +131,7 @@ def _build_sample(given: dict[str, Any], progress: Callable[[BuildProgress], Non
             "nothing to build: give --plan NAME, or --out FILE and --cells N or --cells-file CSV"
         )
     demand_parent(given["out"])
+    demand_name(given["name"] or given["out"].stem)
     wanted, space = _choose_cells(given)
     data = None if given["data"] is None else Path(given["data"])
     changes = [

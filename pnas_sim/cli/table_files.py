@@ -31,12 +31,11 @@ OUT = click.option("--out", type=NEW_FILE, required=True, metavar="FILE", help="
 @verbose_option
 def merge(files: tuple[Path, ...], out: Path, name: str | None, as_json: bool) -> None:
     """Join table FILES of one recipe and space into one; fit a surrogate on it afterwards."""
-    from pnas_sim.cli.folder import demand_parent
     from pnas_tables.format import read_table
     from pnas_tables.merge import merge_tables
 
-    demand_parent(out)
-    write_file(out, merge_tables([read_table(path) for path in files], name or out.stem), as_json)
+    chosen = _choose_name(name, out)
+    write_file(out, merge_tables([read_table(path) for path in files], chosen), as_json)
 
 
 @click.command(
@@ -73,19 +72,33 @@ def import_(
 
     The others are test_accuracy, seconds, parameters, multiply_adds, status, origin and error.
     """
-    from pnas_sim.cli.folder import demand_parent
     from pnas_sim.space import PAPER_OPERATIONS, CellSpace
     from pnas_tables.csv_import import import_csv
 
-    demand_parent(out)
+    chosen = _choose_name(name, out)
     if not 0 < epochs < float("inf"):
         raise SettingError(f"epochs is {epochs}; it must be above 0")
     if not 0 < chance < 1:
         raise SettingError(f"chance is {chance}; it must lie between 0 and 1")
     names = PAPER_OPERATIONS if operations is None else tuple(n.strip() for n in operations.split(","))
     space = CellSpace(operations=names, max_blocks=blocks)
-    table = import_csv(file, name or out.stem, space, epochs=epochs, chance=chance, licence=licence)
+    table = import_csv(file, chosen, space, epochs=epochs, chance=chance, licence=licence)
     write_file(out, table, as_json)
+
+
+def _choose_name(name: str | None, out: Path) -> str:
+    """The name of a new table, once it is known that it may be had and that its file can be written.
+
+    Raises:
+        RequestError: one of them is not so.
+    """
+    from pnas_sim.cli.folder import demand_parent
+    from pnas_tables.record import demand_name
+
+    demand_parent(out)
+    chosen = name or out.stem
+    demand_name(chosen)
+    return chosen
 
 
 def write_file(out: Path, table: Table, as_json: bool) -> None:

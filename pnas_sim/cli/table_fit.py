@@ -61,7 +61,7 @@ def fit(
     from pnas_sim.cli.folder import demand_parent
     from pnas_tables.families import find_family
     from pnas_tables.format import read_table
-    from pnas_tables.record import NAME_PATTERN
+    from pnas_tables.record import NAME_PATTERN, NAME_RULE
 
     if not 0 <= seed < 2**31:
         raise SettingError(f"seed is {seed}; it must be from 0 to {2**31 - 1}")
@@ -71,7 +71,7 @@ def fit(
     if name is not None and len(families) > 1:
         raise SettingError(f"name is {name!r} for {len(families)} families; name one --family with it")
     if name is not None and not NAME_PATTERN.fullmatch(name):
-        raise SettingError(f"name is {name!r}; give lower-case letters, digits, '.', '_' or '-', 64 at most")
+        raise SettingError(f"name is {name!r}; give {NAME_RULE}")
     table = read_table(file)
     demand_parent(out or file)
     for one in families:

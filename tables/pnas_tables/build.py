@@ -23,7 +23,7 @@ from pnas_tables.format import read_table, write_table
 from pnas_tables.journal import Journal, TableHead
 from pnas_tables.merge import merge_tables
 from pnas_tables.plans import Jobs
-from pnas_tables.record import Table
+from pnas_tables.record import Table, demand_name
 
 __all__ = ["JOURNAL_SUFFIX", "BuildProgress", "build_table", "list_missing", "main", "merge_tables"]
 
@@ -82,11 +82,12 @@ def build_table(
         The table as written.
 
     Raises:
-        SettingError: a limit is not positive.
+        SettingError: a limit is not positive, or no table may have the head's name.
         TableError: `out` or its journal is of another recipe or space.
         WorkError: the disk is full.
     """
     demand_positive(hours=hours, children=children, save_every=save_every)
+    demand_name(head.name)
     earlier = [read_table(out)] if out.exists() else []
     with Journal(_journal_path(out), head, provenance) as journal:
         # also says at once, and not after hours, when what is there does not fit

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pnas_sim.errors import SettingError
 from pnas_sim.space import CellSpace
 
 Rows: TypeAlias = NDArray[np.uint8]
@@ -22,6 +23,7 @@ Integers: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+NAME_RULE = "lower-case letters, digits, '.', '_' or '-', 64 at most"
 
 
 ARRAY_TYPES = ("<f8", "<i8", "<u8", "|u1")  # of a surrogate's arrays
@@ -202,3 +204,13 @@ def arrange_table(table: Table) -> Table:
         curves=table.curves[runs],
         errors=tuple(table.errors[i] for i in runs),
     )
+
+
+def demand_name(name: str) -> None:
+    """Checks that a table may be called so, before anything is trained into it.
+
+    Raises:
+        SettingError: it may not.
+    """
+    if not NAME_PATTERN.fullmatch(name):
+        raise SettingError(f"a table cannot be named {name!r}; give --name with {NAME_RULE}")

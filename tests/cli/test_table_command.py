@@ -221,6 +221,24 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     assert outcome.err.count("\n") == 1 and not Path("nowhere").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("import", "runs.csv"),
+        ("merge", "BARE"),
+        ("build", "--cells", 4, "--device", "cpu"),
+    ],
+)
+def test_a_name_no_table_can_have_is_refused_before_the_work(
+    pnas: Any, bare_table: Path, words: tuple[object, ...]
+) -> None:
+    given = [bare_table if word == "BARE" else word for word in words]
+    outcome = pnas("table", *given, "--out", "Mine.h5")
+    assert outcome.code == 2
+    assert "a table cannot be named 'Mine'; give --name with lower-case letters" in outcome.complaint
+    assert outcome.err.count("\n") == 1 and not list(Path().iterdir())
+
+
 def test_a_card_in_no_folder_is_refused(pnas: Any, bare_table: Path) -> None:
     Path("file").touch()
     outcome = pnas("table", "card", bare_table, "--out", "file/cards")

@@ -111,6 +111,15 @@ def test_limits_must_be_positive(limit: str, space: CellSpace, tmp_path: Path) -
         build(space, jobs_of(space, 2), tmp_path / "x.h5", **{limit: 0})
 
 
+def test_a_name_no_table_can_have_is_refused_before_a_child_is_trained(
+    space: CellSpace, tmp_path: Path
+) -> None:
+    head, jobs = made_up_head(space, "Mine"), jobs_of(space, 4)
+    with pytest.raises(SettingError, match="named 'Mine'; give --name with lower-case letters"):
+        build_table(jobs, head, tmp_path / "a.h5", MadeUpTrainer(space), provenance={})
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), WorkError("the device is gone")])
 def test_an_interrupted_build_writes_what_it_has(
     error: BaseException, space: CellSpace, tmp_path: Path
