@@ -18,7 +18,7 @@ from pnas_sim.cli.folder import RunFolder
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.cli.settings import RunSettings, make_settings, read_toml
-from pnas_sim.errors import RunError, SettingError, WorkError
+from pnas_sim.errors import PnasError, RunError, SettingError, WorkError
 from pnas_sim.evaluate import BackendRequest, Evaluator, Status
 from pnas_sim.search.base import Diagnosed, SearchRequest, Strategy
 from pnas_sim.search.catalogue import describe_search, make_search, resolve_options
@@ -203,6 +203,7 @@ def execute(prepared: Prepared, folder: RunFolder, quiet: bool) -> dict[str, Any
     Raises:
         InterruptionError: the user stopped it.
         WorkError: the disk is full.
+        Exception: as a part of the run raises it, with a note that says whose it is.
     """
     from pnas_sim.report.progress import open_progress
 
@@ -215,7 +216,20 @@ def execute(prepared: Prepared, folder: RunFolder, quiet: bool) -> dict[str, Any
         raise InterruptionError(f"interrupted; go on with: {remedy}") from None
     except sqlite3.Error as error:
         raise WorkError(f"{folder.log}: {error}; when there is room, go on with: {remedy}") from None
+    except PnasError:
+        raise
+    except Exception as error:
+        error.add_note(_name_culprit(error, prepared.settings, remedy))
+        raise
     return result
+
+
+def _name_culprit(error: Exception, settings: RunSettings, remedy: str) -> str:
+    from pnas_sim.cli.blame import name_culprit
+
+    predictor = settings.search_options.get("predictor")
+    parts = {"backend": settings.backend, "search": settings.search, "predictor": predictor}
+    return name_culprit(error, parts, remedy)
 
 
 def _search(prepared: Prepared, folder: RunFolder, show: Show) -> RunResult:

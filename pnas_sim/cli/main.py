@@ -85,6 +85,8 @@ def _run_command(words: list[str]) -> int:
         return _complain(str(error), WRONG_REQUEST)
     except PnasError as error:
         return _complain(str(error), FAILED)
+    except SystemExit as error:
+        return _complain(f"a part that was loaded ended the program (SystemExit {error.code})", FAILED)
     except Exception as error:
         return _complain_of_surprise(error, words)
 
@@ -113,8 +115,8 @@ def _complain_of_surprise(error: Exception, words: Sequence[str]) -> int:
         return _complain("the memory is full; ask for less at once, or free some", FAILED)
     if "-v" in words or "--verbose" in words:
         traceback.print_exception(error)
-    hint = "a bug of this program, -v shows where"
-    return _complain(f"{type(error).__name__}: {error or 'no details'} ({hint})", FAILED)
+    whose = "; ".join(getattr(error, "__notes__", [])) or "a bug of this program"
+    return _complain(f"{type(error).__name__}: {error or 'no details'} ({whose}; -v shows where)", FAILED)
 
 
 @contextmanager

@@ -157,6 +157,7 @@ def test_no_command_at_all_shows_the_help(pnas: Any) -> None:
         (PermissionError(13, "Permission denied", "/data/x"), 1, "/data/x: Permission denied"),
         (MemoryError(), 1, "the memory is full"),
         (ZeroDivisionError("of two\nlines"), 1, "ZeroDivisionError: of two lines (a bug"),
+        (SystemExit(0), 1, "a part that was loaded ended the program (SystemExit 0)"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pnas_sim.cli.blame import BUG, name_culprit
+
+STUMBLING = '''
+import numpy as np
+
+from pnas_sim.predict import Prediction
+
+
+class Stumbling:
+    """Raises when it is fitted again, or answers with nothing."""
+
+    def __init__(self, raises):
+        self.raises, self.fits = raises, 0
+
+    def fit(self, cells, accuracies, seed=0):
+        self.fits += 1
+        if self.raises and self.fits > 1:
+            raise ZeroDivisionError("of two\\nlines")
+
+    def predict(self, cells):
+        return Prediction(np.arange(len(cells), dtype=float)) if self.raises else None
+
+
+def raising(space):
+    return Stumbling(True)
+
+
+def silent(space):
+    return Stumbling(False)
+'''
+
+
+@pytest.fixture
+def stumbling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module of somebody else's, by the name it is imported by."""
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "stumbling_part.py").write_text(STUMBLING)
+    monkeypatch.syspath_prepend(str(tmp_path / "parts"))
+    return "stumbling_part"
+
+
+def run(pnas: Any, table: Path, predictor: str, *words: str) -> Any:
+    small = ["--table", table, "--blocks", 3, "--beam", 4, "--out", "r"]
+    return pnas("run", *small, "--predictor", predictor, *words)
+
+
+def test_what_a_part_of_another_package_raises_is_called_its_own(
+    pnas: Any, small_table: Path, stumbling: str
+) -> None:
+    outcome = run(pnas, small_table, f"{stumbling}:raising")
+    assert outcome.code == 1
+    blamed = f"raised in predictor {stumbling}:raising; mend it, then pnas-sim resume r; -v shows where"
+    assert f"ZeroDivisionError: of two lines ({blamed})" in outcome.complaint
+
+
+def test_where_nobody_can_tell_both_are_named(pnas: Any, small_table: Path, stumbling: str) -> None:
+    outcome = run(pnas, small_table, f"{stumbling}:silent")
+    assert outcome.code == 1
+    assert f"({BUG} or of predictor {stumbling}:silent; -v shows where)" in outcome.complaint
+
+
+def test_verbose_shows_where_in_the_part(pnas: Any, small_table: Path, stumbling: str) -> None:
+    outcome = run(pnas, small_table, f"{stumbling}:raising", "-v")
+    assert outcome.code == 1 and "stumbling_part.py" in outcome.err
+
+
+def test_parts_that_ship_are_this_programs_own() -> None:
+    parts = {"backend": "table", "search": "pnas", "predictor": "ridge"}
+    assert name_culprit(ValueError(), parts, "resume") == BUG
+    assert name_culprit(ValueError(), {"backend": "gpu", "predictor": None}, "resume") == BUG
