@@ -86,6 +86,8 @@ def _run_command(words: list[str]) -> int:
     except PnasError as error:
         return _complain(str(error), FAILED)
     except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # rich's way to end when nobody reads any more
+            return FAILED
         return _complain(f"a part that was loaded ended the program (SystemExit {error.code})", FAILED)
     except Exception as error:
         return _complain_of_surprise(error, words)

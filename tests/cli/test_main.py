@@ -174,6 +174,16 @@ def test_errors_are_a_line_and_a_code(
     assert "Traceback" not in outcome.err
 
 
+def test_a_reader_that_leaves_early_is_no_error_to_tell(small_table: Path) -> None:
+    code = f"from pnas_sim.cli import main; main(['table', 'info', {str(small_table)!r}])"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
 def test_verbose_shows_where_an_unexpected_error_came_from(
     pnas: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
