@@ -83,6 +83,25 @@ def test_figures_of_the_best_cell_of_the_paper() -> None:
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("operation", "layers", "reach"),
+    [
+        ("sep3", 2, 4),  # twice a 3x3 window: two pixels across each time
+        ("sep5", 2, 8),
+        ("sep7", 2, 12),
+        ("conv1x7", 2, 6),
+        ("dil3", 1, 4),  # one window of 5x5 with holes
+        ("id", 0, 0),
+        ("avg3", 0, 2),
+        ("max3", 0, 2),
+    ],
+)
+def test_layers_and_reach_of_each_operation(operation: str, layers: int, reach: int) -> None:
+    found = features_of(f"{operation}(-2)+{operation}(-1)")
+    assert found["most layers of a block, largest"] == found["fewest layers of a block, smallest"] == layers
+    assert found["most reach of a block, largest"] == reach
+
+
 def test_edges_and_pairs_are_counted_once_each() -> None:
     """Every half that reads a block follows both of its operations; every block is one pair."""
     space = CellSpace()

@@ -33,11 +33,19 @@ def test_figures_by_hand() -> None:
 
 def test_parts_are_of_the_measured_best_whatever_was_predicted() -> None:
     rng = np.random.default_rng(1)
-    measured, predicted = rng.normal(size=170), rng.normal(size=170)
-    found = measure_figures(predicted, measured, np.zeros(170))
-    for name, count in (("kendall_tau_top_half", 85), ("kendall_tau_top_tenth", 17)):
+    measured, predicted = rng.normal(size=171), rng.normal(size=171)
+    found = measure_figures(predicted, measured, np.zeros(171))
+    for name, count in (("kendall_tau_top_half", 86), ("kendall_tau_top_tenth", 18)):
         best = measured >= np.sort(measured)[-count]
         assert found[name] == pytest.approx(kendalltau(predicted[best], measured[best]).statistic)
+
+
+def test_r2_counts_what_predictions_are_off_by() -> None:
+    """Predictions in the right order, but too high, explain less: 1 less the squared errors' share."""
+    measured = np.linspace(0.4, 0.6, 41)
+    found = measure_figures(measured + 0.1, measured, np.zeros(41))
+    assert found["r2"] == pytest.approx(1 - 0.1**2 / np.var(measured))
+    assert found["rmse"] == pytest.approx(0.1) and found["spearman"] == pytest.approx(1.0)
 
 
 def test_a_twentieth_is_rounded_up() -> None:

@@ -89,6 +89,23 @@ def test_a_run_that_diverged_is_no_seed_noise(table: Table) -> None:
     assert found == fit_deviation(without, without.valid_accuracy)
 
 
+def test_cells_with_more_runs_count_for_more(table: Table) -> None:
+    """The middle accuracy is the mean of cells by their degrees of freedom: here one has 19 of 69."""
+    run_cells = np.where(table.run_cells < 10, 0, table.run_cells)
+    values = np.where(run_cells == 0, 0.3, 0.6) + np.random.default_rng(0).normal(0, 1e-3, len(run_cells))
+    found = fit_deviation(replace(table, run_cells=run_cells), values)
+    assert found.freedom == 19 + 50
+    assert found.center == pytest.approx((19 * 0.3 + 50 * 0.6) / 69, abs=1e-3)
+
+
+def test_noise_that_is_opposed_on_both_sets_of_images_is_taken_for_none(table: Table) -> None:
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0, 0.01, len(table.seeds))
+    for sign, low, high in ((1.0, 0.99, 0.99), (-1.0, 0.0, 0.0)):
+        twin = replace(table, valid_accuracy=0.5 + noise, test_accuracy=0.5 + sign * noise)
+        assert low <= SeedNoise.measure(twin).correlation <= high
+
+
 def test_each_checkpoint_has_its_own_deviation(table: Table) -> None:
     scales = np.array([0.04, 0.02, 0.01])
     curves = 0.5 + scales * np.random.default_rng(0).standard_normal(table.curves.shape)

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from pnas_sim.errors import SettingError, TableError
+from pnas_sim.noise import standard_noise
 from pnas_sim.space import CellSpace
 from pnas_tables.families import FAMILIES
 from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table, write_table
 from pnas_tables.record import StoredSurrogate, Table
+from pnas_tables.scale import read_scale
 from pnas_tables.surrogate import FitSettings, Surrogate, fit_surrogate
 from pnas_tables.testing import CHECKPOINTS, NOISE, made_up_accuracy
 
@@ -103,8 +105,6 @@ def test_worlds_differ_by_refit_and_by_fixed_effects(name: str, fitted: Table) -
 @pytest.mark.parametrize("name", NAMES)
 def test_the_effect_is_the_cells_own_and_of_the_size_left_over(name: str, fitted: Table) -> None:
     """In scores it has the stored deviation; its sign and size belong to the canonical cell alone."""
-    from pnas_tables.scale import read_scale
-
     cells = fitted.space.canonical(fitted.space.sample(1500, np.random.default_rng(3), blocks=3))
     surrogate = Surrogate.from_table(fitted, name)
     scale = read_scale(surrogate.metadata["scales"][-1])
@@ -116,8 +116,6 @@ def test_the_effect_is_the_cells_own_and_of_the_size_left_over(name: str, fitted
 
 
 def test_the_mean_is_that_of_both_families_scores(fitted: Table) -> None:
-    from pnas_tables.scale import read_scale
-
     cells = random_cells(fitted.space, 50)
     scale = read_scale(fitted.surrogates["mean"].metadata["scales"][-1])
     for world in (0, 2):
@@ -181,6 +179,16 @@ def test_test_accuracy_is_validation_accuracy_a_gap_and_an_effect(fitted: Table)
     assert apart.std() == pytest.approx(surrogate.metadata["extras"]["test_effect"], abs=0.002)
     early = surrogate.predict(fitted.cells, 0)
     np.testing.assert_array_equal(early.test_accuracy, answer.test_accuracy)
+    own = answer.valid_accuracy - surrogate.predict_mean(fitted.cells)
+    assert abs(np.corrcoef(apart, own)[0, 1]) < 0.4, "no part of the cell's effect on validation images"
+
+
+def test_each_size_has_effects_of_its_own_size(fitted: Table) -> None:
+    surrogate = Surrogate.from_table(fitted)
+    surrogate._effects = replace(surrogate._effects, deviations=np.array([9.0, 0.0, 0.0, 0.5]))
+    same = surrogate.predict_accuracy(fitted.cells) == surrogate.predict_mean(fitted.cells)
+    sizes = fitted.space.block_counts(fitted.cells)
+    assert same[sizes < 3].all() and not same[sizes == 3].any()
 
 
 def test_seconds_follow_those_measured(fitted: Table) -> None:
@@ -206,6 +214,10 @@ def test_each_checkpoint_has_effects_and_noise_of_its_own(fitted: Table) -> None
     surrogate._extras = replace(surrogate._extras, curve_effects=(effects[0] + 0.5, effects[1]))
     other = surrogate.predict_curves(fitted.cells)
     assert (other[:, 0] != plain[:, 0]).all()
+    scale = read_scale(surrogate.metadata["scales"][0])
+    own = (scale.to_scores(other[:, 0]) - scale.to_scores(plain[:, 0])) / 0.5
+    drawn_apart = standard_noise(surrogate.keys(fitted.cells), CHECKPOINTS[0], 0, "effect")
+    np.testing.assert_allclose(own, drawn_apart, atol=1e-6)
     np.testing.assert_array_equal(other[:, 1:], plain[:, 1:])
     keys, level = np.arange(500, dtype=np.uint64), np.full(500, 0.5)
     drawn = [surrogate.draw_noise(keys, place, 3, level, level).valid for place in (0, 2, -1)]

@@ -55,6 +55,19 @@ def test_no_cell_has_a_say_in_what_predicts_it(table: Table, monkeypatch: pytest
     assert inner == [(32, 16)] * 30 and [call[:2] for call in asked_of[35:]] == [(40, 20)] * 6
 
 
+def test_folds_follow_the_seed(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: dict[int, list[bytes]] = {0: [], 1: []}
+    for seed, parts in held.items():
+
+        def predict(task: FitTask, seen: Sample, asked: Sample, parts: list[bytes] = parts) -> np.ndarray:
+            parts.append(asked.cells.tobytes())
+            return asked.final
+
+        monkeypatch.setattr("pnas_tables.tune.predict_from", predict)
+        tune_settings(table, "gp", seed, QUICK)
+    assert not set(held[0]) & set(held[1])
+
+
 def test_forests_are_tuned_in_size_too() -> None:
     candidates = list_candidates("lightgbm", QUICK)
     assert len(candidates) == len({repr(one) for one in candidates}) == 12
