@@ -129,7 +129,14 @@ def _draw_operations(axes: Axes, shares: Mapping[str, Mapping[str, float]]) -> N
 def _draw_predicted(axes: Axes, sample: Sample, predicted: Floats) -> None:
     for size in sorted(set(sample.blocks.tolist())):
         mine = sample.blocks == size
-        axes.plot(predicted[mine], sample.final[mine], ".", ms=4, alpha=0.7, label=f"{size} blocks")
+        axes.plot(
+            predicted[mine],
+            sample.final[mine],
+            ".",
+            ms=4,
+            alpha=0.7,
+            label=f"{size} block" + "s" * (size > 1),
+        )
     _draw_diagonal(axes, np.column_stack([predicted, sample.final]))
     axes.set(xlabel="predicted, cell held out", ylabel="measured validation accuracy")
     axes.set_title(f"{len(sample)} cells, mean over seeds", fontsize=10)

@@ -239,7 +239,7 @@ def _beside_trained(found: Mapping[str, Any] | None) -> Iterator[str]:
 
 def _quality_rows(quality: Mapping[str, Any]) -> Iterator[list[Any]]:
     parts = {"all": quality["overall"]}
-    parts |= {f"{size} blocks": row for size, row in quality["by_blocks"].items()}
+    parts |= {f"{size} block" + "s" * (size != "1"): row for size, row in quality["by_blocks"].items()}
     parts |= {GROUP_WORDS[group]: row for group, row in quality["by_group"].items()}
     parts |= {f"fitted on {share}% of the cells": row for share, row in quality["by_training_share"].items()}
     for label, row in parts.items():
