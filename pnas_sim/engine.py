@@ -20,7 +20,7 @@ import numpy as np
 from pnas_sim.answers import ARRAYS, OPTIONAL, select_answers
 from pnas_sim.budget import Budget
 from pnas_sim.errors import BackendError, BudgetSpentError
-from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluator
+from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluator, Status
 from pnas_sim.ledger import Entry, Ledger, Models, Places, add_up
 from pnas_sim.runlog import RunLog
 from pnas_sim.search.base import Proposals, Strategy
@@ -159,7 +159,7 @@ class _Run:
         """Logs and counts all answers at once, up to the one that spends the last of the seconds.
 
         Raises:
-            BackendError: there is not one answer a cell.
+            BackendError: there is not one answer a cell, or one is no accuracy.
         """
         try:
             answers = evaluator.evaluate_bulk(entry.rows[asked], entry.epochs, self.seed)
@@ -168,6 +168,10 @@ class _Run:
                 return
             answers, asked = spent.answers, asked[: len(spent.answers)]
         self._demand_lengths(answers, len(asked))
+        accuracies = answers.valid_accuracy[answers.status == Status.OK]
+        wrong = accuracies[~((accuracies >= 0) & (accuracies <= 1))]
+        if len(wrong):
+            raise self._explain_accuracy(wrong[0])
         kept = self._count_in_time(answers)
         if kept < len(asked):
             asked, answers = asked[:kept], select_answers(answers, slice(kept))
@@ -185,6 +189,14 @@ class _Run:
                     f"backend {backend} gave {len(values)} values of {name} for {asked} cells; mend it"
                 )
 
+    def _explain_accuracy(self, accuracy: float) -> BackendError:
+        """What is wrong with an answer; told before it is logged, for a log is never mended."""
+        backend = self.evaluator.spec.name
+        return BackendError(
+            f"backend {backend} gave a child that ended well the accuracy {accuracy:g}; "
+            "give a share from 0 to 1, or another status"
+        )
+
     def _count_in_time(self, answers: Answers) -> int:
         """Answers until the seconds are spent, the one that spends them included."""
         if self.budget.seconds is None:
@@ -197,7 +209,8 @@ class _Run:
         """Logs and counts each answer as it arrives, until all have or the seconds are spent.
 
         Raises:
-            BackendError: the evaluator answers a cell that was not asked, or twice, or leaves one out.
+            BackendError: the evaluator answers a cell that was not asked, or twice, leaves one out, or gives
+                what is no accuracy.
         """
         spec, rows = self.evaluator.spec, entry.rows[asked]
         waiting = dict(zip(spec.space.format_many(rows), asked.tolist(), strict=True))
@@ -207,6 +220,8 @@ class _Run:
                 at = waiting.pop(answer.cell, None)
                 if at is None:
                     raise BackendError(f"backend {spec.name} answered {answer.cell} unasked; mend it")
+                if answer.status == Status.OK and not 0 <= answer.valid_accuracy <= 1:
+                    raise self._explain_accuracy(answer.valid_accuracy)
                 if self.log is not None:
                     self.log.add([answer], entry.epochs)
                 self.ledger.add(int(entry.places[at]), answer)

@@ -211,3 +211,14 @@ def test_arrays_of_the_wrong_length_are_the_backends_fault(name: str) -> None:
     short = Changed(lambda answers: replace(answers, **{name: getattr(answers, name)[:-1]}))
     with pytest.raises(BackendError, match=f"7 values of {name} for 8 cells"):
         run_search(RandomSearch(SPACE), short, budget=Budget(models=10), batch=8)
+
+
+@pytest.mark.parametrize("accuracy", [np.nan, 1.5, -0.1])
+def test_arrays_of_what_is_no_accuracy_are_refused(accuracy: float) -> None:
+    def change(answers: Answers) -> Answers:
+        values = answers.valid_accuracy.copy()
+        values[3] = accuracy
+        return replace(answers, valid_accuracy=values)
+
+    with pytest.raises(BackendError, match="give a share from 0 to 1"):
+        run_search(RandomSearch(SPACE), Changed(change), budget=Budget(models=10), batch=8)

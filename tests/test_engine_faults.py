@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,28 @@ def test_a_budget_of_seconds_stops_at_the_answer_that_reaches_it() -> None:
 def test_an_unanswered_cell_is_the_backends_fault_and_not_the_budgets_end() -> None:
     with pytest.raises(BackendError, match="left 1 cells unanswered"):
         search(lambda answers: iter(answers[1:]))
+
+
+@pytest.mark.parametrize("accuracy", [math.nan, -0.01, 1.01, 91.5, math.inf])
+def test_what_is_no_accuracy_is_refused_before_it_is_logged(tmp_path: Path, accuracy: float) -> None:
+    def change(answers: list[Evaluation]) -> Iterator[Evaluation]:
+        yield from answers[:3]
+        yield replace(answers[3], valid_accuracy=accuracy)
+
+    with (
+        RunLog(tmp_path / "log.sqlite") as log,
+        pytest.raises(BackendError, match=f"ended well the accuracy {accuracy:g}; give a share from 0 to 1"),
+    ):
+        search(change, log)
+    with RunLog(tmp_path / "log.sqlite") as log:
+        assert len(log.read_evaluations()) == 3
+
+
+def test_a_failed_child_has_no_accuracy_and_is_not_refused() -> None:
+    failed = search(
+        lambda answers: (replace(one, status=Status.FAILED, valid_accuracy=math.nan) for one in answers)
+    )
+    assert failed.failed == failed.models_evaluated == 100
 
 
 def test_an_answer_that_was_not_asked_for_is_refused() -> None:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from traceback import walk_tb
 from typing import Any
 
+from pnas_sim.cli.options import BUG
 from pnas_sim.plugins import Family, find_plugin
 from pnas_sim.predict.catalogue import PREDICTORS
 from pnas_sim.registry import BACKENDS
 from pnas_sim.search.catalogue import SEARCHES
 
 OWN_PACKAGES = ("pnas_sim", "pnas_backends", "pnas_tables")
-BUG = "a bug of this program"
 
 
 def name_culprit(error: BaseException, parts: Mapping[str, Any], remedy: str) -> str:
@@ -25,7 +25,7 @@ def name_culprit(error: BaseException, parts: Mapping[str, Any], remedy: str) ->
 
     Returns:
         A few words: the part of another package that the error came through; else this program, and the
-        parts that may have misled it.
+        parts that may have misled it; of files and memory nothing where no such part had a hand in it.
     """
     foreign = _list_foreign(parts)
     passed = {
@@ -35,6 +35,8 @@ def name_culprit(error: BaseException, parts: Mapping[str, Any], remedy: str) ->
     for title, package in foreign.items():
         if package in passed:
             return f"raised in {title}; mend it, then {remedy}"
+    if not foreign and isinstance(error, OSError | MemoryError):
+        return ""
     return " or of ".join([BUG, *foreign])
 
 

@@ -219,7 +219,8 @@ def execute(prepared: Prepared, folder: RunFolder, quiet: bool) -> dict[str, Any
     except PnasError:
         raise
     except Exception as error:
-        error.add_note(_name_culprit(error, prepared.settings, remedy))
+        if note := _name_culprit(error, prepared.settings, remedy):
+            error.add_note(note)
         raise
     return result
 

@@ -18,7 +18,7 @@ import click
 from pnas_sim import __version__
 from pnas_sim.cli.backends import backends
 from pnas_sim.cli.compare import compare
-from pnas_sim.cli.options import InterruptionError, example
+from pnas_sim.cli.options import BUG, InterruptionError, example
 from pnas_sim.cli.predictors import predictors
 from pnas_sim.cli.report import report
 from pnas_sim.cli.resume import resume
@@ -111,14 +111,16 @@ def _complain_of_surprise(error: Exception, words: Sequence[str]) -> int:
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         where = f" at {error.filename}" if error.filename else ""
         return _complain(f"the disk is full{where}; make room and run the command again", FAILED)
+    whose = "; ".join(getattr(error, "__notes__", []))
     if isinstance(error, OSError) and error.strerror:
-        return _complain(f"{error.filename or 'a file'}: {error.strerror}", FAILED)
+        known = f" ({whose})" if whose else ""
+        return _complain(f"{error.filename or 'a file'}: {error.strerror}{known}", FAILED)
     if isinstance(error, MemoryError):
         return _complain("the memory is full; ask for less at once, or free some", FAILED)
     if "-v" in words or "--verbose" in words:
         traceback.print_exception(error)
-    whose = "; ".join(getattr(error, "__notes__", [])) or "a bug of this program"
-    return _complain(f"{type(error).__name__}: {error or 'no details'} ({whose}; -v shows where)", FAILED)
+    hint = f"{whose or BUG}; -v shows where"
+    return _complain(f"{type(error).__name__}: {error or 'no details'} ({hint})", FAILED)
 
 
 @contextmanager

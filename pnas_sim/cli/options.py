@@ -20,6 +20,10 @@ else:
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+BUG = (
+    "a bug of this program"  # an error that nobody raised on purpose, where no part of another's is to blame
+)
+
 
 class InterruptionError(Exception):
     """The user stopped the work; the message says what to do to go on."""

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from pnas_sim.cli.blame import BUG, name_culprit
+from pnas_sim.cli.blame import name_culprit
+from pnas_sim.cli.options import BUG
 
 STUMBLING = '''
 import numpy as np
@@ -30,6 +31,12 @@ class Stumbling:
 
 def raising(space):
     return Stumbling(True)
+
+
+def without_file(space):
+    stumbling = Stumbling(True)
+    stumbling.fit = lambda cells, accuracies, seed=0: open("absent.bin")
+    return stumbling
 
 
 def silent(space):
@@ -66,6 +73,13 @@ def test_where_nobody_can_tell_both_are_named(pnas: Any, small_table: Path, stum
     assert f"({BUG} or of predictor {stumbling}:silent; -v shows where)" in outcome.complaint
 
 
+def test_a_file_that_a_part_lacks_is_that_parts(pnas: Any, small_table: Path, stumbling: str) -> None:
+    outcome = run(pnas, small_table, f"{stumbling}:without_file")
+    assert outcome.code == 1
+    blamed = f"raised in predictor {stumbling}:without_file; mend it, then pnas-sim resume r"
+    assert f"absent.bin: No such file or directory ({blamed})" in outcome.complaint
+
+
 def test_verbose_shows_where_in_the_part(pnas: Any, small_table: Path, stumbling: str) -> None:
     outcome = run(pnas, small_table, f"{stumbling}:raising", "-v")
     assert outcome.code == 1 and "stumbling_part.py" in outcome.err
@@ -75,3 +89,4 @@ def test_parts_that_ship_are_this_programs_own() -> None:
     parts = {"backend": "table", "search": "pnas", "predictor": "ridge"}
     assert name_culprit(ValueError(), parts, "resume") == BUG
     assert name_culprit(ValueError(), {"backend": "gpu", "predictor": None}, "resume") == BUG
+    assert name_culprit(OSError(), parts, "resume") == name_culprit(MemoryError(), parts, "resume") == ""
