@@ -159,6 +159,38 @@ def test_equal_is_each_run_of_the_first_references_own_number(uneven: RunGrid) -
     assert row.equal.low < row.equal.value < row.end.value
 
 
+def test_ends_are_where_runs_ended_also_where_a_better_cell_was_displaced(uneven: RunGrid) -> None:
+    found = analyse(uneven, {}, WISHES)
+    view, fell = View(1, Counting.SYMMETRICAL, Kind.EXPECTED), False
+    ends = {row.search: np.array(row.in_runs) for row in found.finals if row.view == view}
+    for row in found.finals:
+        assert row.end.value == pytest.approx(np.mean(row.in_runs))
+        if row.view == view:
+            chosen = [run.expected[np.argmax(run.values)] for run in uneven.runs[row.search]]
+            assert row.in_runs == pytest.approx(chosen)
+            fell |= any(
+                c < run.expected.max() for c, run in zip(chosen, uneven.runs[row.search], strict=True)
+            )
+    assert fell
+    for ranking in found.rankings:
+        if (ranking.view, ranking.at, ranking.unit) == (view, "end", "run"):
+            apart = ends[ranking.test.first] - ends[ranking.test.second]
+            assert ranking.test.difference == pytest.approx(np.median(apart))
+
+
+@pytest.mark.parametrize(("models", "scored"), [(1, False), (2, True), (3, True)])
+def test_two_models_are_enough_for_a_score(make_run: MakeRun, models: int, scored: bool) -> None:
+    curves = {"pnas": [0.1, 0.3, 0.5], "random": [0.1, 0.2, 0.3]}
+    runs = [make_run(values[:models], label=label) for label, values in curves.items()]
+    found = analyse(arrange_runs(runs, ["pnas", "random"], [0], [0]), {}, replace(WISHES, tops=[1])).scores
+    assert [math.isfinite(row.score) for row in found] == [scored] * 2
+
+
+def test_targets_need_landmarks_of_every_world(uneven: RunGrid, landmarks: dict[int, Landmarks]) -> None:
+    found = analyse(uneven, {0: landmarks[0], 1: landmarks[1]}, replace(WISHES, tops=[1]))
+    assert found.reaches == found.regrets == []
+
+
 def test_log_efficiency_is_of_the_reference_over_models_that_all_runs_have(uneven: RunGrid) -> None:
     found = analyse(uneven, {}, WISHES).scores
     assert {row.view.counting for row in found} == {Counting.SYMMETRICAL}

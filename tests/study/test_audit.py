@@ -98,6 +98,8 @@ def test_ranks_and_size_of_errors_are_what_they_are_called() -> None:
 
 def test_pessimism_and_small_errors_are_sound() -> None:
     assert not judge([0.505, 0.49], [0.5, 0.5])["exploited"]
+    slight = judge([0.505, 0.505], [0.5, 0.5])  # upwards, but by less than a seed's deviation
+    assert not slight["exploited"] and slight["verdict"].startswith("sound")
     report = judge(list(np.linspace(0.4, 0.5, 20)), list(np.linspace(0.5, 0.6, 20)))
     assert report["verdict"].endswith("a seed, 0.0100") and report["spearman"] == pytest.approx(1.0)
 

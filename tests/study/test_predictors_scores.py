@@ -75,6 +75,11 @@ def test_concordance_with_some_cells_stands_for_that_with_all() -> None:
     assert np.corrcoef(score.parts, own)[0, 1] > 0.97
 
 
+def test_cells_that_were_not_asked_have_no_part_in_a_resample() -> None:
+    parts = np.where(np.arange(40) % 3 == 0, 0.7, np.nan) * np.ones((2, 1))
+    np.testing.assert_allclose(average_resamples(parts, draw_resamples(40, 2, 50, [1])), 0.7, rtol=1e-6)
+
+
 def test_resamples_hold_as_many_cells_as_there_are() -> None:
     draws = draw_resamples(40, 3, 30, [1])
     assert (draws.cells.sum(axis=1) == 40).all() and draws.cells.max() > 1

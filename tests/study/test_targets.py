@@ -110,6 +110,23 @@ def test_of_equal_finds_the_first_is_the_best_known(make_run: MakeRun) -> None:
     assert local.found_by == ""
 
 
+def test_worlds_without_landmarks_have_no_best_known(make_run: MakeRun) -> None:
+    runs = [make_run([0.5], world=world) for world in (0, 1)]
+    found = find_best_known(arrange_runs(runs, ["random"], [0, 1], [0]), [make_mark(1, 0, 0, best=0.1)])
+    assert [(one.world, one.value) for one in found] == [(1, 0.5)]
+
+
+def test_equal_is_each_run_of_the_references_own_number(make_run: MakeRun) -> None:
+    lengths, rising = (1, 3), [0.1, 0.2, 0.3, 0.4]
+    runs = [make_run([0.0] * count, label="pnas", world=w) for w, count in enumerate(lengths)]
+    runs += [make_run(rising, label="random", world=w) for w in (0, 1)]
+    grid = arrange_runs(runs, ["pnas", "random"], [0, 1], [0])
+    marks = [make_mark(world, 0, 0, 1.0) for world in (0, 1)]
+    rows = measure_regrets(grid, marks, [Kind.EXPECTED], draw_resamples(2, 1, 50), "pnas")
+    (equal,) = (row.regret for row in rows if (row.search, row.at) == ("random", "equal"))
+    assert (equal.value, equal.low, equal.high) == tuple(pytest.approx(x) for x in (0.8, 0.7, 0.9))
+
+
 def test_equal_models_are_the_references(make_run: MakeRun) -> None:
     runs = [make_run([0.5, 0.6], label="pnas"), make_run([0.1, 0.2, 0.3], label="random")]
     grid = arrange_runs(runs, ["pnas", "random"], [0], [0])

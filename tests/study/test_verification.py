@@ -110,6 +110,62 @@ def test_one_seed_has_no_deviation_to_hold_optimism_against(bias: float, believe
     assert verdict.endswith("more than 0, as one seed has no deviation")
 
 
+def verify(predicted: np.ndarray, by_seed: np.ndarray, known: set[str], confidence: float = 0.95) -> dict:
+    """Nine cells of each group and two others, as they were told to the searches, trained again or not."""
+    choice = choose_cells(VISITS, ["pnas", "other"], 9, 2, known, again=True)
+    assert len(choice.chosen) == 20
+    seeds = list(range(by_seed.shape[1]))
+    return describe_verification(Trained(choice, predicted, by_seed, seeds, True, confidence, 40), {})
+
+
+OBSERVED = np.array(
+    [one.visit.observed for one in choose_cells(VISITS, ["pnas", "other"], 9, 2, set(), True).chosen]
+)
+BY_SEED = OBSERVED[:, None] + np.random.default_rng(0).normal(-0.03, 0.02, (20, 2))
+
+
+def test_each_kind_of_guess_is_held_against_the_trainings_and_the_models_own_decides() -> None:
+    """The searches were told what training finds; the model itself says the opposite."""
+    predicted, means = 1 - OBSERVED, BY_SEED.mean(axis=1)
+    result = verify(predicted, BY_SEED, set())
+    guesses = {"predicted": predicted, "expected": OBSERVED - 0.01, "observed": OBSERVED}
+    for kind, guess in guesses.items():
+        found = result["agreement"][kind]
+        assert found["all"]["bias"]["value"] == pytest.approx((guess - means).mean())
+        assert found["top"]["cells"] == 18 and found["spread"]["cells"] == 2
+        assert found["pnas"]["cells"] == found["other"]["cells"] == 9
+    assert result["agreement"]["observed"]["all"]["kendall_tau"]["low"] > 0
+    assert result["believed"] == "no"
+    assert verify(OBSERVED, BY_SEED, set())["believed"] == "order only"
+
+
+def test_intervals_are_as_sure_as_was_asked() -> None:
+    wide, narrow = (
+        verify(OBSERVED, BY_SEED, set(), confidence)["agreement"]["predicted"]["all"]["bias"]
+        for confidence in (0.95, 0.5)
+    )
+    assert wide["low"] < narrow["low"] < narrow["high"] < wide["high"]
+
+
+def test_notes_say_what_a_verification_cannot() -> None:
+    assert verify(OBSERVED, BY_SEED, set())["notes"] == []
+    (lucky,) = verify(OBSERVED, BY_SEED[:, :1], set())["notes"]
+    assert lucky.startswith("one seed each")
+    one_known = verify(OBSERVED, BY_SEED, {"a9"})
+    assert not one_known["all_untrained_before"]
+    assert [note.startswith("some cells were trained before") for note in one_known["notes"]] == [True]
+    assert verify(OBSERVED, BY_SEED, set())["all_untrained_before"]
+
+
+def test_order_among_the_top_must_be_shown_too() -> None:
+    whole = agree((0.2, 0.8), 0.0)
+    unsure, sure = (
+        judge({"all": whole, "top": agree(tau, 0.0)}, 0.01, True)[1] for tau in ((-0.1, 0.5), (0.1, 0.5))
+    )
+    assert "but among the top cells this is not shown" in unsure
+    assert "also among the top" in sure
+
+
 def test_failed_trainings_are_left_out_and_told() -> None:
     choice = choose_cells(VISITS, ["pnas"], 3, 0, set(), again=False)
     by_seed = np.array([[0.5, 0.6], [math.nan, math.nan], [0.4, math.nan]])

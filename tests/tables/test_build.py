@@ -419,6 +419,9 @@ def test_what_a_related_plan_has_trained_is_taken_over(space: CellSpace, tmp_pat
     assert len(read_table(out).seeds) == 126
     whole = gather_table(ones, tmp_path, ["other"])
     assert len(whole) == 136 and whole.origins.count("subspace") == 10
+    foreign = replace(made_up_head(small, "foreign"), recipe={"trainer": "made-up", "epochs": 9.0})
+    build_plan(replace(other, name="foreign"), foreign, tmp_path, MadeUpTrainer(small), provenance=PROVENANCE)
+    assert checksum(gather_table(ones, tmp_path, ["other", "foreign"])) == checksum(whole)
 
 
 def test_parts_of_another_space_are_refused(space: CellSpace, tmp_path: Path) -> None:

@@ -267,6 +267,13 @@ DAMAGES = {
     "accuracy above 1": (edit("runs/valid_accuracy", 0, 1.2), "outside [0, 1]"),
     "accuracy changed": (edit("runs/valid_accuracy", 0, 0.99), "do not match its checksum"),
     "accuracy gone": (edit("runs/valid_accuracy", 0, np.nan), "runs/valid_accuracy"),
+    "accuracy of a failed run": (edit("runs/status", 0, 2), "it must be there where the run did not fail"),
+    "parameters": (edit("cells/parameters", 0, -2), "cells/parameters: a value is below -1"),
+    "train images": (attribute("train_images", np.int64(-1)), "train_images -1 is below 0"),
+    "origin of two lines": (
+        put("cells/origin", ["a\nb"] * 60, dtype=h5py.string_dtype()),
+        "cells/origin: a text has a control character",
+    ),
     "infinite seconds": (edit("runs/seconds", 0, np.inf), "runs/seconds"),
     "checkpoints": (edit("epochs", 0, 2.0), "ascending"),
     "a checkpoint twice": (edit("epochs", 0, 0.5), "ascending"),

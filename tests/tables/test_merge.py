@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from pnas_sim.errors import TableError
 from pnas_sim.space import CellSpace
 from pnas_tables.merge import merge_tables
+from pnas_tables.plans import list_jobs, sample_plan
 from pnas_tables.record import StoredSurrogate, Table, checksum, data_checksum
+from pnas_tables.testing import build_made_up_table
 
 
 def take_runs(table: Table, runs: list[int]) -> Table:
@@ -57,7 +60,8 @@ def test_origins_and_provenance_are_joined(table: Table) -> None:
 
 def test_unknown_counts_are_filled_in_and_known_ones_must_agree(table: Table) -> None:
     unknown = replace(table, parameters=np.full_like(table.parameters, -1))
-    np.testing.assert_array_equal(merge_tables([unknown, table], "m").parameters, table.parameters)
+    for order in ([unknown, table], [table, unknown]):
+        np.testing.assert_array_equal(merge_tables(order, "m").parameters, table.parameters)
     with pytest.raises(TableError, match="disagree about parameters of "):
         merge_tables([table, replace(table, parameters=table.parameters + 1)], "m")
 
@@ -114,6 +118,16 @@ def test_a_failure_gives_way_to_an_answer(table: Table) -> None:
 def test_tables_that_differ_are_refused(change: dict[str, object], complaint: str, table: Table) -> None:
     with pytest.raises(TableError, match=f"differ in .*{complaint}"):
         merge_tables([table, replace(table, **change)], "m")  # type: ignore[arg-type]
+
+
+def test_parts_that_make_a_whole_space_make_a_closed_table(tmp_path: Path) -> None:
+    space = CellSpace(operations=("sep3", "id"), max_blocks=1)
+    whole = build_made_up_table(
+        list_jobs(sample_plan("s", 10, (1,), seeds=1, seed=0, space=space), space), space, tmp_path / "s.h5"
+    )
+    parts = [replace(take_runs(whole, list(range(start, 10, 2))), closed=False) for start in (0, 1)]
+    assert merge_tables(parts, "s").closed
+    assert not merge_tables(parts[:1], "s").closed
 
 
 def test_nothing_to_merge_is_an_error() -> None:

@@ -10,6 +10,7 @@ import pytest
 from pnas_sim.errors import SettingError
 from pnas_sim.space import CellSpace
 from pnas_tables.build import build_table
+from pnas_tables.choices import choose_strata
 from pnas_tables.plans import (
     Jobs,
     Plan,
@@ -149,6 +150,14 @@ def test_steps_that_choose_wait_for_all_they_choose_from(space: CellSpace) -> No
     jobs = list_jobs(SMALL, space, whole, skip=0)
     assert jobs.seeds.tolist() == [0] * 20 + [1] * 8 + [0] * 3
     assert jobs.origins == ("uniform",) * 28 + ("sealed",) * 3
+
+
+def test_strata_are_drawn_by_the_plans_seed_and_the_stretch(space: CellSpace) -> None:
+    pool = draw_cells(space, 2, 20, 7)
+    jobs = list_jobs(SMALL, space, make_results(pool), skip=0)
+    rng = np.random.default_rng([7, 2, 0, 20])
+    wanted = choose_strata(0.3 + np.arange(20) / 1000, 2, rng)
+    np.testing.assert_array_equal(jobs.cells[jobs.seeds == 1], pool[wanted])
 
 
 def test_what_is_chosen_depends_on_the_first_seeds_of_the_stretch_alone(space: CellSpace) -> None:
