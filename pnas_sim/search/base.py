@@ -61,14 +61,26 @@ class Observations:
 
 @runtime_checkable
 class Strategy(Protocol):
-    """A search by ask and tell. Batch k draws only from `SeedSequence([seed, k])`, so it can be replayed."""
+    """A search by ask and tell. Batch k draws only from `SeedSequence([seed, k])`, so it can be replayed.
+
+    `pnas_sim.search.turns.Turns` gives that stream and refuses what is out of turn; `examples/own_search.py`
+    is a search of one's own, and `pnas_sim.testing.check_strategy` says whether one keeps these promises.
+    """
 
     def ask(self, n: int) -> Proposals:
-        """The next batch, at most n cells; empty when the search is finished. Never twice without a tell."""
+        """The next batch, at most n cells; empty when the search is finished. Never twice without a tell.
+
+        Raises:
+            SettingError: n is below 1, or the last batch was not told yet; the search is as it was.
+        """
         ...
 
     def tell(self, observations: Observations) -> None:
-        """The answers to the last batch, in the order of asking."""
+        """The answers to the last batch, in the order of asking.
+
+        Raises:
+            SettingError: no batch waits, or it has another number of cells; the search is as it was.
+        """
         ...
 
     def replay(self, proposals: Proposals, observations: Observations) -> None:
