@@ -43,6 +43,8 @@ def merge(files: tuple[Path, ...], out: Path, name: str | None, as_json: bool) -
     short_help="Make a table of a CSV file.",
     epilog=example(
         "pnas-sim table import trained.csv --out trained.h5 --epochs 20",
+        "pnas-sim table fit trained.h5",
+        "pnas-sim run --table trained.h5",
     ),
 )
 @click.argument("file", type=FILE)
@@ -70,7 +72,11 @@ def import_(
 ) -> None:
     """Make a table of a CSV FILE with columns cell, seed, valid_accuracy, and others by name.
 
-    The others are test_accuracy, seconds, parameters, multiply_adds, status, origin and error.
+    The others are test_accuracy, seconds, parameters, multiply_adds, status (ok, diverged or failed), origin
+    and error. A line is one training. Accuracies are from 0 to 1; a cell is written as
+    'sep3(-2)+id(-1) | max3(1)+sep5(-1)': blocks of two operations, each with its input, which is -2 or -1 for
+    the cells before and 1, 2, ... for blocks of this cell. `pnas-sim table fit` then makes a surrogate of it, of
+    20 cells or more, for searches to ask.
     """
     from pnas_sim.space import PAPER_OPERATIONS, CellSpace
     from pnas_tables.csv_import import import_csv
