@@ -75,8 +75,8 @@ def import_(
     The others are test_accuracy, seconds, parameters, multiply_adds, status (ok, diverged or failed), origin
     and error. A line is one training. Accuracies are from 0 to 1; a cell is written as
     'sep3(-2)+id(-1) | max3(1)+sep5(-1)': blocks of two operations, each with its input, which is -2 or -1 for
-    the cells before and 1, 2, ... for blocks of this cell. `pnas-sim table fit` then makes a surrogate of it, of
-    20 cells or more, for searches to ask.
+    the cells before and 1, 2, ... for blocks of this cell. Of 20 cells or more `table fit` then makes a
+    surrogate, which searches ask.
     """
     from pnas_sim.space import PAPER_OPERATIONS, CellSpace
     from pnas_tables.csv_import import import_csv
