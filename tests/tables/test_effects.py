@@ -132,8 +132,8 @@ def test_what_is_written_is_read_back() -> None:
     for name in ("deviations", "normal", "drawn"):
         np.testing.assert_array_equal(getattr(again, name)[1:], getattr(EFFECTS, name)[1:])
     assert not len(Effects.from_json({"1": 0.2}, None).normal), "older files have no shape"
-    gaps = Effects.from_json({"1": 0.2, "3": 0.4}, None)
-    assert gaps.deviations.tolist() == [0.2, 0.2, 0.2, 0.4], "a size left out has that of the one below"
+    gaps = Effects.from_json({"1": 0.2, "2": 0.3, "4": 0.5}, None)
+    assert gaps.deviations.tolist() == [0.2, 0.2, 0.3, 0.3, 0.5], "a size left out has that of the one below"
 
 
 @pytest.mark.parametrize(
