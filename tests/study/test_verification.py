@@ -115,7 +115,7 @@ def verify(predicted: np.ndarray, by_seed: np.ndarray, known: set[str], confiden
     choice = choose_cells(VISITS, ["pnas", "other"], 9, 2, known, again=True)
     assert len(choice.chosen) == 20
     seeds = list(range(by_seed.shape[1]))
-    return describe_verification(Trained(choice, predicted, by_seed, seeds, True, confidence, 40), {})
+    return describe_verification(Trained(choice, predicted, by_seed, seeds, True, confidence, 15), {})
 
 
 OBSERVED = np.array(
