@@ -111,6 +111,8 @@ def _scale_by_logarithm(panel: Axes) -> None:
     """A logarithmic axis with plain numbers; over less than two decades at 1, 2 and 5."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+    if panel.dataLim.x1 <= 0:
+        return  # seconds of a table that says none
     panel.set_xscale("log")
     low, high = panel.get_xlim()
     subs = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)

@@ -143,9 +143,11 @@ def write_factor(value: float) -> str:
 
 
 def format_bounded(figure: Mapping[str, Any], write: Write) -> str:
-    """A figure that may not have been reached, without its interval: `5.0`, or `> 5.2`."""
-    value = figure["value"]
-    return f"> {write(figure['bound'])}" if value is None else write(value)
+    """A figure that may not have been reached, without its interval: `5.0`, or `> 5.2`; `-` if not known."""
+    value, bound = figure["value"], figure["bound"]
+    if value is None:
+        return UNKNOWN if bound is None else f"> {write(bound)}"
+    return write(value)
 
 
 def format_range(figure: Mapping[str, Any]) -> str:
@@ -169,7 +171,7 @@ def format_factor(figure: Mapping[str, Any]) -> str:
 def _format_censored(figure: Mapping[str, Any], write: Write) -> str:
     value, low, high, bound = (figure[name] for name in ("value", "low", "high", "bound"))
     head = format_bounded(figure, write)
-    if figure["reached"] is None:  # one run: there is no interval
+    if figure["reached"] is None or (value is None and bound is None):  # no interval
         return head
     if low is not None and value is None and low >= bound:
         return head

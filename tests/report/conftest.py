@@ -21,7 +21,7 @@ from pnas_sim.study.settings import make_compare_settings
 MARKS = {"top 1%": 0.55, "top 0.1%": 0.9}
 
 
-def make_run(label: str, world: int, seed: int) -> FinishedRun:
+def make_run(label: str, world: int, seed: int, images: int = 1000) -> FinishedRun:
     """PNAS climbs by levels; a random search stays low; a search named with a bar and a tag does, too."""
     rng = np.random.default_rng([len(label), world, seed])
     grows = label == "pnas"
@@ -46,8 +46,8 @@ def make_run(label: str, world: int, seed: int) -> FinishedRun:
         blocks=np.repeat([1, 2, 3], 10) if grows else np.full(60, 3),
         values=truth + rng.normal(0, 0.01, len(truth)),
         expected=truth,
-        examples=np.full(len(truth), 1000.0),
-        seconds=np.full(len(truth), 30.0),
+        examples=np.full(len(truth), float(images)),
+        seconds=np.full(len(truth), 30.0 if images else 0.0),
         proposals=np.arange(1, len(truth) + 1),
     )
 
@@ -56,7 +56,9 @@ def make_run(label: str, world: int, seed: int) -> FinishedRun:
 def make_comparison() -> Any:
     """Makes a comparison's result object without running anything."""
 
-    def make(seeds: tuple[int, ...] = (0, 1, 2), worlds: tuple[int, ...] = (0, 1)) -> dict[str, Any]:
+    def make(
+        seeds: tuple[int, ...] = (0, 1, 2), worlds: tuple[int, ...] = (0, 1), images: int = 1000
+    ) -> dict[str, Any]:
         labels = ["pnas", "random", "_[b]$|odd"]
         settings = make_compare_settings(
             {
@@ -67,7 +69,9 @@ def make_comparison() -> Any:
                 "blocks": 3,
             }
         )
-        runs = [make_run(label, world, seed) for label in labels for world in worlds for seed in seeds]
+        runs = [
+            make_run(label, world, seed, images) for label in labels for world in worlds for seed in seeds
+        ]
         grid = arrange_runs(runs, labels, worlds, seeds)
         mark = Landmarks(
             world=0,
@@ -80,9 +84,11 @@ def make_comparison() -> Any:
             local_cell="",
         )
         marks = {world: replace(mark, world=world) for world in worlds}
-        wishes = Wishes(references=["pnas"], tops=[1, 15], costs=Costs(1000.0, Reranking()), resamples=40)
+        wishes = Wishes(
+            references=["pnas"], tops=[1, 15], costs=Costs(float(images), Reranking()), resamples=40
+        )
         spec = EvaluatorSpec(
-            name="table", space=CellSpace(max_blocks=3), epochs=1.0, train_images=1000, checksum="abc"
+            name="table", space=CellSpace(max_blocks=3), epochs=1.0, train_images=images, checksum="abc"
         )
         prepared = Prepared(settings, spec, {label: {} for label in labels})
         comparison = Comparison(prepared, grid, marks, analyse(grid, marks, wishes))

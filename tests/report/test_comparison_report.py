@@ -92,6 +92,21 @@ def test_terminal_table_fits_eighty_columns_and_says_what_it_means(make_comparis
     assert "somewhere" in text
 
 
+def test_a_table_that_tells_of_no_images_and_seconds_is_compared_by_models(
+    make_comparison: MakeComparison,
+) -> None:
+    result = make_comparison(images=0)
+    assert {row["speed_up_examples"]["paper"]["value"] for row in result["efficiency"]} == {None}
+    row = next(line.split() for line in print_on(result).splitlines() if line.startswith(" random"))
+    known = next(
+        line.split() for line in print_on(make_comparison()).splitlines() if line.startswith(" random")
+    )
+    at = next(place for place, word in enumerate(row) if word == "-")
+    assert row[:at] == known[: len(row[:at])]
+    assert " nan" not in write_markdown(result)
+    assert len(dict(render_pictures(result))) == len(dict(render_pictures(make_comparison())))
+
+
 def test_narrow_last_level_and_single_runs_are_noted(make_comparison: MakeComparison) -> None:
     assert "the last level of pnas has 10 cells" in print_on(make_comparison())
     alone = print_on(make_comparison((0,), (0,)))

@@ -60,6 +60,12 @@ def test_what_is_not_reached_costs_infinitely_much() -> None:
         assert speed_up_in_examples(spend(1160), never, E1, account) == math.inf
 
 
+@pytest.mark.parametrize("account", list(Account))
+def test_where_no_examples_are_known_neither_is_the_speed_up(account: Account) -> None:
+    own, other = Spent(1160.0, 0.0), Spent(np.array([1160.0, 5808.0, np.inf]), np.zeros(3))
+    assert np.isnan(speed_up_in_examples(own, other, 0.0, account)).all()
+
+
 def test_arrays_are_taken_at_once() -> None:
     models = np.array([row.rl_models for row in PAPER_ROWS], np.float64)
     together = speed_up_in_examples(spend(1160), Spent(models, models * E1), E1, Account.PAPER)
