@@ -218,7 +218,7 @@ def test_damaged_run_is_named(tmp_path: Path) -> None:
         ({"tops": (0,)}, "tops has 0; each must be at least 1"),
         ({"references": ("rl",)}, "'rl' is not compared; the searches are: pnas, random"),
         ({"budget": "much"}, "budget is 'much'"),
-        ({"confidence": 1.5}, "confidence is 1.5; it must be less than 1"),
+        ({"confidence": 1.5}, "confidence is 1.5; it must be below 1"),
         ({"colour": "red"}, "unknown setting 'colour'"),
     ],
 )
