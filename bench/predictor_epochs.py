@@ -1,9 +1,9 @@
 """How a predictor's settings change its rank correlation: where the defaults of `catalogue` come from.
 
 Run: `python bench/predictor_epochs.py mlp-ensemble epochs=5,10,20,40,80 batch_size=16,32,64`; every
-combination is measured. With `--table FILE...` (tables or their parts) the cells and accuracies are
-measured ones, else of a made-up landscape with operation effects, pairs that suit each other, depth, width
-and seed noise, drawn anew for each trial.
+combination is measured. With `--table FILE...` (tables or their parts) the cells and accuracies are measured
+ones, else of a made-up landscape with operation effects, pairs that suit each other, depth, width and seed
+noise, drawn anew for each trial. Defaults are chosen on the table fashion-16px and reported on cifar10-16px.
 
 A trial fits after each level b as a search does, on cells of 1 to b blocks, and correlates (Spearman)
 prediction and answer on other cells of b blocks and on cells of b + 1. Of a table, four fifths of the cells
@@ -116,6 +116,14 @@ def make_table_split(tables: list[str], rng: np.random.Generator) -> tuple[CellS
     return space, split
 
 
+def name_cells(tables: list[str]) -> str:
+    """Where the cells are from, and how many: a table grows, and its editions must not be mixed."""
+    from pnas_tables.format import read_table
+
+    named = [f"{Path(table).stem}, {len(read_table(table).cells)} cells" for table in tables]
+    return "; ".join(named) or "made-up landscapes"
+
+
 def run_trial(
     predictor: Predictor, split: Split, levels_fitted: list[int], seed: int
 ) -> Iterator[tuple[int, float, float, float]]:
@@ -225,7 +233,7 @@ def main() -> None:
     parser.add_argument("--levels", type=int, nargs="+", default=[1, 2, 3, 4], help="b of the fits")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    options.source = ", ".join(Path(table).stem for table in options.table) or "made-up landscapes"
+    options.source = name_cells(options.table)
     print(f"{options.predictor}, {options.trials} trials: b, rho(b) sd, rho(b+1) sd, fit seconds; settings")
     for settings in list_settings(options.options):
         figures = measure(options, settings)
