@@ -30,6 +30,7 @@ __all__ = ["Budget", "Level", "Models", "Progress", "RunResult", "run_search"]
 
 MOST_PROPOSALS = 10  # times the models of the budget
 STALE_BATCHES = 50
+MOST_FREE = 1000  # models, until what costs nothing is taken for not counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def run_search(
         progress: told where the run stands.
 
     Raises:
-        BackendError: the evaluator answers other cells than it was asked.
+        BackendError: the evaluator answers other cells than it was asked, or does not count what is budgeted.
         RunError: as `RunLog`.
         WorkError: as `RunLog`.
     """
@@ -125,9 +126,25 @@ class _Run:
         models = self.budget.models
         if self._room() <= 0:
             return "budget"
+        if self.ledger.models >= MOST_FREE:
+            self._demand_costs()
         if models is not None and self.ledger.proposals >= MOST_PROPOSALS * models:
             return "proposals"
         return "stalled" if self.ledger.stale >= STALE_BATCHES else None
+
+    def _demand_costs(self) -> None:
+        """Checks that what the budget counts is counted: a table of a CSV may tell of no images and seconds.
+
+        Raises:
+            BackendError: it is not, and the run would never end.
+        """
+        for unit, limit in (("examples", self.budget.examples), ("seconds", self.budget.seconds)):
+            if limit is not None and getattr(self.ledger, unit) == 0:
+                backend = self.evaluator.spec.name
+                raise BackendError(
+                    f"backend {backend} says that {self.ledger.models} models cost 0 {unit}, "
+                    f"so a budget of {unit} never ends; give a number of models"
+                )
 
     def _room(self, examples_each: float = 0.0) -> float:
         """Models that the budget still allows."""

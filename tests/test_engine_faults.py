@@ -53,6 +53,15 @@ def test_a_budget_of_seconds_stops_at_the_answer_that_reaches_it() -> None:
     assert (result.models_evaluated, result.child_seconds, result.stopped) == (10, 10.0, "budget")
 
 
+def test_a_budget_of_what_is_not_counted_ends_with_a_word_on_it() -> None:
+    def change(answers: list[Evaluation]) -> Iterator[Evaluation]:
+        return (replace(one, seconds=0.0) for one in answers)
+
+    with pytest.raises(BackendError, match="models cost 0 seconds, so a budget of seconds never ends"):
+        search(change, budget=Budget(seconds=50))
+    assert search(change, budget=Budget(models=1200)).models_evaluated == 1200
+
+
 def test_an_unanswered_cell_is_the_backends_fault_and_not_the_budgets_end() -> None:
     with pytest.raises(BackendError, match="left 1 cells unanswered"):
         search(lambda answers: iter(answers[1:]))
