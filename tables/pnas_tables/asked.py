@@ -18,6 +18,7 @@ import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,20 +45,30 @@ def read_asked(path: Path, space: CellSpace) -> Jobs:
     """The jobs of a file, seed by seed, in the file's order; none if there is no file.
 
     Raises:
-        TableError: a line that is no cell of the space, a seed that is no number, or another column.
+        TableError: it cannot be read as UTF-8 or CSV, a line that is no cell of the space or has more fields,
+            a seed that is no number, or another column.
     """
     if not path.exists():
         return join_jobs([], space)
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise TableError(f"{path}: its columns are not {', '.join(COLUMNS)}; correct its first line")
-        records = [(number, record) for number, record in enumerate(reader, 2)]
-    jobs = [_read_record(path, number, record, space) for number, record in records]
+    jobs = [_read_record(path, number, record, space) for number, record in _read_records(path)]
     seeds = sorted({int(seed) for one in jobs for seed in one.seeds})
     return join_jobs(
         [one.take(np.flatnonzero(one.seeds == seed).tolist()) for seed in seeds for one in jobs], space
     )
+
+
+def _read_records(path: Path) -> list[tuple[int, dict[str | None, Any]]]:
+    """The lines of a file below its first, with their numbers."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise TableError(f"{path}: its columns are not {', '.join(COLUMNS)}; correct its first line")
+            return list(enumerate(reader, 2))
+    except UnicodeDecodeError as error:
+        raise TableError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    except (OSError, csv.Error) as error:
+        raise TableError(f"{path} cannot be read as CSV: {error}; correct it") from None
 
 
 def read_cells_file(path: Path, space: CellSpace) -> Jobs:
@@ -77,15 +88,19 @@ def read_cells_file(path: Path, space: CellSpace) -> Jobs:
     return jobs
 
 
-def _read_record(path: Path, number: int, record: dict[str, str | None], space: CellSpace) -> Jobs:
+def _read_record(path: Path, number: int, record: dict[str | None, Any], space: CellSpace) -> Jobs:
+    if None in record:
+        raise TableError(f"{path}, line {number}: it has more fields than {', '.join(COLUMNS)}")
     cell, seeds, origin = (record.get(name) or "" for name in COLUMNS)
     try:
         row = space.canonical(space.parse(cell)[None])
     except CellError as error:
         raise TableError(f"{path}, line {number}: {error}") from None
     wanted = seeds.split()
-    if not wanted or not all(seed.isdecimal() for seed in wanted):
-        raise TableError(f"{path}, line {number}: seeds are {seeds!r}; give whole numbers, spaces between")
+    if not wanted or not all(seed.isdecimal() and len(seed) < 20 and int(seed) < 2**63 for seed in wanted):
+        raise TableError(
+            f"{path}, line {number}: seeds are {seeds!r}; give whole numbers below 2**63, spaces between"
+        )
     if not origin or origin.split() != [origin]:
         raise TableError(f"{path}, line {number}: origin is {origin!r}; give one word, search for instance")
     count = len(wanted)
@@ -108,7 +123,8 @@ def add_asked(path: Path, cells: Rows, seeds: Sequence[int], origin: str, space:
         text for row, text in zip(rows, space.format_many(rows), strict=True) if row.tobytes() not in there
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    old = path.read_text(encoding="utf-8") if path.exists() else ",".join(COLUMNS) + "\n"
+    old = path.read_text(encoding="utf-8") if path.exists() else ",".join(COLUMNS)
+    old = old if old.endswith("\n") else old + "\n"  # an editor may have left the last line open
     words = " ".join(map(str, seeds))
     lines = [f"{text},{words},{origin}\n" for text in dict.fromkeys(fresh)]
     write_file(path, (old + "".join(lines)).encode("utf-8"))

@@ -44,6 +44,13 @@ def test_no_file_asks_for_nothing(space: CellSpace, tmp_path: Path) -> None:
         (HEAD + "id(-1)+id(-1),0,\n", "line 2: origin is ''"),
         (HEAD + "id(-1)+id(-1),0,two words\n", "line 2: origin is 'two words'"),
         (HEAD + "id(-1)+id(-1)\n", "line 2: seeds are ''"),
+        (HEAD + "id(-1)+id(-1),0,1,search\n", "line 2: it has more fields than cell, seeds, origin"),
+        (
+            HEAD + f"id(-1)+id(-1),{2**63},search\n",
+            r"line 2: seeds are '9223372036854775808'; .*below 2\*\*63",
+        ),
+        (HEAD + f"id(-1)+id(-1),{10**30},search\n", "line 2: seeds are '1000"),
+        (HEAD + "x" * 140_000 + ",0,search\n", "cannot be read as CSV: field larger than"),
     ],
 )
 def test_a_wrong_line_is_named(text: str, complaint: str, space: CellSpace, tmp_path: Path) -> None:
@@ -63,6 +70,22 @@ def test_adding_keeps_what_is_there_and_adds_no_cell_twice(space: CellSpace, tmp
     np.testing.assert_array_equal(jobs.cells[:6], space.canonical(cells))
     assert jobs.origins[:6] == ("search",) * 4 + ("sealed",) * 2
     assert [file.name for file in path.parent.iterdir()] == ["x.csv"]
+
+
+def test_a_file_that_is_no_text_is_named(space: CellSpace, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(HEAD.encode() + b"id(-1)+id(-1),0,s\xe9ance\n")
+    with pytest.raises(TableError, match=r"x\.csv is not UTF-8 text \(byte \d+\)"):
+        read_asked(path, space)
+    with pytest.raises(TableError, match=r"cannot be read as CSV: .*directory"):
+        read_asked(tmp_path, space)
+
+
+def test_adding_ends_a_last_line_that_was_left_open(space: CellSpace, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(HEAD + "id(-1)+id(-2),0,search")
+    assert add_asked(path, space.parse("max3(-1)+id(-2)")[None], (0,), "sealed", space) == 1
+    assert read_asked(path, space).origins == ("search", "sealed")
 
 
 @pytest.fixture(scope="module")
