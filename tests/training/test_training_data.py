@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from pnas_backends.training.data import choose_images, load_images, measure_channels, read_source, resize
+from pnas_backends.training.data import (
+    NPZ_ARRAYS,
+    choose_images,
+    load_images,
+    measure_channels,
+    read_source,
+    resize,
+)
 from pnas_backends.training.recipe import DIGITS, PAPER, Recipe
 from pnas_sim.errors import DataError
 
@@ -152,7 +159,7 @@ def test_damaged_cifar10_is_named(tmp_path: Path) -> None:
         read_source("cifar10", tmp_path / "cifar")
 
 
-@pytest.mark.parametrize("damage", ["cut", "not gzip", "other type"])
+@pytest.mark.parametrize("damage", ["cut", "not gzip", "bad block", "half a head", "other type"])
 def test_damaged_fashion_mnist_is_named(tmp_path: Path, damage: str) -> None:
     write_fashion_mnist(tmp_path)
     path = tmp_path / "t10k-labels-idx1-ubyte.gz"
@@ -160,6 +167,10 @@ def test_damaged_fashion_mnist_is_named(tmp_path: Path, damage: str) -> None:
     damaged = {
         "cut": gzip.compress(content[:-1]),
         "not gzip": content,
+        "bad block": path.read_bytes()[:10]
+        + b"\x07"
+        + path.read_bytes()[11:],  # of a type that deflate lacks
+        "half a head": gzip.compress(content[:6]),
         "other type": gzip.compress(content[2:]),
     }
     path.write_bytes(damaged[damage])
@@ -194,6 +205,36 @@ def test_no_zip_at_all(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"PK\x03\x04 and so on")
     with pytest.raises(DataError, match=r"cannot be read as \.npz"):
         read_source("x.npz", tmp_path / "x.npz")
+
+
+def test_one_array_is_no_npz(tmp_path: Path) -> None:
+    with (tmp_path / "x.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(DataError, match=r"cannot be read as \.npz"):
+        read_source("x.npz", tmp_path / "x.npz")
+
+
+def test_a_damaged_part_of_an_npz_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, **{name: np.zeros(9, np.uint8) for name in NPZ_ARRAYS})
+    content = bytearray(path.read_bytes())
+    content[30 + content[26] + content[28]] = 7  # the first block, of a type that deflate lacks
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"cannot be read as \.npz .*block type"):
+        read_source("x.npz", path)
+
+
+def test_splits_of_different_channels_are_refused_unless_one_is_not_read(tmp_path: Path) -> None:
+    labels = np.arange(20) % 10
+    images = {
+        "train_images": np.zeros((20, 8, 8, 3), np.uint8),
+        "test_images": np.zeros((20, 8, 8), np.uint8),
+    }
+    np.savez(tmp_path / "x.npz", train_labels=labels, test_labels=labels, **images)
+    recipe = small("x.npz", image_size=8)
+    with pytest.raises(DataError, match="3 channels in its training split, 1 in the test split"):
+        load_images(recipe, tmp_path / "x.npz")
+    assert load_images(recipe.change(test_images=0), tmp_path / "x.npz").train.shape == (10, 8, 8, 3)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ else ever reads the test split. Grey images stay one channel.
 from __future__ import annotations
 
 import gzip
+import zlib
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from math import prod
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -168,6 +170,12 @@ def check_source(recipe: Recipe, source: Source) -> None:
         raise DataError(
             f"{recipe.dataset} has {channels} channels, the recipe says {recipe.channels}; correct it"
         )
+    of_test = source.test_images.shape[3]
+    if recipe.test_images and of_test != channels:  # whitening would spread one channel over several
+        raise DataError(
+            f"{recipe.dataset} has {channels} channels in its training split, {of_test} in the test split;"
+            " correct it"
+        )
     highest = max(int(source.train_labels.max()), int(source.test_labels.max(initial=0)))
     if highest >= recipe.classes:
         raise DataError(
@@ -281,12 +289,13 @@ def _read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
         raise DataError(
             f"{folder} holds no {path.name}; --data takes the folder of its four gzipped IDX files"
         ) from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); get it again") from None
     dimensions = content[3] if len(content) >= 4 and content[:3] == b"\0\0\x08" else 0
-    lengths = np.frombuffer(content[4 : 4 + 4 * dimensions], ">u4").tolist()
+    head = content[4 : 4 + 4 * dimensions]
+    lengths = np.frombuffer(head, ">u4").tolist() if len(head) == 4 * dimensions else []
     pixels = np.frombuffer(content[4 + 4 * dimensions :], np.uint8)
-    if not dimensions or len(lengths) != dimensions or pixels.size != np.prod(lengths):
+    if not lengths or pixels.size != prod(lengths):
         raise DataError(f"{path} is no IDX file of bytes, or it is cut off; get it again")
     return pixels.reshape(lengths)
 
@@ -300,7 +309,7 @@ def _read_npz(path: Path) -> Source:
             arrays = {name: file[name] for name in NPZ_ARRAYS}
     except FileNotFoundError:
         raise DataError(f"there is no file {path}; give the path of an .npz file") from None
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:  # TypeError: an .npy
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} cannot be read as .npz ({error}); write it with numpy.savez") from None
