@@ -144,7 +144,8 @@ def fit_line(features: Floats, accuracies: Floats, seed: int) -> Guess:
     centre, mean = features[:, 0].mean(), accuracies.mean()
     spread = features[:, 0] - centre
     squares = float(spread @ spread)
-    slope = float(spread @ (accuracies - mean)) / squares if squares > 0 else 0.0
+    known = squares > 0 and bool(np.ptp(features[:, 0]) > 0)  # the mean of equal numbers may be rounded
+    slope = float(spread @ (accuracies - mean)) / squares if known else 0.0
     return lambda asked: Prediction(mean=mean + slope * (asked[:, 0] - centre))
 
 

@@ -39,6 +39,16 @@ def test_a_line_is_fitted_and_may_fall() -> None:
     assert np.allclose(flat(np.array([[1.0], [7.0]])).mean, 0.3)
 
 
+def test_equal_numbers_whose_mean_is_rounded_make_no_slope() -> None:
+    draws = np.random.default_rng(0)
+    numbers = [np.full((count, 1), draws.uniform(8, 20)) for count in range(3, 60)]
+    assert any(float(one.mean()) != float(one[0, 0]) for one in numbers)
+    for one in numbers:
+        accuracies = draws.random(len(one))
+        asked = fit_line(one, accuracies, 0)(one[:1] + 3).mean
+        assert asked.tolist() == [accuracies.mean()]
+
+
 @pytest.mark.parametrize("name", ["log-parameters", "multiply-adds"])
 def test_operations_of_unknown_cost_are_refused_at_once(name: str) -> None:
     with pytest.raises(SettingError, match=r"cost of operation 'mystery' is not known, only of sep3"):
