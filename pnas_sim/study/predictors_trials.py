@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -177,7 +178,7 @@ def read_trials(path: Path) -> Trials | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return Trials(*(stored[name] for name in ("fitted", "here", "beyond", "seconds")))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
 
