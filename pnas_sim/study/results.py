@@ -20,7 +20,8 @@ from pnas_sim.study.targets import Regret, TargetReach, find_best_known
 
 SCHEMA = 1
 DIGITS = 6  # of numbers in curves
-OWN_KIND = {"lightgbm": ("gbt", "forest"), "gp": ("gp",)}  # predictors, by the surrogate that thinks alike
+# predictors, by the surrogate that thinks alike
+OWN_KIND = {"lightgbm": ("gbt", "forest"), "gp": ("gp",), "mean": ("gbt", "forest", "gp")}
 
 
 def describe_comparison(comparison: Comparison, versions: Mapping[str, str], out: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pnas_sim.evaluate import EvaluatorSpec
+from pnas_sim.predict import list_predictors
 from pnas_sim.space import CellSpace
 from pnas_sim.study.accounts import Reranking
 from pnas_sim.study.analysis import Wishes, analyse
@@ -20,6 +21,7 @@ from pnas_sim.study.grid import arrange_runs
 from pnas_sim.study.results import describe_comparison
 from pnas_sim.study.settings import make_compare_settings
 from pnas_sim.study.tidy import COLUMNS, MEASURES, format_csv, list_rows
+from pnas_tables.families import FAMILIES
 
 MakeRun = Callable[..., FinishedRun]
 
@@ -35,7 +37,11 @@ def result(make_run: MakeRun) -> dict[str, Any]:
 
 
 def describe(
-    runs: list[FinishedRun], labels: list[str], seeds: tuple[int, ...], options: dict[str, Any] | None = None
+    runs: list[FinishedRun],
+    labels: list[str],
+    seeds: tuple[int, ...],
+    options: dict[str, Any] | None = None,
+    surrogate: str = "lightgbm",
 ) -> dict[str, Any]:
     """The result object of these runs; the first search is PNAS with 4 tuning trials."""
     searches = {label: {"search": label, "tuning": 0 if number else 4} for number, label in enumerate(labels)}
@@ -48,7 +54,7 @@ def describe(
         epochs=1.0,
         train_images=10,
         checksum="abc",
-        settings={"surrogate": "lightgbm"},
+        settings={"surrogate": surrogate},
     )
     prepared = Prepared(settings, spec, {label: {} for label in labels} | {"pnas": options or {}})
     comparison = Comparison(prepared, grid, {}, analyse(grid, {}, wishes))
@@ -95,10 +101,13 @@ def test_runs_that_ran_out_of_new_cells_are_noted(make_run: MakeRun) -> None:
     assert "1 of 1 runs of ppo ended by proposing little but repeats, after 2 to 2 models" in found["notes"]
 
 
-def test_predictors_of_the_surrogates_own_kind_are_noted(make_run: MakeRun) -> None:
+@pytest.mark.parametrize("surrogate", list(FAMILIES))
+def test_predictors_of_the_surrogates_own_kind_are_noted(make_run: MakeRun, surrogate: str) -> None:
     runs = [make_run([0.1, 0.5], label=label) for label in ("pnas", "random")]
-    found = describe(runs, ["pnas", "random"], (0,), {"predictor": "gbt"})
-    assert any("pnas predicts by the surrogate's own kind of model (lightgbm)" in n for n in found["notes"])
+    told = f"pnas predicts by the surrogate's own kind of model ({surrogate}), which favours it"
+    for info in list_predictors():
+        found = describe(runs, ["pnas", "random"], (0,), {"predictor": info.name}, surrogate)
+        assert (told in found["notes"]) == info.is_favoured(FAMILIES[surrogate].kind)
 
 
 def test_best_known_names_its_finder_and_cell(result: dict[str, Any]) -> None:
