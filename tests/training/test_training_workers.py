@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,17 @@ from pnas_backends.training.workers import Failure, Task, WorkerPool, WorkerSetu
 from pnas_sim.errors import BackendError, DataError
 from pnas_sim.evaluate import Evaluation
 from pnas_sim.space import CellSpace
+
+
+OBEDIENT = """
+import sys
+from multiprocessing.connection import Connection
+from pnas_backends.training.workers import Failure
+connection = Connection(int(sys.argv[1]))
+connection.recv()
+while connection.recv():
+    connection.send(Failure("told"))
+"""  # a worker that trains nothing
 
 
 def make_setup(space: CellSpace, path: Path | None, time_limit: float | None = None) -> WorkerSetup:
@@ -95,6 +107,18 @@ def test_a_killed_worker_costs_its_child_only(
         found = outcomes[task.place]
         assert isinstance(found, Evaluation)
         assert (found.cell, found.curve) == (expected.cell, expected.curve)
+
+
+def test_a_worker_killed_between_two_calls_costs_no_child(
+    space: CellSpace, short: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "START", OBEDIENT)
+    with closing(WorkerPool([make_setup(space, None)])) as pool:
+        for _ in range(2):
+            assert list(pool.run(make_tasks(space, short, 2))) == [(0, Failure("told")), (1, Failure("told"))]
+            (process_id,) = pool.process_ids()
+            os.kill(process_id, signal.SIGKILL)
+            os.waitid(os.P_PID, process_id, os.WEXITED | os.WNOWAIT)  # it ended, and its pool is not told
 
 
 def test_giving_up_an_iteration_leaves_no_process_at_work(

@@ -130,6 +130,8 @@ class WorkerPool:
 
     def _hand_out(self, waiting: deque[Task]) -> None:
         for place, setup in enumerate(self._setups):
+            if place in self._workers and self._workers[place].has_died_idle():
+                self._workers.pop(place).leave()  # it held no child, so none has failed
             if waiting and place not in self._workers:
                 self._workers[place] = _Worker(setup)
             worker = self._workers.get(place)
@@ -184,6 +186,10 @@ class _Worker:
         self.task = task
         self._start_clock()
         self._send(task)
+
+    def has_died_idle(self) -> bool:
+        """Whether it ended without a task, as one does that is killed between two calls."""
+        return self.task is None and self._process.poll() is not None
 
     def patience(self) -> float:
         """Seconds until the task is out of time."""
