@@ -21,7 +21,6 @@ from pnas_sim.errors import BackendError, DataError
 from pnas_sim.evaluate import Evaluation
 from pnas_sim.space import CellSpace
 
-
 OBEDIENT = """
 import sys
 from multiprocessing.connection import Connection
