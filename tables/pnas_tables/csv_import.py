@@ -123,11 +123,11 @@ def _read_child(where: str, record: Mapping[str | None, Any], space: CellSpace) 
     return (
         _cell(where, record, space),
         _integer(where, record, "seed"),
-        "".join((record.get("origin") or "imported").split()),
+        "".join((record.get("origin") or "").split()) or "imported",
         int(status),
         *(None if value != value else value for value in (valid, test, seconds)),
-        _integer(where, record, "parameters") if record.get("parameters") else -1,
-        _integer(where, record, "multiply_adds") if record.get("multiply_adds") else -1,
+        _integer(where, record, "parameters") if (record.get("parameters") or "").strip() else -1,
+        _integer(where, record, "multiply_adds") if (record.get("multiply_adds") or "").strip() else -1,
         "[]",
         " ".join((record.get("error") or "").split()),
     )
@@ -141,7 +141,7 @@ def _cell(where: str, record: Mapping[str | None, Any], space: CellSpace) -> str
 
 
 def _status(where: str, record: Mapping[str | None, Any]) -> Status:
-    word = (record.get("status") or "ok").strip().lower()
+    word = (record.get("status") or "").strip().lower() or "ok"
     known = {status.name.lower(): status for status in Status}
     if word not in known:
         raise TableError(f"{where}, column status: {word!r} is not one of {', '.join(known)}")

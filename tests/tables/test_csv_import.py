@@ -39,6 +39,18 @@ def test_a_csv_becomes_a_table(space: CellSpace, tmp_path: Path) -> None:
     assert len(table.provenance[0]["file_sha256"]) == 64
 
 
+def test_a_field_of_spaces_is_an_empty_one(space: CellSpace, tmp_path: Path) -> None:
+    optional = ("test_accuracy", "seconds", "parameters", "multiply_adds", "status", "origin", "error")
+    head, run = ",".join([HEAD, *optional]), f"{ONE},0,0.5"
+    tables = [
+        import_csv(write_csv(tmp_path, head, run + f",{field}" * len(optional)), "mine", space)
+        for field in ("", " ")
+    ]
+    for name in ("origins", "parameters", "multiply_adds", "status", "errors"):
+        assert list(getattr(tables[1], name)) == list(getattr(tables[0], name))
+    assert tables[1].origins == ("imported",)
+
+
 def test_one_cell_written_in_two_ways_is_one_cell(space: CellSpace, tmp_path: Path) -> None:
     path = write_csv(tmp_path, HEAD, f"{ONE},0,0.5", "max3(-1)+sep3(-2),1,0.5")
     assert len(import_csv(path, "mine", space)) == 1
