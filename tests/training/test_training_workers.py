@@ -234,6 +234,7 @@ def test_errors_of_a_child_become_one_line(
 
 def test_an_error_without_text_has_a_name() -> None:
     assert describe_error(KeyError()) == "KeyError"
+    assert describe_error(TimeoutError()) == "TimeoutError"
 
 
 def test_only_what_chooses_images_loads_them_anew(recipe: Recipe) -> None:

@@ -331,7 +331,7 @@ def describe_error(error: Exception) -> str:
     """One line on an error; running out of memory is named as such."""
     lines = str(error).strip().splitlines()
     line = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) and lines:
         return lines[0]
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & {"MemoryError", "OutOfMemoryError"} or "can't allocate memory" in line:
