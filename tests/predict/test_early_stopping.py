@@ -49,6 +49,13 @@ def test_a_member_without_a_fold_is_watched_on_its_own_cells() -> None:
     assert torch.allclose(torch.sigmoid(best.best["bias"]).flatten(), torch.tensor([0.4, 0.2]))
 
 
+def test_errors_are_absolute_not_squared() -> None:
+    best = watch([[0, 1, 2], [3, 4, 5]], [0.1, 0.1, 0.7, 0.1, 0.1, 0.7], patience=3)
+    assert not best.take(weights_of(0.1, 0.1))  # off by .6 in all, as a median is: the least there is
+    assert not best.take(weights_of(0.3, 0.3))  # off by .8, and less in squares
+    assert torch.allclose(torch.sigmoid(best.best["bias"]).flatten(), torch.tensor([0.1, 0.1]))
+
+
 def test_what_is_kept_does_not_change_with_the_fit() -> None:
     best = watch([[0], [1]], [0.2, 0.8], patience=1)
     weights = weights_of(0.5, 0.5)

@@ -17,6 +17,7 @@ SPACE = CellSpace()
 def test_fit_data_does_not_depend_on_order(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     cells, accuracies = SPACE.sample(count, rng, blocks=2), rng.integers(0, 4, count) / 4
+    cells = cells[rng.integers(0, count, count)]  # some of them more than once, with accuracies that differ
     order = rng.permutation(count)
     one, other = (
         check_fit_data(SPACE, cells, accuracies),
