@@ -56,6 +56,13 @@ def test_the_kernel_by_hand() -> None:
             assert abs(found[one, two] - (2.0 * np.exp(-distance) + 0.25)) < 1e-12
 
 
+def test_sizes_are_as_alike_as_a_normal_density_of_their_distance() -> None:
+    labels = np.concatenate([draw_labels(1, blocks, 0) for blocks in (1, 2, 5)])
+    graphs = count_labels(labels, list_vocabularies(labels))
+    away = np.array([[0, 1, 4], [1, 0, 3], [4, 3, 0]]) / 2  # deviations of two blocks
+    assert np.allclose(_compare_sizes(graphs, graphs), np.exp(-(away**2) / 2), rtol=1e-12)
+
+
 def test_labels_never_fitted_count_in_the_norm_alone() -> None:
     labels = draw_labels(8, 3, 4)
     known = list_vocabularies(labels[:4])

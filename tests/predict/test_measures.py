@@ -26,6 +26,19 @@ def test_costs_follow_the_network(paper_space) -> None:
     assert (small < measure_costs(paper_space, cells, CostSettings())).all()
 
 
+def test_operations_cost_their_weights_once_a_pixel_of_their_stage(paper_space) -> None:
+    cells = paper_space.parse_many(["id(-2)+id(-1)", "id(-2)+sep3(-1)", "dil3(-2)+conv1x7(-1)"])
+    nothing, separable, others = np.exp(
+        measure_costs(paper_space, cells, CostSettings(filters=8, cells_per_stage=1))
+    )
+    weights = [2 * (9 * f + f * f) for f in (8, 16, 32)]
+    assert np.allclose(separable - nothing, [sum(weights), weights[0] + weights[1] / 4 + weights[2] / 16])
+    weights = [9 * f * f + 14 * f * (f // 4) for f in (8, 16, 32)]
+    assert np.allclose(others - nothing, [sum(weights), weights[0] + weights[1] / 4 + weights[2] / 16])
+    # one state is joined, of the block: adapters read it, at the pixels of the cell before
+    assert np.allclose(nothing, [8 * 16 + 16 * 16 + 32 * 24, 8 * 16 + 16 * 16 + 32 * 24 / 4])
+
+
 def test_depth_is_the_longest_path(paper_space) -> None:
     texts = ["sep3(-2)+id(-1) | id(1)+id(1)", "sep3(-2)+id(-1) | id(-2)+id(-1)"]
     assert measure_depth(paper_space, paper_space.parse_many(texts)).ravel().tolist() == [2, 1]
