@@ -70,3 +70,32 @@ def test_another_seed_is_another_model(paper_space, accuracy, name: str) -> None
     once = predictor.predict(cells).mean
     predictor.fit(cells, accuracy(cells), 2**32 - 1)
     assert not np.array_equal(once, predictor.predict(cells).mean)
+
+
+SETTINGS = {
+    "gbt": {"trees": 6, "depth": 1, "learning_rate": 0.3, "share": 1.0},
+    "forest": {"trees": 6, "smallest_leaf": 20, "share": 1.0},
+}
+
+
+@pytest.mark.parametrize("name", list(SETTINGS))
+def test_every_setting_reaches_the_model(paper_space, accuracy, name: str) -> None:
+    cells = paper_space.initial()[::2]
+
+    def predict(**options: float) -> np.ndarray:
+        predictor = make_predictor(name, paper_space, **{"members": 1, "trees": 5, **options})
+        predictor.fit(cells, accuracy(cells), 1)
+        return predictor.predict(cells).mean
+
+    usual = predict()
+    for option, value in SETTINGS[name].items():
+        assert not np.allclose(predict(**{option: value}), usual), option
+
+
+@pytest.mark.parametrize("name", list(SETTINGS))
+def test_there_are_as_many_members_as_asked_for(paper_space, accuracy, name: str) -> None:
+    cells = paper_space.initial()[::4]
+    predictor = make_predictor(name, paper_space, members=3, trees=2)
+    predictor.fit(cells, accuracy(cells))
+    members = predictor.predict(cells).members
+    assert members is not None and members.shape == (3, len(cells))
