@@ -207,6 +207,19 @@ def test_no_zip_at_all(tmp_path: Path) -> None:
         read_source("x.npz", tmp_path / "x.npz")
 
 
+def test_upsampled_images_are_measured_at_their_centre(tmp_path: Path) -> None:
+    labels, pixels = np.arange(20) % 10, RNG.integers(0, 256, (20, 8, 8, 3), np.uint8)
+    np.savez(
+        tmp_path / "x.npz", train_labels=labels, test_labels=labels, train_images=pixels, test_images=pixels
+    )
+    recipe = small("x.npz", image_size=8, crop="upsample")
+    images = load_images(recipe, tmp_path / "x.npz")
+    valid, train, test = choose_images(recipe, 20, 20)
+    assert torch.equal(images.train, resize(pixels[train], 10))
+    assert torch.equal(images.valid, resize(pixels[valid], 10)[:, 1:9, 1:9])
+    assert torch.equal(images.test, resize(pixels[test], 10)[:, 1:9, 1:9])
+
+
 def test_one_array_is_no_npz(tmp_path: Path) -> None:
     with (tmp_path / "x.npz").open("wb") as file:
         np.save(file, np.zeros(3))

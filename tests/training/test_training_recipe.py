@@ -68,6 +68,7 @@ def test_a_batch_is_never_larger_than_the_training_set() -> None:
         ),
         ({"crop": "zoom"}, "crop is 'zoom'; it must be 'upsample', 'pad' or 'none'"),
         ({"checkpoints": (0.5, 0.25)}, "checkpoints must ascend"),
+        ({"checkpoints": (0.5, 0.5)}, "checkpoints must ascend"),
         ({"checkpoints": (0.5, 1.0)}, "between 0 and 1"),
     ],
 )
