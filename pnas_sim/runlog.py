@@ -9,7 +9,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -126,18 +126,22 @@ class RunLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with self._explained():
+        with self._explained(), ExitStack() as opened:  # what is not opened whole is closed
             # held while the log is open, so that one process at a time goes on with a run and others may read
-            self._lock = sqlite3.connect(path.with_name(f"{path.name}.lock"), timeout=1, isolation_level=None)
+            lock = sqlite3.connect(path.with_name(f"{path.name}.lock"), timeout=1, isolation_level=None)
+            self._lock = opened.enter_context(closing(lock))
             self._lock.execute("BEGIN EXCLUSIVE")
-            self._database = sqlite3.connect(path, isolation_level=None)
+            self._database = opened.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.executescript(_CREATE)
             self._database.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
             (schema,) = self._database.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-        if schema != str(SCHEMA):
-            raise RunError(f"{path}: its schema is {schema}, this version reads {SCHEMA}; start a new run")
+            if schema != str(SCHEMA):
+                raise RunError(
+                    f"{path}: its schema is {schema}, this version reads {SCHEMA}; start a new run"
+                )
+            opened.pop_all()
 
     def __enter__(self) -> RunLog:
         return self

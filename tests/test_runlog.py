@@ -211,8 +211,11 @@ def test_a_log_of_another_schema_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "log") as database:
         database.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
     database.close()
-    with pytest.raises(RunError, match="schema is 99"):
+    with pytest.raises(RunError, match="schema is 99") as refused:
         RunLog(tmp_path / "log")
+    (tmp_path / "log").unlink()
+    RunLog(tmp_path / "log").close()  # a fresh one; what was refused holds no lock, though its error lives
+    assert refused.value.__traceback__ is not None
 
 
 def keep_two_batches(log: RunLog) -> list[Proposals]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
@@ -72,11 +73,14 @@ class Journal:
         self.path = path
         self.head = head
         try:
-            self._database = sqlite3.connect(path, timeout=1, isolation_level=None)
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._begin(provenance)
+            with ExitStack() as opened:  # what is not opened whole is closed, and no longer locked
+                database = sqlite3.connect(path, timeout=1, isolation_level=None)
+                self._database = opened.enter_context(closing(database))
+                self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = FULL")
+                self._begin(provenance)
+                opened.pop_all()
         except sqlite3.Error as error:
             raise _explain(error, path) from None
 

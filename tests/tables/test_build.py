@@ -159,6 +159,16 @@ def test_a_journal_of_another_build_is_refused(space: CellSpace, tmp_path: Path)
         build(space, jobs_of(space, 2), tmp_path / "x.h5")
 
 
+def test_a_journal_that_is_refused_is_not_kept_open(space: CellSpace, tmp_path: Path) -> None:
+    head, path = made_up_head(space), tmp_path / "j.sqlite"
+    with Journal(path, head, PROVENANCE):
+        pass
+    with pytest.raises(TableError, match="build with another recipe") as refused:
+        Journal(path, replace(head, recipe={"epochs": 9}), PROVENANCE)
+    with Journal(path, head, PROVENANCE) as journal:  # the error lives, and with it what it came from
+        assert len(journal) == 0 and refused.value.__traceback__ is not None
+
+
 def test_a_table_of_another_recipe_is_not_added_to(space: CellSpace, tmp_path: Path) -> None:
     build(space, jobs_of(space, 2), tmp_path / "x.h5")
     head = replace(made_up_head(space), recipe={"trainer": "other", "epochs": 1.0})
