@@ -174,7 +174,15 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-def test_interruptions_wait_and_are_not_lost() -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as in a terminal; what a shell starts in the background is told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_interruptions_wait_and_are_not_lost(interruptible: None) -> None:
     before, done = list_held_signals(), []
     with pytest.raises(KeyboardInterrupt), hold_interruption():
         signal.raise_signal(signal.SIGINT)
