@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from pnas_backends.training import train
 from pnas_backends.training.costs import cell_costs
 from pnas_backends.training.data import Images, load_images
 from pnas_backends.training.network import build_network
@@ -156,6 +157,29 @@ def test_learning_rate_rises_then_falls_to_zero() -> None:
 def test_checkpoints_end_with_the_end() -> None:
     assert checkpoint_steps(CIFAR10_16PX) == {50: 0.25, 100: 0.5, 150: 0.75, 200: 1.0}
     assert checkpoint_steps(PAPER.change(train_images=32, epochs=1)) == {1: 1.0}
+
+
+@pytest.mark.parametrize(("early", "asked"), [(50, [50, 50, 200]), (None, [200, 200, 200])])
+def test_checkpoints_measure_the_first_images_and_the_end_all_of_them(
+    row: np.ndarray,
+    recipe: Recipe,
+    images: Images,
+    monkeypatch: pytest.MonkeyPatch,
+    early: int | None,
+    asked: list[int],
+) -> None:
+    measured: list[torch.Tensor] = []
+
+    def measure(network: object, images: Images, pixels: torch.Tensor, labels: torch.Tensor) -> float:
+        assert len(pixels) == len(labels)
+        measured.append(pixels)
+        return 0.9
+
+    monkeypatch.setattr(train, "measure_accuracy", measure)
+    change = {"epochs": 0.4, "checkpoints": (0.25, 0.5), "test_images": 0, "early_valid_images": early}
+    train_child(row, recipe.change(**change), images, 1)
+    assert [len(pixels) for pixels in measured] == asked
+    assert all(torch.equal(pixels, images.valid[: len(pixels)]) for pixels in measured)
 
 
 def test_only_matrices_decay() -> None:
