@@ -17,6 +17,7 @@ from pnas_backends.training.data import Images, load_images
 from pnas_backends.training.network import build_network
 from pnas_backends.training.recipe import CIFAR10_16PX, PAPER, Recipe
 from pnas_backends.training.train import (
+    LOSS_CHECK,
     TimeLimitError,
     chance_limit,
     checkpoint_steps,
@@ -121,6 +122,21 @@ def test_loss_that_is_not_finite_is_divergence(row: np.ndarray, recipe: Recipe, 
     assert child.valid_accuracy == child.test_accuracy == recipe.chance
     assert [at for at, _ in child.curve] == [0.5, 1.0, 1.5, 2.0]
     assert child.curve[-1][1] == recipe.chance
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_soon(
+    row: np.ndarray, recipe: Recipe, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+
+    def take(network: object, optimiser: object, recipe: Recipe, step: int, *batch: object) -> torch.Tensor:
+        steps.append(step)
+        return torch.tensor(1.0 if step < 3 else float("nan"))
+
+    monkeypatch.setattr(train, "_take_step", take)
+    child = train_child(row, recipe.change(checkpoints=()), images, 1)
+    assert child.error == "loss is not finite"
+    assert recipe.steps == 20 and steps == list(range(LOSS_CHECK + 1))
 
 
 def test_chance_accuracy_is_divergence(row: np.ndarray, recipe: Recipe, images: Images) -> None:
