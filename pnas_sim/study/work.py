@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from pnas_sim.budget import Budget
 from pnas_sim.errors import PnasError, RunError, WorkError
 from pnas_sim.evaluate import BackendRequest, Evaluator
@@ -119,6 +121,7 @@ def prepare_process(threads: int = 1) -> None:
     """Fixes the threads of this process, so that the same seed gives the same search whatever the workers."""
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
+    threadpool_limits(threads)  # libraries that are loaded already have read the variables
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from pnas_sim.errors import SettingError, WorkError
 from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Rows, Source
@@ -23,7 +24,7 @@ from pnas_sim.space import CellSpace
 from pnas_sim.study.compare import compare, list_jobs, prepare
 from pnas_sim.study.pool import MOST_DEATHS, do_jobs, hold_interruption, open_pool
 from pnas_sim.study.settings import CompareSettings, make_compare_settings
-from pnas_sim.study.work import Job, do_in_pool
+from pnas_sim.study.work import THREAD_VARIABLES, Job, do_in_pool
 
 DOOMED = 1  # the seed whose first worker is killed
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=2)
@@ -68,6 +69,11 @@ def create(request: BackendRequest) -> Hashing:
 def list_held_signals() -> list[int]:
     """Those that do not reach this process."""
     return sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def count_threads() -> list[int]:
+    """Of each numerical library of this process."""
+    return [library["num_threads"] for library in threadpool_info()]
 
 
 @pytest.fixture
@@ -195,3 +201,13 @@ def test_workers_do_not_get_the_terminals_interruption_even_while_they_start(imp
         with hold_interruption():
             future = pool.submit(importable.list_held_signals)
         assert signal.SIGINT in future.result()
+
+
+def test_libraries_loaded_before_a_worker_is_prepared_have_one_thread_too(
+    importable: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in THREAD_VARIABLES:
+        monkeypatch.setenv(name, "2")
+    with open_pool(1) as pool:
+        threads = pool.submit(importable.count_threads).result()
+    assert threads and set(threads) == {1}
