@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from pnas_backends.table import SurrogateBackend
+from pnas_sim.cli.folder import make_folder
 from pnas_sim.errors import RunError
 from pnas_sim.evaluate import Evaluator
 from pnas_sim.study.audit import Find, demand_searches, find_best, judge_finds
@@ -89,7 +90,7 @@ def run_audit(
     record = folder / "settings.json"
     if not record.exists():
         _demand_possible(table, settings, options or {}, make_evaluator)
-        _make_folder(folder)
+        make_folder(folder)
     _demand_same(record, {**asdict(settings), "options": options or {}}, table)
     reports: list[dict[str, Any]] = []
     base = table
@@ -133,13 +134,6 @@ def _open_backend(table: Table, surrogate: str, world: int) -> SurrogateBackend:
     """The surrogate as a backend, of cells as large as both the table and it hold."""
     blocks = min(table.space.max_blocks, Surrogate.from_table(table, surrogate).largest)
     return SurrogateBackend(table, blocks, table.name, surrogate=surrogate, world=world)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder}: {error.strerror}; give another --out") from None
 
 
 def _demand_same(path: Path, settings: dict[str, Any], table: Table) -> None:

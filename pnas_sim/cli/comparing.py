@@ -14,7 +14,7 @@ import click
 
 from pnas_sim.cli.backend_options import parse_pairs
 from pnas_sim.cli.execute import count_cores, list_versions, make_absolute
-from pnas_sim.cli.folder import RECORD, RESULT, RUNS, find_kind, write_whole
+from pnas_sim.cli.folder import RECORD, RESULT, RUNS, find_kind, make_folder, write_whole
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.cli.settings import read_toml
@@ -195,10 +195,7 @@ def begin_folder(folder: Path, prepared: Prepared) -> None:
     elif find_kind(folder) is not None:
         raise RunError(f"{folder} holds something else than a comparison; give another --out")
     list_left(prepared, folder)  # before its record is written over, which is of what stands there
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder}: {error.strerror}; give another --out") from None
+    make_folder(folder)
     _keep(record, format_toml(describe_record(prepared)))
 
 

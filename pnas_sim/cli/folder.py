@@ -59,16 +59,20 @@ class RunFolder:
         Raises:
             RunError: a run is here already, other work, or something that is no folder.
         """
-        kind = find_kind(self.path)
-        if kind is not None and kind in COMMANDS and kind != "run":
-            raise RunError(f"{self.path} holds the work of pnas-sim {COMMANDS[kind]}; give another --out")
-        if kind is not None:
+        if command := self._find_other():
+            raise RunError(f"{self.path} holds the work of pnas-sim {command}; give another --out")
+        if find_kind(self.path) is not None:
             raise RunError(
                 f"{self.path} holds another run; go on with it by pnas-sim resume {self.path}, "
                 "or give another --out"
             )
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is not a folder; give another --out")
+
+    def _find_other(self) -> str | None:
+        """The command whose work stands here, if it is not a run's."""
+        kind = find_kind(self.path)
+        return None if kind is None or kind == "run" else COMMANDS.get(kind)
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Makes the folder and writes the settings.
@@ -98,10 +102,9 @@ class RunFolder:
         Raises:
             RunError: the file is damaged, or of another command: then nobody may be told to remove it.
         """
-        kind = find_kind(self.path)
-        if kind is not None and kind in COMMANDS and kind != "run":
+        if command := self._find_other():
             raise RunError(
-                f"{self.path} holds the work of pnas-sim {COMMANDS[kind]}, not a run; "
+                f"{self.path} holds the work of pnas-sim {command}, not a run; "
                 f"that command goes on with it, given --out {self.path}"
             )
         try:
@@ -131,6 +134,22 @@ def find_kind(folder: Path) -> str | None:
         return None
     except (OSError, ValueError, LookupError, TypeError):
         return "unknown"
+
+
+def make_folder(path: Path, of: Path | None = None) -> None:
+    """Makes a folder, with those above it, where it is not there.
+
+    Args:
+        path: of the folder.
+        of: what a complaint names instead, as the user gave it.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{of or path}: {error.strerror}; give another --out") from None
 
 
 def demand_parent(path: Path, option: str = "--out") -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pnas_sim.cli.execute import count_cores, list_versions, make_absolute
-from pnas_sim.cli.folder import demand_parent, find_kind, write_whole
+from pnas_sim.cli.folder import demand_parent, find_kind, make_folder, write_whole
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.errors import RunError, SettingError
@@ -207,7 +207,7 @@ def carry_out(
         demand_parent(markdown, "--markdown")
     try:
         pools, searches = _prepare(request)
-        _make_folder(folder)
+        make_folder(folder / PARTS, folder)
         study = run_study(pools, searches, request.settings, folder / PARTS, _make_teller(quiet))
         about, kind = _tell_of(request, pools, folder), _find_kind(request)
         result: dict[str, Any] = strict(describe_study(study, request.settings, request.infos, about, kind))
@@ -225,13 +225,6 @@ def _choose_folder(out: Path | None) -> Path:
     if kind not in (None, "predictors", "unknown"):
         raise RunError(f"{folder} holds the result of another command ({kind}); give another --out")
     return folder
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        (folder / PARTS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder}: {error.strerror}; give another --out") from None
 
 
 def _prepare(request: StudyRequest) -> tuple[list[Pools], list[SearchJob]]:

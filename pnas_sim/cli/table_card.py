@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from pnas_sim.cli.folder import make_folder
 from pnas_sim.cli.options import FILE, FOLDER, example, json_option, verbose_option
 from pnas_sim.cli.output import write_json
 from pnas_sim.errors import RunError
@@ -62,10 +63,7 @@ def card(
     audited = None if audit is None else _read_audit(audit)
     checked = None if proxy is None else read_proxy(proxy, read)
     folder = path.parent if out is None else out
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder}: {error.strerror}; give another --out") from None
+    make_folder(folder)
     facts = gather_facts(read)
     drawn = draw_pictures(read, facts, folder) if pictures else {}
     source = table if table == read.name else path.name

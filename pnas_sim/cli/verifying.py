@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.cli.folder import RESULT, demand_parent, find_kind, write_whole
+from pnas_sim.cli.folder import RESULT, demand_parent, find_kind, make_folder, write_whole
 from pnas_sim.cli.output import strict
 from pnas_sim.cli.verify_sources import Source, read_source
 from pnas_sim.errors import RunError, SettingError, TableError
@@ -220,10 +220,7 @@ def _train(
     if path.exists() and not len(list_missing(jobs, earlier := read_table(path))):
         empty = assemble_table(training.head, [], [])
         return merge_tables([earlier, empty], training.head.name)  # refuses another recipe
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{path.parent}: {error.strerror}; give another --out") from None
+    make_folder(path.parent)
     return build_table(
         jobs,
         training.head,

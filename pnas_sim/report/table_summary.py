@@ -12,6 +12,7 @@ from rich.table import Table as Grid
 
 from pnas_sim.report.grids import print_grid
 from pnas_sim.report.text import format_correlation, format_count
+from pnas_sim.space import name_size
 
 
 def print_table_facts(facts: Mapping[str, Any], console: Console | None = None) -> None:
@@ -80,7 +81,7 @@ def _table_quality(name: str, quality: Mapping[str, Any]) -> Grid:
 def _list_quality(quality: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "all", quality["overall"]
     for size, row in quality["by_blocks"].items():
-        yield f"{size} block{'' if int(size) == 1 else 's'}", row
+        yield name_size(int(size)), row
     for group, row in quality.get("by_group", {}).items():
         yield group, row
     for share, row in quality.get("by_training_share", {}).items():

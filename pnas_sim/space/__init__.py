@@ -7,6 +7,7 @@ from pnas_sim.space.cell import Block, Cell
 from pnas_sim.space.cell_space import PAPER_OPERATIONS, CellSpace
 from pnas_sim.space.expansion import Expansion
 from pnas_sim.space.rows import INPUT_BEFORE_PREVIOUS, INPUT_PREVIOUS, PAD
+from pnas_sim.space.text import name_size
 
 __all__ = [
     "INPUT_BEFORE_PREVIOUS",
@@ -17,4 +18,5 @@ __all__ = [
     "Cell",
     "CellSpace",
     "Expansion",
+    "name_size",
 ]

@@ -97,3 +97,8 @@ def _parse_half(half: str, block: int, operations: Sequence[str], text: str) -> 
         number = shorten(number)[1:-1]
         raise CellError(f"input {number} of block {block} in {shorten(text)}: one of {choices}")
     return input_token(int(number)), list(operations).index(operation)
+
+
+def name_size(blocks: int) -> str:
+    """`1 block`, `2 blocks`."""
+    return f"{blocks} block{'' if blocks == 1 else 's'}"

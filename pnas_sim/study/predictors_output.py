@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pnas_sim.predict import PredictorInfo
+from pnas_sim.space import name_size
 from pnas_sim.study.predictors import Study, StudySettings
 from pnas_sim.study.predictors_paper import FITTED, NEXT, UNSEEN
 from pnas_sim.study.predictors_rows import ALL_SIZES, FIGURES, NOISY
@@ -144,7 +145,7 @@ def _tell_smaller(fitted: int, rows: Sequence[Mapping[str, Any]]) -> str:
         for row in rows
         if row["blocks"] != ALL_SIZES and row["fitted_cells"] < fitted
     }
-    listed = ", ".join(f"{count:,} of {count_blocks(size)}" for size, count in sorted(smaller.items()))
+    listed = ", ".join(f"{count:,} of {name_size(size)}" for size, count in sorted(smaller.items()))
     return f" Every trial is fitted on all cells of a size that has no more: {listed}." if listed else ""
 
 
@@ -167,7 +168,7 @@ def tabulate_ranks(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[l
     heads = ["predictor"]
     for size in sizes:
         cells = next(row["cells"] for row in rows if row["blocks"] == size)
-        heads += [f"{count_blocks(size + step)} (n = {cells:,})", "paper"]
+        heads += [f"{name_size(size + step)} (n = {cells:,})", "paper"]
     heads += ["mean over sizes", "less the first's"]
     lines = []
     for name in dict.fromkeys(row["predictor"] for row in rows):
@@ -198,11 +199,6 @@ def tabulate_figures(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list
             figures = [format_figure(row, name) for name in FIGURES]
             lines.append([mark_name(row), *sizes, row["truth"], *figures, f"{row['seconds']:.2g}"])
     return heads, lines
-
-
-def count_blocks(size: int) -> str:
-    """`1 block`, `2 blocks`."""
-    return f"{size} block{'' if size == 1 else 's'}"
 
 
 def _drop_empty(heads: list[str], lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:

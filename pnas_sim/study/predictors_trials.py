@@ -23,7 +23,7 @@ from pnas_sim import __version__
 from pnas_sim.errors import PnasError, WorkError
 from pnas_sim.files import make_plain, replace_file
 from pnas_sim.predict import Predictor, make_predictor
-from pnas_sim.space import CellSpace
+from pnas_sim.space import CellSpace, name_size
 from pnas_sim.study.finished import find_fingerprint
 from pnas_sim.study.predictors_pools import Pool
 
@@ -101,8 +101,7 @@ class TrialJob:
     @property
     def name(self) -> str:
         """For people."""
-        plural = "" if self.blocks == 1 else "s"
-        return f"{self.predictor} on {self.fitted} cells of {self.blocks} block{plural}"
+        return f"{self.predictor} on {self.fitted} cells of {name_size(self.blocks)}"
 
     def run(self, folder: Path) -> None:
         """Runs all trials and leaves its file.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError, WorkError
 from pnas_sim.evaluate import Status
+from pnas_sim.space import name_size
 from pnas_tables.card_facts import find_seed_pairs
 from pnas_tables.families import FAMILIES, FitSettings
 from pnas_tables.fit import predict_held_out, prepare_fit
@@ -129,14 +130,7 @@ def _draw_operations(axes: Axes, shares: Mapping[str, Mapping[str, float]]) -> N
 def _draw_predicted(axes: Axes, sample: Sample, predicted: Floats) -> None:
     for size in sorted(set(sample.blocks.tolist())):
         mine = sample.blocks == size
-        axes.plot(
-            predicted[mine],
-            sample.final[mine],
-            ".",
-            ms=4,
-            alpha=0.7,
-            label=f"{size} block" + "s" * (size > 1),
-        )
+        axes.plot(predicted[mine], sample.final[mine], ".", ms=4, alpha=0.7, label=name_size(size))
     _draw_diagonal(axes, np.column_stack([predicted, sample.final]))
     axes.set(xlabel="predicted, cell held out", ylabel="measured validation accuracy")
     axes.set_title(f"{len(sample)} cells, mean over seeds", fontsize=10)

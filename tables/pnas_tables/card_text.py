@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pnas_sim.space import name_size
 from pnas_tables.card_limits import list_limits
 from pnas_tables.card_proxy import describe_proxy
 from pnas_tables.check import describe_table
@@ -239,7 +240,7 @@ def _beside_trained(found: Mapping[str, Any] | None) -> Iterator[str]:
 
 def _quality_rows(quality: Mapping[str, Any]) -> Iterator[list[Any]]:
     parts = {"all": quality["overall"]}
-    parts |= {f"{size} block" + "s" * (size != "1"): row for size, row in quality["by_blocks"].items()}
+    parts |= {name_size(int(size)): row for size, row in quality["by_blocks"].items()}
     parts |= {GROUP_WORDS[group]: row for group, row in quality["by_group"].items()}
     parts |= {f"fitted on {share}% of the cells": row for share, row in quality["by_training_share"].items()}
     for label, row in parts.items():

@@ -126,8 +126,8 @@ def _read_child(where: str, record: Mapping[str | None, Any], space: CellSpace) 
         "".join((record.get("origin") or "").split()) or "imported",
         int(status),
         *(None if value != value else value for value in (valid, test, seconds)),
-        _integer(where, record, "parameters") if (record.get("parameters") or "").strip() else -1,
-        _integer(where, record, "multiply_adds") if (record.get("multiply_adds") or "").strip() else -1,
+        _cost(where, record, "parameters"),
+        _cost(where, record, "multiply_adds"),
         "[]",
         " ".join((record.get("error") or "").split()),
     )
@@ -162,6 +162,11 @@ def _number(
     if not isfinite(value) or value < least or (most is not None and value > most):
         raise TableError(f"{where}, column {column}: {text} must be {limits}")
     return value
+
+
+def _cost(where: str, record: Mapping[str | None, Any], column: str) -> int:
+    """A count, -1 where it is not known."""
+    return _integer(where, record, column) if (record.get(column) or "").strip() else -1
 
 
 def _integer(where: str, record: Mapping[str | None, Any], column: str) -> int:

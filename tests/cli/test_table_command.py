@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,19 @@ def test_import_refuses_what_it_cannot_read(
     assert not (tmp_path / "runs.h5").exists()
 
 
+@pytest.fixture
+def refuse(pnas: Any, bare_table: Path) -> Callable[[tuple[object, ...], str], str]:
+    """Gives a command that writes, with BARE for a table, a place; returns the one line that refuses it."""
+
+    def give(words: tuple[object, ...], out: str) -> str:
+        given = [bare_table if word == "BARE" else word for word in words]
+        outcome = pnas("table", *given, "--out", out)
+        assert outcome.code == 2 and outcome.err.count("\n") == 1
+        return str(outcome.complaint)
+
+    return give
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -212,13 +226,11 @@ def test_import_refuses_what_it_cannot_read(
     ],
 )
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(
-    pnas: Any, bare_table: Path, words: tuple[object, ...]
+    refuse: Callable[[tuple[object, ...], str], str], words: tuple[object, ...]
 ) -> None:
-    given = [bare_table if word == "BARE" else word for word in words]
-    outcome = pnas("table", *given, "--out", "nowhere/x.h5")
-    assert outcome.code == 2
-    assert "nowhere is not a folder; make it, or give --out another place" in outcome.complaint
-    assert outcome.err.count("\n") == 1 and not Path("nowhere").exists()
+    told = refuse(words, "nowhere/x.h5")
+    assert "nowhere is not a folder; make it, or give --out another place" in told
+    assert not Path("nowhere").exists()
 
 
 @pytest.mark.parametrize(
@@ -230,13 +242,11 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     ],
 )
 def test_a_name_no_table_can_have_is_refused_before_the_work(
-    pnas: Any, bare_table: Path, words: tuple[object, ...]
+    refuse: Callable[[tuple[object, ...], str], str], words: tuple[object, ...]
 ) -> None:
-    given = [bare_table if word == "BARE" else word for word in words]
-    outcome = pnas("table", *given, "--out", "Mine.h5")
-    assert outcome.code == 2
-    assert "a table cannot be named 'Mine'; give --name with lower-case letters" in outcome.complaint
-    assert outcome.err.count("\n") == 1 and not list(Path().iterdir())
+    told = refuse(words, "Mine.h5")
+    assert "a table cannot be named 'Mine'; give --name with lower-case letters" in told
+    assert not list(Path().iterdir())
 
 
 def test_a_card_in_no_folder_is_refused(pnas: Any, bare_table: Path) -> None:

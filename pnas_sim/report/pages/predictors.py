@@ -25,12 +25,12 @@ from pnas_sim.report.pages.parts import (
 )
 from pnas_sim.report.pages.scales import Scale, span
 from pnas_sim.report.text import format_count
+from pnas_sim.space import name_size
 from pnas_sim.study.predictors_output import (
     CIRCULAR_MARK,
     PLACES,
     SEARCH_NOTE,
     SOURCES,
-    count_blocks,
     group_rows,
     mark_name,
     tabulate_ceilings,
@@ -123,7 +123,7 @@ def _draw_ranks(rows: Sequence[Row]) -> Charts:
     charts = []
     for size in sorted({row["blocks"] for row in rows} - {ALL_SIZES}):
         mine = [row for row in rows if row["blocks"] == size]
-        title = f"From {count_blocks(size)} to {size + 1}"
+        title = f"From {name_size(size)} to {size + 1}"
         charts.append(Chart(title=title, drawing=_draw_size(title, mine, scale)))
     return Charts(
         charts=charts,
