@@ -15,6 +15,7 @@ import click
 from pnas_sim.cli.backend_options import parse_pairs
 from pnas_sim.cli.execute import count_cores, list_versions, make_absolute
 from pnas_sim.cli.folder import RECORD, RESULT, RUNS, find_kind, make_folder, write_whole
+from pnas_sim.cli.lists import read_members, read_numbers, split_list
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.cli.settings import read_toml
@@ -26,7 +27,6 @@ from pnas_sim.study.settings import CompareSettings, make_compare_settings
 from pnas_sim.study.tidy import COLUMNS, MEASURES, format_csv
 
 MANIFEST = "manifest.json"
-MOST_RUNS = 10_000  # of one search in one world
 CSV, NOTES, TABLES = "comparison.csv", "columns.md", "tables.md"
 SCHEMA = 1
 DEFAULT_SEARCHES = "pnas,ppo,random-raw"  # the paper's three
@@ -52,9 +52,9 @@ def choose_settings(
     options = make_absolute({**values.get("backend_options", {}), **backend_options})
     for name, key in (("seeds", "seeds"), ("worlds", "worlds")):
         if given[name] is not None:
-            values[key] = read_numbers(name, given[name], counts=True)
+            values[key] = read_members(name, given[name])
     if given["top"] is not None:
-        values["tops"] = read_numbers("top", given["top"], counts=False)
+        values["tops"] = read_numbers("top", given["top"])
     if "world" in options:
         if given["worlds"] is not None:
             raise click.UsageError("--world and --worlds are both given; --worlds I, is the one world I")
@@ -66,28 +66,6 @@ def choose_settings(
         searches = read_searches(DEFAULT_SEARCHES if given["searches"] is None else given["searches"])
     values["searches"] = _set_options(searches, given["set_options"], given["tuning"])
     return make_compare_settings({**values, "backend_options": options})
-
-
-def split_list(text: str) -> list[str]:
-    """Parts between commas, without empty ones."""
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def read_numbers(option: str, text: str, counts: bool) -> list[int]:
-    """The numbers of a list; where `counts`, one number alone is how many there are, from 0 on.
-
-    Raises:
-        click.UsageError: it is neither.
-    """
-    parts = split_list(text)
-    if not parts or not all(part.removeprefix("-").isdecimal() for part in parts):
-        raise click.UsageError(f"--{option} is {text!r}; give a number, or a list such as 0,3,7")
-    numbers = [int(part) for part in parts]
-    if counts and "," not in text:
-        if not 1 <= numbers[0] <= MOST_RUNS:
-            raise click.UsageError(f"--{option} is {text!r}; a number of them must be from 1 to {MOST_RUNS}")
-        return list(range(numbers[0]))
-    return numbers
 
 
 def read_searches(text: str) -> dict[str, dict[str, Any]]:

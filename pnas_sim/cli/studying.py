@@ -14,6 +14,7 @@ import click
 
 from pnas_sim.cli.execute import count_cores, list_versions, make_absolute
 from pnas_sim.cli.folder import demand_parent, find_kind, make_folder, write_whole
+from pnas_sim.cli.lists import read_members, read_numbers, split_list
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.errors import RunError, SettingError
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from pnas_tables.record import Table
 
 SOURCES = (TRAINED, SURROGATE)
-MOST_CELLS, MOST_RUNS = 10_000_000, 10_000
+MOST_CELLS = 10_000_000
 COSTED = ("log-parameters", "multiply-adds")  # predictors that a table's recipe can tell of which network
 LEAST_SHOWN = 5.0  # seconds between two lines of progress
 PARTS, RESULT, CSV, MARKDOWN = "parts", "result.json", "predictors.csv", "predictors.md"
@@ -117,8 +118,8 @@ def _make_settings(given: Mapping[str, Any], names: list[str], table: Table) -> 
         predictors=tuple(names),
         options={name: _tell_network(table) for name in names if name in COSTED},
         fitted={
-            TRAINED: _read_counts("fitted", given["fitted"]),
-            SURROGATE: _read_counts("surrogate-fitted", given["surrogate_fitted"]),
+            TRAINED: _distinct(read_numbers("fitted", given["fitted"])),
+            SURROGATE: _distinct(read_numbers("surrogate-fitted", given["surrogate_fitted"])),
         },
         trials=given["trials"],
         resamples=given["resamples"],
@@ -162,26 +163,16 @@ def _choose_sources(text: str | None, table: Table) -> tuple[str, ...]:
     return sources
 
 
-def split_list(text: str) -> list[str]:
-    """Parts between commas, without empty ones."""
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _read_counts(option: str, text: str) -> tuple[int, ...]:
-    parts = split_list(text)
-    if not parts or not all(part.isdecimal() for part in parts):
-        raise SettingError(f"{option} is {text!r}; give numbers of cells, commas between them")
-    return tuple(dict.fromkeys(int(part) for part in parts))
-
-
 def _read_seeds(text: str) -> tuple[int, ...]:
-    """Seeds: `3` are 0, 1 and 2; `4,7` are these; one named twice is one search."""
-    parts = split_list(text)
-    if not parts or not all(part.isdecimal() for part in parts):
-        raise SettingError(f"search-seeds is {text!r}; give a number, or a list such as 0,3,7")
-    if "," not in text and int(text) > MOST_RUNS:
-        raise SettingError(f"search-seeds is {text!r}; a number of searches is at most {MOST_RUNS}")
-    return tuple(range(int(parts[0]))) if "," not in text else tuple(dict.fromkeys(map(int, parts)))
+    seeds = read_members("search-seeds", text, least=0)
+    if min(seeds, default=0) < 0:
+        raise SettingError(f"search-seeds has {min(seeds)}; seeds are numbers of at least 0")
+    return _distinct(seeds)
+
+
+def _distinct(numbers: list[int]) -> tuple[int, ...]:
+    """Numbers in their order, one named twice once."""
+    return tuple(dict.fromkeys(numbers))
 
 
 def _tell_network(table: Table) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from pnas_sim.cli.comparing import split_list
 from pnas_sim.cli.folder import LOG, RECORD, RESULT, SETTINGS
+from pnas_sim.cli.lists import split_list
 from pnas_sim.cli.settings import read_toml
 from pnas_sim.errors import RunError, SettingError
 from pnas_sim.evaluate import Status
