@@ -2,8 +2,10 @@
 
 Run: `python bench/predictor_epochs.py mlp-ensemble epochs=5,10,20,40,80 batch_size=16,32,64`; every
 combination is measured. With `--table FILE...` (tables or their parts) the cells and accuracies are measured
-ones, else of a made-up landscape with operation effects, pairs that suit each other, depth, width and seed
-noise, drawn anew for each trial. Defaults are chosen on the table fashion-16px and reported on cifar10-16px.
+ones; with `--surrogate TABLE` the cells are drawn anew for each trial, as many of each size as a search fits
+on, and a table's surrogate answers them, each trial in a world of its own and with seed noise; else both are
+of a made-up landscape with operation effects, pairs that suit each other, depth, width and seed noise.
+Defaults are chosen on the table fashion-16px and reported on cifar10-16px.
 
 A trial fits after each level b as a search does, on cells of 1 to b blocks, and correlates (Spearman)
 prediction and answer on other cells of b blocks and on cells of b + 1. Of a table, four fifths of the cells
@@ -21,7 +23,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -36,7 +38,7 @@ from pnas_sim.space import CellSpace
 
 Rows = NDArray[np.uint8]
 Floats = NDArray[np.float64]
-FITTED = {1: 100, 2: 256, 3: 256, 4: 256}  # cells of each size, of the made-up landscape
+FITTED = {1: 100, 2: 256, 3: 256, 4: 256}  # cells of each size, of a landscape or surrogate
 HELD_OUT = 500  # cells of each size; 36 of one block
 NOISE = 0.006  # deviation between training seeds
 TABLE_SHARE = 0.8  # of a table's cells of each size, fitted
@@ -51,13 +53,16 @@ class Split:
     beyond: dict[int, tuple[Rows, Floats]]
 
 
-def make_landscape_split(space: CellSpace, rng: np.random.Generator) -> Split:
-    """Draws a landscape and its cells."""
+def make_drawn_split(
+    space: CellSpace, rng: np.random.Generator, answer: Callable[[Rows], Floats] | None = None
+) -> Split:
+    """Draws cells, and asks for their accuracies; without `answer`, draws a landscape as well."""
     cells = [rng.permutation(space.initial())]
     for size in range(2, space.max_blocks + 1):
         drawn = space.sample(FITTED.get(size, 0) + HELD_OUT, rng, blocks=size)
         cells.append(drawn[space.unique(drawn)[0]])
-    answers = invent_accuracies(space, np.concatenate(cells), rng)
+    rows = np.concatenate(cells)
+    answers = answer(rows) if answer else invent_accuracies(space, rows, rng)
     split, start = Split({}, {}, {}), 0
     for size, rows in enumerate(cells, start=1):
         got, cut = answers[start : start + len(rows)], FITTED.get(size, 0)
@@ -116,10 +121,27 @@ def make_table_split(tables: list[str], rng: np.random.Generator) -> tuple[CellS
     return space, split
 
 
-def name_cells(tables: list[str]) -> str:
+def make_surrogate_split(table: str, trial: int, rng: np.random.Generator) -> tuple[CellSpace, Split]:
+    """Draws cells that a table's surrogate answers in the world of the trial's number, noise included."""
+    from pnas_tables import Benchmark
+
+    benchmark = Benchmark.load(table, world=trial)
+    space = benchmark.space
+
+    def answer(rows: Rows) -> Floats:
+        return np.asarray(benchmark.answer(space.canonical(rows), seed=trial).valid_accuracy, np.float64)
+
+    return space, make_drawn_split(space, rng, answer)
+
+
+def name_cells(tables: list[str], surrogate: str | None) -> str:
     """Where the cells are from, and how many: a table grows, and its editions must not be mixed."""
+    from pnas_tables.catalogue import find_table
     from pnas_tables.format import read_table
 
+    if surrogate:
+        read = read_table(find_table(surrogate))
+        return f"surrogate of {Path(surrogate).stem}, {len(read.cells)} cells"
     named = [f"{Path(table).stem}, {len(read_table(table).cells)} cells" for table in tables]
     return "; ".join(named) or "made-up landscapes"
 
@@ -172,9 +194,11 @@ def measure(options: argparse.Namespace, settings: dict[str, Any]) -> NDArray[np
         rng = np.random.default_rng([20, trial])
         if options.table:
             space, split = make_table_split(options.table, rng)
+        elif options.surrogate:
+            space, split = make_surrogate_split(options.surrogate, trial, rng)
         else:
             space = CellSpace()
-            split = make_landscape_split(space, rng)
+            split = make_drawn_split(space, rng)
         predictor = make_predictor(options.predictor, space, **settings)
         measured.append(list(run_trial(predictor, split, options.levels, trial)))
     return np.array(measured)
@@ -229,11 +253,13 @@ def main() -> None:
     parser.add_argument("predictor", help="a name of pnas_sim.predict.list_predictors, or module:factory")
     parser.add_argument("options", nargs="*", metavar="NAME=VALUE,VALUE", help="options of make_predictor")
     parser.add_argument("--trials", type=int, default=5)
-    parser.add_argument("--table", nargs="+", default=[])
+    truth = parser.add_mutually_exclusive_group()
+    truth.add_argument("--table", nargs="+", default=[])
+    truth.add_argument("--surrogate", metavar="TABLE", help="a file, or the name of a table that ships")
     parser.add_argument("--levels", type=int, nargs="+", default=[1, 2, 3, 4], help="b of the fits")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    options.source = name_cells(options.table)
+    options.source = name_cells(options.table, options.surrogate)
     print(f"{options.predictor}, {options.trials} trials: b, rho(b) sd, rho(b+1) sd, fit seconds; settings")
     for settings in list_settings(options.options):
         figures = measure(options, settings)

@@ -130,7 +130,7 @@ def _summarise_factor(
         name=name,
         settings=lines[0]["settings"] if lines else {},
         trained=len(there),
-        diverged=sum(line["status"] != "ok" for line in lines),
+        diverged=len({line["cell"] for line in lines if line["status"] != "ok"}),
         seconds=float(np.mean([line["seconds"] for line in lines])) if lines else None,
         parts=measure_parts(pairs),
         effects=measure_effects(pairs, choice.operations),

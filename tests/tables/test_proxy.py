@@ -271,6 +271,13 @@ def test_trainings_by_another_seed_make_values_fair(choice: Choice) -> None:
     assert summarise(once, ("cells-2",), [*make_lines(once), *diverged]).unfair == 6
 
 
+def test_a_cell_that_diverges_by_two_seeds_counts_once(choice: Choice) -> None:
+    first, second = make_lines(choice, count=5), make_lines(choice, count=5, seed=1)
+    for line in (first[0], second[0], second[3]):
+        line["status"] = "diverged"
+    assert summarise(choice, ("cells-2",), [*first, *second]).factors[0].diverged == 2
+
+
 def test_operations_are_counted(choice: Choice) -> None:
     space = CellSpace(max_blocks=2)
     counts = count_operations(space, ["sep3(-1)+sep3(-2)", "id(-1)+max3(-1) | sep3(-1)+id(1)"])
