@@ -32,7 +32,14 @@ DEFAULT_TABLE = "cifar10-16px"
 @click.option(
     "--pictures/--no-pictures", default=True, show_default=True, help="Draw them; needs matplotlib."
 )
-@click.option("--audit", type=FILE, metavar="FILE", help="The audit.json of `pnas-sim table audit`.")
+@click.option(
+    "--audit",
+    "audits",
+    type=FILE,
+    multiple=True,
+    metavar="FILE",
+    help="The audit.json of `pnas-sim table audit`; may be repeated, the oldest first.",
+)
 @click.option("--proxy", type=FILE, metavar="FILE", help="What `bench/proxy_check.py report --write` wrote.")
 @json_option
 @verbose_option
@@ -41,7 +48,7 @@ def card(
     out: Path | None,
     notes: tuple[str, ...],
     pictures: bool,
-    audit: Path | None,
+    audits: tuple[Path, ...],
     proxy: Path | None,
     as_json: bool,
 ) -> None:
@@ -60,7 +67,7 @@ def card(
 
     path = find_table(table)
     read = read_table(path)
-    audited = None if audit is None else _read_audit(audit)
+    audited = [_read_audit(audit) for audit in audits]
     checked = None if proxy is None else read_proxy(proxy, read)
     folder = path.parent if out is None else out
     make_folder(folder)

@@ -34,7 +34,7 @@ def write_card(
     pictures: Mapping[str, str],
     notes: Sequence[str],
     source: str,
-    audit: Mapping[str, Any] | None = None,
+    audits: Sequence[Mapping[str, Any]] = (),
     proxy: ProxyCheck | None = None,
 ) -> str:
     """The card.
@@ -45,7 +45,7 @@ def write_card(
         pictures: file names by what they show; those that are missing are left out.
         notes: paragraphs to stand under the heading, such as where the images come from.
         source: how commands name the table: a shipped table's name, or its file's.
-        audit: what `pnas-sim table audit` wrote to its `audit.json`, if there was one.
+        audits: what `pnas-sim table audit` wrote to each `audit.json`, the oldest first.
         proxy: check of the recipe against changed ones, if there was one.
     """
     about = describe_table(table)
@@ -59,7 +59,7 @@ def write_card(
         _curves(facts, pictures),
         _operations(facts, pictures),
         _surrogates(facts, quality, pictures, source),
-        *([] if audit is None else [_audit(audit, source)]),
+        *([_audits(audits, table, source)] if audits else []),
         *([] if proxy is None else [describe_proxy(proxy)]),
         _limits(facts, quality, proxy),
     ]
@@ -248,41 +248,56 @@ def _quality_rows(quality: Mapping[str, Any]) -> Iterator[list[Any]]:
         yield [label, row["cells"], *figures, _round(row["rmse"], 4)]
 
 
-def _audit(audit: Mapping[str, Any], source: str) -> Iterator[str]:
-    settings = audit["settings"]
+def _audits(audits: Sequence[Mapping[str, Any]], table: Table, source: str) -> Iterator[str]:
+    settings, reports = audits[-1]["settings"], [report for audit in audits for report in audit["rounds"]]
     yield "## Exploitation audit"
     yield ""
     yield (
         f"What {', '.join(settings['searches'])} found with {settings['budget']} models each on "
-        f"`{settings['surrogate']}` was really trained ({settings['seeds']} seeds a cell), added, and the "
-        "surrogate fitted again, round by round; the last round's cells are sealed, not fitted. Predicted "
-        f"is by the model of the round before its cells were added. `pnas-sim table audit {source} --out "
-        "DIR` does it."
+        f"`{settings['surrogate']}` was really trained ({settings['seeds']} seeds a cell), round by round; "
+        "what was found is added and the surrogate fitted again before the next. Predicted is by the model "
+        "that the searches met, without the effects of a world. *Fitted since*: of them, cells on which this "
+        f"table's surrogates are fitted. `pnas-sim table audit {source} --out DIR` does a round."
     )
     yield ""
     heads = [
         "round",
         "cells",
+        "fitted since",
         "predicted minus measured",
         "standard error",
         "seed deviation",
         "RMSE",
+        "told minus measured",
         "Spearman",
     ]
-    names = ("optimism", "standard_error", "seed_deviation", "rmse")
+    names = ("optimism", "standard_error", "seed_deviation", "rmse", "told_too_much")
+    fitted = _list_fitted(table)
     rows = [
-        [row["round"], row["cells"], *(_round(row[name], 4) for name in names), _round(row["spearman"], 2)]
-        for row in audit["rounds"]
+        [
+            number,
+            row["cells"],
+            sum(find["cell"] in fitted for find in row["rows"]),
+            *(_round(row[name], 4) for name in names),
+            _round(row["spearman"], 2),
+        ]
+        for number, row in enumerate(reports, start=1)
     ]
     yield from _grid(heads, rows)
     yield ""
-    yield f"Verdict of the last round: {audit['rounds'][-1]['verdict']}."
-    parts = audit["rounds"][-1]["by_search"].items()
+    yield f"Verdict of the last round: {reports[-1]['verdict']}."
+    parts = reports[-1]["by_search"].items()
     yield (
         "By search: "
         + ", ".join(f"{name} {row['optimism']:+.4f} (n = {row['cells']})" for name, row in parts)
         + "."
     )
+
+
+def _list_fitted(table: Table) -> set[str]:
+    """Texts of the cells that are not kept from fits."""
+    texts = table.space.format_many(table.cells)
+    return {text for text, origin in zip(texts, table.origins, strict=True) if "sealed" not in origin}
 
 
 def _limits(facts: Mapping[str, Any], quality: Mapping[str, Any], proxy: ProxyCheck | None) -> Iterator[str]:

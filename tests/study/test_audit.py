@@ -196,11 +196,14 @@ def test_rounds_add_what_was_trained_and_seal_the_last(fitted: Table, tmp_path: 
     assert stored["quality"]["by_group"]["sealed"]["cells"] == 10
     row = answer["rounds"][1]["rows"][0]
     assert row["runs"] == 2 and row["cell"] not in fitted.space.format_many(second.cells)
-    text = write_card(audited, gather_facts(audited), {}, [], "small", answer)
+    text = write_card(audited, gather_facts(audited), {}, [], "small", [answer])
     assert (
         "## Exploitation audit" in text
         and f"Verdict of the last round: {answer['rounds'][1]['verdict']}" in text
     )
+    assert "| 1 | 10 | 10 |" in text and "| 2 | 10 | 0 |" in text, "the last round's cells are not fitted"
+    repeated = write_card(audited, gather_facts(audited), {}, [], "small", [answer, answer])
+    assert "| 3 | 10 | 10 |" in repeated and "| 4 | 10 | 0 |" in repeated, "rounds of audits are counted on"
     assert json.loads((tmp_path / "audit" / "audit.json").read_text()) == answer
     lines = list(list_lines(answer))
     assert lines[0].startswith("round 1: ") and any("evolution: 5 cells" in line for line in lines)
