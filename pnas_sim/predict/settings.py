@@ -20,11 +20,17 @@ class NetworkSettings:
     Spearman on cells one block larger than those fitted, mean over fits of 1 to 4 blocks, and the difference
     from 40 epochs in batches of 32 with its standard error over trials.
 
-    MLP ensemble (n = 10): on fashion-16px .320 at 40 epochs; 20 are .020 +- .004 worse, 400 .010 +- .005; no
-    other batch size, rate or patience is better. On cifar10-16px .604; 20 are .002 +- .002 better, 400 .015
-    +- .003 worse. RNN ensemble (n = 5): on fashion-16px (229 cells at most) .221; 80 are .033 +- .008 better,
-    400 .017 +- .009. On cifar10-16px (469 cells at most) .538; 20 are .040 +- .008 worse, 80 .013 +- .005. A
-    first bias of 1.8 where accuracies lie about .78 costs .045 +- .006 (MLP) and .074 +- .010 (RNN).
+    Epochs were chosen on as many cells as a search fits (100 to 868), answered by each table's surrogate with
+    noise, a world a trial (n = 6). MLP ensemble: .387 on fashion-16px, where 20 epochs are .010 +- .002
+    better and 400 .010 +- .003 worse; .487 on cifar10-16px, .008 +- .003 and .013 +- .003. RNN ensemble: .317
+    on fashion-16px, where 20 are .017 +- .001 worse, 80 .039 +- .005 and 400 .052 +- .010; .470 on
+    cifar10-16px, where 20 are .005 +- .007 worse and 80 .054 +- .005. So 40 lose nothing to ten times as
+    many, and .010 at most to any.
+
+    The rest was chosen on trained cells of fashion-16px (229 at most in a fit): for the MLP ensemble (n = 10)
+    no other batch size, rate or patience is better than .320; a first bias of 1.8 where accuracies lie about
+    .78 costs .045 +- .006 (MLP) and .074 +- .010 (RNN, n = 5). So few cells want more epochs: 20 are .020 +-
+    .004 worse there (MLP), 80 .033 +- .008 better (RNN).
 
     Attributes:
         members: networks in the ensemble, each fitted without one of as many folds; 1 is a single network
