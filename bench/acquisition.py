@@ -81,11 +81,13 @@ def main() -> None:
     print("| predictor | acquisition | top 1 | top 5 | top 25 | top 5, less greedy's | Spearman, last beam |")
     print("| -- | -- | -- | -- | -- | -- | -- |")
     kind = read_table(find_table(options.table)).surrogates[options.surrogate].metadata["kind"]
+    predictors = options.predictors.split(",")
+    marks = {name: "*" if describe_predictor(name).is_favoured(kind) else "" for name in predictors}
     with closing(make_backend("table", request)) as evaluator:
-        for predictor in options.predictors.split(","):
-            mark = "*" if describe_predictor(predictor).is_favoured(kind) else ""
-            compare(evaluator, predictor, mark, variants, options)
-    print(f"\n* shares the model family of the surrogate that answers ({kind}): circular")
+        for predictor in predictors:
+            compare(evaluator, predictor, marks[predictor], variants, options)
+    if any(marks.values()):
+        print(f"\n* shares the model family of the surrogate that answers ({kind}): circular")
 
 
 def compare(
