@@ -24,8 +24,8 @@ class NetworkSettings:
     noise, a world a trial (n = 6). MLP ensemble: .387 on fashion-16px, where 20 epochs are .010 +- .002
     better and 400 .010 +- .003 worse; .487 on cifar10-16px, .008 +- .003 and .013 +- .003. RNN ensemble: .317
     on fashion-16px, where 20 are .017 +- .001 worse, 80 .039 +- .005 and 400 .052 +- .010; .470 on
-    cifar10-16px, where 20 are .005 +- .007 worse and 80 .054 +- .005. So 40 lose nothing to ten times as
-    many, and .010 at most to any.
+    cifar10-16px, where 20 are .005 +- .007 worse, 80 .054 +- .005 and 400 .067 +- .009. So 40 lose nothing to
+    ten times as many, and .010 at most to any.
 
     The rest was chosen on trained cells of fashion-16px (229 at most in a fit): for the MLP ensemble (n = 10)
     no other batch size, rate or patience is better than .320; a first bias of 1.8 where accuracies lie about
