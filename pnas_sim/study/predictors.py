@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError, WorkError
+from pnas_sim.space import name_size
 from pnas_sim.study.predictors_jobs import do_jobs
 from pnas_sim.study.predictors_paper import NEXT, TRIALS
 from pnas_sim.study.predictors_pools import SURROGATE, Pools
@@ -159,7 +160,8 @@ def run_study(
         tell: called with every job done.
 
     Raises:
-        SettingError: no source has two neighbouring sizes to fit and test on.
+        SettingError: no source has two neighbouring sizes to fit and test on, or all cells of a size that is
+            asked about have one accuracy.
         WorkError: a predictor failed, or the folder cannot be written.
     """
     jobs = [list(list_jobs(pools, settings)) for pools in sources]
@@ -168,6 +170,8 @@ def run_study(
         raise SettingError(
             f"no cells to study: two neighbouring sizes with {LEAST_CELLS} random cells each are needed"
         )
+    for pools, mine in zip(sources, jobs, strict=True):
+        _demand_order(pools, mine)
     do_jobs([*every, *searches], folder, settings.workers, tell)
     study = Study()
     for pools, mine in zip(sources, jobs, strict=True):
@@ -176,6 +180,17 @@ def run_study(
     for search in searches:
         study.searches.extend(_demand(search.read(folder), folder / search.file_name))
     return study
+
+
+def _demand_order(pools: Pools, jobs: Sequence[TrialJob]) -> None:
+    """Refuses a size whose cells cannot be ranked: a correlation of 0 would look like a predictor's fault."""
+    for blocks in sorted({job.blocks + 1 for job in jobs}):
+        noisy = pools.by_blocks[blocks].noisy
+        if np.ptp(noisy) == 0:
+            raise SettingError(
+                f"all {len(noisy):,} accuracies of {name_size(blocks)} ({pools.source}) are {noisy[0]:g}, "
+                "which leaves nothing to rank; choose a table whose cells differ, or fewer --blocks"
+            )
 
 
 def _demand(found: _T | None, path: Path) -> _T:

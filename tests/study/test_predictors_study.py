@@ -231,12 +231,24 @@ def test_sizes_without_a_neighbour_or_with_few_cells_are_left_out(pools, tmp_pat
         run_study([lonely], [], settle(), tmp_path, silent)
 
 
-def test_accuracies_all_equal_rank_nothing_and_break_nothing(pools, tmp_path: Path) -> None:
-    flat = {
-        size: Pool(pool.cells, np.full(len(pool), 0.5), np.full(len(pool), np.nan), float("nan"))
-        for size, pool in pools.by_blocks.items()
-    }
-    study = run_study([Pools(SURROGATE, SPACE, flat, "d")], [], settle(), tmp_path, silent)
+def test_a_size_whose_accuracies_are_all_equal_is_named_before_anything_is_fitted(
+    pools, tmp_path: Path
+) -> None:
+    three = pools.by_blocks[3]
+    flat = Pool(three.cells, np.full(len(three), 0.5), np.full(len(three), np.nan), float("nan"))
+    equal = Pools(SURROGATE, SPACE, {**pools.by_blocks, 3: flat}, "d")
+    message = rf"all {len(three)} accuracies of 3 blocks \(surrogate\) are 0.5, .* fewer --blocks"
+    with pytest.raises(SettingError, match=message):
+        run_study([equal], [], settle(), tmp_path, silent)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_equal_accuracies_may_be_fitted_and_rank_nothing(pools, tmp_path: Path) -> None:
+    one = pools.by_blocks[1]
+    flat = Pool(one.cells, np.full(len(one), 0.5), np.full(len(one), np.nan), float("nan"))
+    study = run_study(
+        [Pools(SURROGATE, SPACE, {1: flat, 2: pools.by_blocks[2]}, "d")], [], settle(), tmp_path, silent
+    )
     assert all(row.figures["spearman"].value == 0 for row in study.rows)
 
 
