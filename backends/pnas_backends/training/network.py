@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pnas_backends.training.layers import PickedConvolution, WideDepthwise, build_layer
+from pnas_backends.training.layers import PickedConvolution, WideDepthwise, build_layer, join_channels
 from pnas_backends.training.layout import CellPlan, NetworkShape, plan_cells, plan_head, plan_stem
 from pnas_backends.training.operations import Layers, Relu
 from pnas_sim.space import PAD, CellSpace
@@ -76,7 +76,7 @@ class CellModule(nn.Module):
             states.append(HiddenState(first(states[i]) + second(states[j])))
         outputs = [state.raw for state in states[2:]]
         outputs += [join(states[i]) for i, join in zip(self.unread, self.joins, strict=True)]
-        return HiddenState(torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0])
+        return HiddenState(join_channels(outputs))
 
 
 class Network(nn.Module):
