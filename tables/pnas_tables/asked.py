@@ -8,7 +8,7 @@ They stand in a CSV file with the columns `cell`, `seeds` (with spaces between) 
 adds 40 sealed cells of the top region: of a fixed stream of uniform draws over unique five-block cells, the
 hundredth that the table's surrogate puts highest, and of those 40 at random. So they come from the region
 where searches end, and are no search's own winners, whose surrogate values are flattered. Nothing is ever
-fitted on them: their origin is `sealed`.
+fitted on them: their origin is `sealed-top`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pnas_tables.catalogue import data_folder, find_table
 from pnas_tables.format import read_table, write_file
 from pnas_tables.plans import Jobs, Plan, Rows, draw_cells, join_jobs
 from pnas_tables.record import checksum
+from pnas_tables.sample import SEALED_TOP
 from pnas_tables.shipped_plans import find_plan
 
 COLUMNS = ("cell", "seeds", "origin")
@@ -163,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
         plan, table = find_plan(options.plan), find_table(options.table)
         cells = draw_top_region(plan, options.top_region, table)
         out = options.out or asked_file(plan.name)
-        added = add_asked(out, cells, range(options.seeds), "sealed", plan.space)
+        added = add_asked(out, cells, range(options.seeds), SEALED_TOP, plan.space)
         print(f"{added} cells added to {out}, by the surrogate of checksum {checksum(read_table(table))}")
     except PnasError as error:
         print(f"error: {error}", file=sys.stderr)

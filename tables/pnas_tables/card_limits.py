@@ -12,7 +12,7 @@ from pnas_tables.proxy_file import ProxyCheck
 AIM = 0.8  # of the ceiling that seed noise sets to Kendall's tau
 FEWEST_OF_A_SIZE = 100
 FEWEST_FREEDOM = 50
-FEWEST_SEALED = 60
+FEWEST_SEALED, FEWEST_SEALED_TOP = 60, 40
 
 
 def list_limits(
@@ -30,6 +30,9 @@ def list_limits(
     for name, figures in quality.items():
         yield from _judge_surrogate(name, figures)
     yield from _judge_samples(facts)
+    if quality:
+        yield from _judge_held_out(facts["cells"]["by_origin"])
+    yield from _judge_seeds(facts["seeds"]["freedom"])
     yield (
         "Accuracies are of short trainings on small images, a proxy: they rank cells under this recipe, "
         "and say nothing of accuracies under another one."
@@ -96,18 +99,28 @@ def _judge_samples(facts: Mapping[str, Any]) -> Iterator[str]:
     ]
     if few:
         yield f"Few cells: {', '.join(few)} blocks; figures by block count are rough there."
-    sealed = facts["cells"]["by_origin"].get("sealed", 0)
+
+
+def _judge_held_out(by_origin: Mapping[str, int]) -> Iterator[str]:
+    sealed, top = by_origin.get("sealed", 0), by_origin.get("sealed-top", 0)
     if sealed < FEWEST_SEALED:
         yield (
-            f"The sealed test set has {sealed} cells (aim: {FEWEST_SEALED} random ones and 40 of the top); "
-            "held-out figures come from cross-validation alone, on cells drawn as the fitted ones are."
+            f"The sealed test set has {sealed} random cells (aim: {FEWEST_SEALED}); held-out figures come "
+            "from cross-validation alone, on cells drawn as the fitted ones are."
         )
-    if not facts["cells"]["by_origin"].get("search"):
+    if top < FEWEST_SEALED_TOP:
+        yield (
+            f"The sealed test set has {top} cells of the top region (aim: {FEWEST_SEALED_TOP}): held-out "
+            "figures say little of the region where searches end."
+        )
+    if not by_origin.get("search"):
         yield (
             "No cell that a search asked for was trained: how far the surrogate errs upwards where "
             "searches end is not known."
         )
-    freedom = facts["seeds"]["freedom"]
+
+
+def _judge_seeds(freedom: int) -> Iterator[str]:
     if freedom == 0:
         yield "No cell has two seeds: seed noise is unknown, and none is added."
     elif freedom < FEWEST_FREEDOM:

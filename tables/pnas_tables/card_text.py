@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from pnas_sim.space import name_size
 from pnas_tables.card_limits import list_limits
 from pnas_tables.card_proxy import describe_proxy
 from pnas_tables.check import describe_table
+from pnas_tables.figures import mean_by_cell
 from pnas_tables.proxy_file import ProxyCheck
 from pnas_tables.record import Table
+from pnas_tables.sample import is_sealed
 
 GROUP_WORDS = {
     "random": "drawn at random, or all of a size",
     "other": "of a smaller space, or imported",
     "search": "found by a search",
     "sealed": "sealed",
+    "sealed-top": "sealed, of the top region",
 }
 MEASURES = {
     "tau": "kendall_tau",
@@ -51,7 +56,7 @@ def write_card(
     about = describe_table(table)
     quality = {name: figures for name, figures in about["quality"].items() if figures is not None}
     parts = [
-        _head(about, notes, source),
+        _head(about, table, notes, source),
         _recipe(about),
         _cells(facts),
         _accuracy(facts, pictures),
@@ -66,7 +71,7 @@ def write_card(
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
-def _head(about: Mapping[str, Any], notes: Sequence[str], source: str) -> Iterator[str]:
+def _head(about: Mapping[str, Any], table: Table, notes: Sequence[str], source: str) -> Iterator[str]:
     space = about["space"]
     yield f"# Table {about['name']}"
     yield ""
@@ -75,6 +80,15 @@ def _head(about: Mapping[str, Any], notes: Sequence[str], source: str) -> Iterat
         f"{', '.join(space['operations'])}, {about['runs']} trainings, {about['core_hours']:.2f} core "
         f"hours. Licence {about['licence']}. Checksum `{about['checksum'][:16]}`."
     )
+    if table.closed:
+        means = mean_by_cell(table, table.valid_accuracy)
+        best = int(np.nanargmax(means))
+        yield ""
+        yield (
+            "It is complete: every cell of its space is trained, so `--table-mode measured` runs any search "
+            f"without a surrogate, and the best cell is known: `{table.space.format(table.cells[best])}`, "
+            f"{means[best]:.4f} as the mean of its trainings."
+        )
     for note in notes:
         yield ""
         yield note
@@ -119,7 +133,8 @@ def _cells(facts: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"By origin (a cell may have several): {words}. `all-N`: every cell of N blocks; `uniform`: uniform "
         "over unique cells; `raw`: uniform over raw rows; `subspace`: of a smaller space; `search`: asked "
-        "for by a search; `verify`: visited by one, trained by `pnas-sim verify`; `sealed`: never fitted."
+        "for by a search; `verify`: visited by one, trained by `pnas-sim verify`; `sealed`: never "
+        "fitted; `sealed-top`: nor these, which a surrogate put among the best hundredth of random cells."
     )
 
 
@@ -297,7 +312,7 @@ def _audits(audits: Sequence[Mapping[str, Any]], table: Table, source: str) -> I
 def _list_fitted(table: Table) -> set[str]:
     """Texts of the cells that are not kept from fits."""
     texts = table.space.format_many(table.cells)
-    return {text for text, origin in zip(texts, table.origins, strict=True) if "sealed" not in origin}
+    return {text for text, origin in zip(texts, table.origins, strict=True) if not is_sealed(origin)}
 
 
 def _limits(facts: Mapping[str, Any], quality: Mapping[str, Any], proxy: ProxyCheck | None) -> Iterator[str]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pnas_sim.evaluate import Status
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.record import Table
-from pnas_tables.sample import SEALED, Sample, find_group
+from pnas_tables.sample import Sample, is_sealed
 from pnas_tables.scale import Scale
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -156,7 +156,7 @@ def _measure_test_gap(table: Table) -> tuple[float | None, float]:
 
     The latter is mostly the error of sampling the two sets of images, which all seeds share.
     """
-    fitted = np.array([find_group(origin) != SEALED for origin in table.origins], np.bool_)
+    fitted = np.array([not is_sealed(origin) for origin in table.origins], np.bool_)
     ended = (table.status == Status.OK) & fitted[table.run_cells]
     gaps = np.where(ended, table.test_accuracy - table.valid_accuracy, np.nan)
     if np.isnan(gaps).all():

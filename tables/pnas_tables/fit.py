@@ -19,7 +19,7 @@ from pnas_tables.families import Family, FitSettings, find_family
 from pnas_tables.features import FEATURE_VERSION
 from pnas_tables.quality import measure_figures, measure_quality
 from pnas_tables.record import StoredSurrogate, Table, data_checksum
-from pnas_tables.sample import GROUPS, SEALED, Sample, gather_sample
+from pnas_tables.sample import GROUPS, Sample, gather_sample
 from pnas_tables.scale import fit_scale
 from pnas_tables.seeds import SeedNoise
 
@@ -119,7 +119,7 @@ def prepare_fit(table: Table, family: str, seed: int, settings: FitSettings) -> 
     if settings.worlds < 1:
         raise SettingError(f"worlds is {settings.worlds}; it must be at least 1")
     whole = gather_sample(table)
-    sample = whole.take(~whole.of_group(SEALED))
+    sample = whole.take(~whole.sealed)
     return whole, FitTask(sample, find_family(family), settings, seed, table.chance)
 
 
@@ -196,7 +196,7 @@ def _measure(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise) -> di
 def _measure_groups(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise) -> dict[str, Any]:
     """Figures by why cells were trained; sealed ones are predicted by a model of all the others."""
     predicted = np.empty(len(whole))
-    sealed = whole.of_group(SEALED)
+    sealed = whole.sealed
     predicted[~sealed] = held
     if sealed.any():
         predicted[sealed] = predict_from(task, task.sample, whole.take(sealed))

@@ -16,6 +16,7 @@ from pnas_sim.errors import SettingError, TableError
 from pnas_sim.evaluate import Status
 from pnas_tables.plans import draw_cells
 from pnas_tables.record import Table, checksum
+from pnas_tables.sample import is_sealed
 from pnas_tables.seeds import fit_deviation
 from pnas_tables.shipped_plans import PLANS
 
@@ -171,8 +172,7 @@ def _find_first_seed(table: Table, size: int) -> dict[int, float]:
 
 
 def _is_uniform(origin: str) -> bool:
-    words = origin.split("+")
-    return "uniform" in words and "sealed" not in words
+    return "uniform" in origin.split("+") and not is_sealed(origin)
 
 
 def _order_by_stream(table: Table, size: int, known: Mapping[int, float]) -> list[int]:

@@ -17,11 +17,12 @@ from pnas_tables.record import Table
 Rows: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
 
-SEALED = "sealed"  # the origin of cells that are never fitted
+SEALED = "sealed"  # the origin of cells that are never fitted: a uniform sample
+SEALED_TOP = "sealed-top"  # the same, of the region that a surrogate puts highest
 SEARCH = "search"  # of cells that a search asked for
 VISITED = (SEARCH, "verify")  # `verify` trains what a search visited
 DRAWN = ("uniform", "raw")  # of the whole space; so are `all-N`
-GROUPS = ("random", "other", SEARCH, SEALED)  # other: of a smaller space, imported
+GROUPS = ("random", "other", SEARCH, SEALED, SEALED_TOP)  # other: of a smaller space, imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,11 @@ class Sample:
         arrays = {field.name: getattr(self, field.name)[places] for field in fields(self)[1:]}
         return Sample(self.space, **arrays)
 
+    @property
+    def sealed(self) -> NDArray[np.bool_]:
+        """Which cells are never fitted, `bool[n]`."""
+        return self.of_group(SEALED) | self.of_group(SEALED_TOP)
+
     def of_group(self, group: str) -> NDArray[np.bool_]:
         """Which cells belong to this group, `bool[n]`."""
         return np.asarray(self.groups == GROUPS.index(group))
@@ -103,11 +109,17 @@ def _choose_runs(table: Table) -> NDArray[np.bool_]:
     return np.asarray(ended | ((table.status == Status.DIVERGED) & ~has_one[table.run_cells]))
 
 
+def is_sealed(origin: str) -> bool:
+    """Whether a cell of this origin is never fitted."""
+    return find_group(origin) in (SEALED, SEALED_TOP)
+
+
 def find_group(origin: str) -> str:
-    """The group of a cell whose origin is these words, joined by `+`: sealed, search, random, other."""
+    """The group of a cell whose origin is these words, joined by `+`: sealed ones first, then a search's."""
     words = origin.split("+")
-    if SEALED in words:
-        return SEALED
+    for group in (SEALED_TOP, SEALED):
+        if group in words:
+            return group
     if any(word in VISITED for word in words):
         return SEARCH
     drawn = any(word in DRAWN or word.startswith("all-") for word in words)

@@ -117,9 +117,10 @@ def test_limits_follow_from_figures(facts: dict[str, Any]) -> None:
 def test_small_samples_are_named(facts: dict[str, Any]) -> None:
     text = judge(facts)
     assert "Few cells: 20 of 2, 20 of 3 blocks" in text
-    assert "sealed test set has 0 cells" in text
+    assert "sealed test set has 0 random cells" in text
     assert "No cell that a search asked for" in text
-    origin = {"sealed": 100, "search": 40}
+    assert "has 0 cells of the top region" in text
+    origin = {"sealed": 60, "sealed-top": 40, "search": 40}
     rich = {**facts, "cells": {"by_blocks": {"5": {"cells": 500}}, "by_origin": origin}}
     rich["seeds"] = {**facts["seeds"], "freedom": 8}
     text = judge(rich)
@@ -127,7 +128,8 @@ def test_small_samples_are_named(facts: dict[str, Any]) -> None:
     assert "8 degrees of freedom: its deviation is known to about 25%" in text
     rich["seeds"] = {**facts["seeds"], "freedom": 0}
     assert "No cell has two seeds" in judge(rich)
-    assert "No surrogate is fitted" in "\n".join(list_limits(facts, {}))
+    bare = "\n".join(list_limits(facts, {}))
+    assert "No surrogate is fitted" in bare and "sealed" not in bare
 
 
 @settings(deadline=None, max_examples=50)
@@ -161,6 +163,14 @@ def test_the_card_has_every_part_and_points_at_its_pictures(
     for line in text.splitlines():
         if line.startswith("|"):
             assert line.endswith("|")
+
+
+def test_the_card_of_a_complete_table_names_its_best_cell(fitted: Table, facts: dict[str, Any]) -> None:
+    assert "It is complete" not in write_card(fitted, facts, {}, [], "made-up")
+    text = write_card(replace(fitted, closed=True), facts, {}, [], "made-up")
+    totals = np.bincount(fitted.run_cells, fitted.valid_accuracy) / np.bincount(fitted.run_cells)
+    best = fitted.space.format(fitted.cells[np.argmax(totals)])
+    assert f"the best cell is known: `{best}`, {totals.max():.4f} as" in text
 
 
 def test_pictures_are_the_same_whenever_drawn(fitted: Table, facts: dict[str, Any], tmp_path: Path) -> None:

@@ -71,6 +71,8 @@ def test_a_cell_weighs_as_much_as_its_noise_leaves_over(table: Table) -> None:
         ("sealed", "sealed"),
         ("search+sealed", "sealed"),
         ("sealed+uniform", "sealed"),
+        ("sealed-top", "sealed-top"),
+        ("sealed+sealed-top+search", "sealed-top"),
         ("imported", "other"),
         ("", "other"),
     ],
