@@ -6,20 +6,21 @@ turns, step by step, in one process, and are given the same images and weights. 
 last bit and gradients up to rounding. The figure is the mean over cells of the ratio of the median CPU
 seconds of a step (forward, backward, clipping, SGD), 9 steps of each.
 
-The goal of 1.3 is missed: 1.12 and 1.18 were reached in two runs (the first: 20 cells, 145 against 129 ms a
-step; between 1.06 and 1.21, most where depthwise 7x7 is frequent), on a machine with three times as many busy
-processes as cores. To this the memory settings of the training workers add 1.05 (114 against 120 ms, 3 runs
-each of 8 cells), which this comparison, both sides being in one process, does not contain.
+The goal of 1.3 is missed: 1.16 is reached (20 cells, 158 against 136 ms a step, an Intel Xeon of two cores,
+both busy with other work; 1.08 there before BatchNorm was given gradients of their own instead of slices). To
+this the memory settings of the training workers add 1.05 (114 against 120 ms, 3 runs each of 8 cells), which
+this comparison, both sides being in one process, does not contain.
 
 Where the rest of a step goes (torch.profiler, 12 cells, each operation's 20th percentile times its number;
 taken before kernels were turned around): gradients of convolutions 40% (before: 62%), convolutions 15%,
 BatchNorm and its gradient 15%, copies 5%, the strips' own bookkeeping 3%, additions 3%, ReLU's gradient 3%,
 average pooling and its gradient 3%; nothing else above 2%. Tried and left out, being no faster or only on
 some shapes: 1x1 convolutions as matrix products, depthwise and pointwise kernel merged into one full kernel,
-contiguous instead of channels-last, native kernels without oneDNN, the factorised reduction as one 2x2
-convolution, BatchNorm over folded rows, the whole network in bfloat16 (4 cells: 1.15 to 2 times as long a
-step as float32). Average pooling as a depthwise convolution is faster below 16 channels (1% of a step), but
-rounds differently; outputs that stay equal to the last bit were worth more.
+weight gradients in dilated instead of contiguous strips, overlapping strips of three columns, zeros at the
+edges alone, contiguous instead of channels-last, native kernels without oneDNN, the factorised reduction as
+one 2x2 convolution, BatchNorm over folded rows, the whole network in bfloat16 (4 cells: 1.15 to 2 times as
+long a step as float32). Average pooling as a depthwise convolution is faster below 16 channels (1% of a
+step), but rounds differently; outputs that stay equal to the last bit were worth more.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ from pnas_backends.training.recipe import CIFAR10_16PX
 from pnas_backends.training.train import make_optimiser, use_threads
 from pnas_sim.space import CellSpace
 
-TIMES_FASTER = 1.05  # guards what was reached; the goal of 1.3 was missed, see above
+TIMES_FASTER = 1.1  # guards what was reached; the goal of 1.3 was missed, see above
 CELLS, STEPS, BATCH = 20, 9, 100
 
 
