@@ -115,8 +115,8 @@ def compare(
     """Compare searches: how many more models, and examples, each needs to be as good as PNAS.
 
     Every search runs in every world with every seed. A finished run is one file in the folder, so the same
-    command goes on where it was stopped. The folder then holds result.json, comparison.csv, tables.md,
-    pictures and manifest.json.
+    command goes on where it was stopped. The folder then holds report.html, a page with all of it;
+    tables.md; comparison.csv, whose columns columns.md explains; result.json, manifest.json and pictures.
     """
     from pnas_sim.cli.comparing import carry_out, choose_settings, show
 

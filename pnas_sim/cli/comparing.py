@@ -215,17 +215,23 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def write_files(result: Mapping[str, Any], folder: Path, pictures: bool) -> None:
-    """Writes the result, the tidy table and what its columns mean, tables to read, manifest and pictures.
+    """Writes the result, the tidy table and what its columns mean, tables and a page to read, and the rest.
+
+    The result comes last: where it is, everything is. The page draws its own charts and needs no matplotlib.
 
     Raises:
         WorkError: the disk is full.
         RunError: a file cannot be written.
     """
+    from pnas_sim.cli.reporting import PAGE
     from pnas_sim.report.comparison_markdown import write_markdown
+    from pnas_sim.report.pages.comparison import report_comparison
+    from pnas_sim.report.pages.page import render_page
 
     manifest = json.dumps(result["manifest"], indent=2, ensure_ascii=False) + "\n"
     texts = {CSV: format_csv(result), TABLES: write_markdown(result), NOTES: describe_columns()}
-    for name, content in {**texts, MANIFEST: manifest}.items():
+    page = render_page([report_comparison(str(folder), result)])
+    for name, content in {**texts, MANIFEST: manifest, PAGE: page}.items():
         _keep(folder / name, content)
     if pictures:
         _keep_pictures(result, folder)

@@ -14,7 +14,7 @@ COLUMNS: Mapping[str, str] = {
     "top": "M: the figure is of the mean over the M best cells",
     "counting": "paper (a growing search: top M of its last level) or symmetrical (top M of all visited)",
     "kind": "observed (with seed noise) or expected (noise-free value of the cells chosen by observation)",
-    "account": "who pays for reranking, of examples: paper (the other search), none or both",
+    "account": "who pays for reranking, of examples: paper (reinforcement learning), none or both",
     "at": "equal (after the first reference's number of models), end, or the name of a target",
     "unit": "what is paired in a test: run or world",
     "world": "of a single run; else empty",
@@ -31,6 +31,13 @@ MEASURES: Mapping[str, str] = {
     "run_final": "mean over the top M at the end of one run",
     "final": "mean over the top M, over runs",
     "models": "models evaluated by one run",
+    "proposals": "cells proposed by one run, repeats among them",
+    "repeat_rate": "share of them that the run knew already, repeats over proposals",
+    "failed": "models of one run without an accuracy",
+    "examples": "training examples of all models of one run",
+    "child_seconds": "seconds of training of all models of one run, simulated where a table answers",
+    "entropy_first": "nats a cell of the policy, on one run's first batch; of searches that have a policy",
+    "entropy_last": "the same on its last batch",
     "models_needed": "models until the mean curve is as high as the reference's at its end",
     "models_needed_for_good": "models until it is never lower again: expected curves may fall",
     "models_needed_median_run": "as models_needed, median over runs, each against the run beside it",
@@ -84,7 +91,8 @@ def _list_search(search: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     label = search["label"]
     for run in search["runs"]:
         head = {"search": label, "world": run["world"], "seed": run["seed"], "runs": 1}
-        yield {**head, "measure": "models", "value": run["models_evaluated"]}
+        for measure, value in _list_totals(run):
+            yield {**head, "measure": measure, "value": value}
     for final in search["final"]:
         head = {"search": label, **_pick(final)}
         runs = len(final["in_runs"])
@@ -93,6 +101,17 @@ def _list_search(search: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for run, value in zip(search["runs"], final["in_runs"], strict=True):
             where = {"world": run["world"], "seed": run["seed"]}
             yield {**head, **where, "measure": "run_final", "at": "end", "value": value, "runs": 1}
+
+
+def _list_totals(run: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
+    """What one run took; of its policy, where it has one."""
+    yield "models", run["models_evaluated"]
+    yield "proposals", run["proposals"]
+    yield "repeat_rate", run["repeats"] / run["proposals"] if run["proposals"] else None
+    for measure in ("failed", "examples", "child_seconds"):
+        yield measure, run[measure]
+    if run["policy_entropy"]:
+        yield from zip(("entropy_first", "entropy_last"), run["policy_entropy"], strict=True)
 
 
 def _list_duel(duel: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -104,11 +104,43 @@ def test_comparison_leaves_every_file(pnas: Command, toys: dict[str, str], tmp_p
         for name in ("curves-expected", "curves-observed", "curves-paper-counting", "speed-up")
         for form in ("png", "svg")
     }
-    tables = {"comparison.csv", "columns.md", "tables.md"}
+    tables = {"comparison.csv", "columns.md", "tables.md", "report.html"}
     files = {"compare.toml", "result.json", "manifest.json"}
     assert names == pictures | tables | files | {"runs", "landmarks"}
     assert json.loads((tmp_path / "here" / "result.json").read_text()) == result
     assert json.loads((tmp_path / "here" / "manifest.json").read_text()) == result["manifest"]
+
+
+def test_page_is_the_one_that_report_makes_and_needs_no_pictures(
+    pnas: Command, toys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("compare", *SMALL, *MORE, *SEARCHES, "--top", 1, "--out", "here")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as where it is not installed
+    without = pnas(*words)
+    assert without.code == 0
+    assert "warning: " in without.err
+    assert "matplotlib" in without.err
+    page = Path("here/report.html")
+    written = page.read_bytes()
+    assert written.count(b'role="img"') > 5
+    page.unlink()
+    assert pnas("report", "here").code == 0
+    assert page.read_bytes() == written
+    page.unlink()
+    again = pnas(*words, "--no-pictures")
+    assert again.code == 0
+    assert "matplotlib" not in again.err
+    assert page.read_bytes() == written
+
+
+def test_help_names_what_the_folder_holds(pnas: Command, toys: dict[str, str]) -> None:
+    assert pnas("compare", *SMALL, *MORE, *SEARCHES, "--top", 1, "--out", "here", "-q").code == 0
+    told = pnas("compare", "--help").out
+    pictures = {path.name for path in Path("here").iterdir() if path.suffix in (".png", ".svg")}
+    files = {path.name for path in Path("here").iterdir() if path.is_file()}
+    assert {name for name in files - pictures if name not in told} == set()
 
 
 def test_people_get_a_table_and_progress_goes_to_standard_error(pnas: Command, toys: dict[str, str]) -> None:
@@ -319,7 +351,7 @@ def test_comparison_killed_in_the_middle_of_a_run_comes_to_the_same_end(
     assert drop_times(resumed.json) == drop_times(whole.json)
 
 
-@pytest.mark.parametrize("full", ["comparison.csv", "speed-up.svg", "result.json"])
+@pytest.mark.parametrize("full", ["comparison.csv", "report.html", "speed-up.svg", "result.json"])
 def test_a_full_disk_is_told_with_what_to_do_and_leaves_no_half_file(
     pnas: Command, toys: dict[str, str], monkeypatch: pytest.MonkeyPatch, full: str
 ) -> None:

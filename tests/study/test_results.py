@@ -134,7 +134,33 @@ def test_every_row_has_the_documented_columns_and_measures(result: dict[str, Any
     assert len(rows) == len(list(list_rows(result)))
     unused = set(MEASURES) - {row["measure"] for row in rows}
     of_landmarks = {"models_to_target", "share_of_runs_at_target", "target_accuracy", "regret"}
-    assert unused == of_landmarks  # there are none here
+    assert unused == of_landmarks | {"entropy_first", "entropy_last"}  # no landmarks and no policies here
+
+
+TOTALS = ("models", "proposals", "repeat_rate", "failed", "examples", "child_seconds")
+ENTROPIES = ("entropy_first", "entropy_last")
+
+
+def test_what_each_run_took_is_rows_of_their_own(make_run: MakeRun) -> None:
+    plain, ppo = make_run([0.1, 0.5], label="pnas"), make_run([0.2, 0.3, 0.4], label="ppo")
+    facts = replace(ppo.facts, proposals=8, repeats=5, failed=2, first_entropy=20.5, last_entropy=3.25)
+    result = describe([plain, replace(ppo, facts=facts)], ["pnas", "ppo"], (0,))
+    rows = [row for row in read_csv(result) if row["measure"] in (*TOTALS, *ENTROPIES)]
+    found = {(row["search"], row["measure"]): float(row["value"]) for row in rows}
+    assert len(found) == len(rows)
+    assert [found["ppo", name] for name in TOTALS] == [3, 8, 0.625, 2, 30, 9]
+    assert [found["ppo", name] for name in ENTROPIES] == [20.5, 3.25]
+    assert {name for search, name in found if search == "pnas"} == set(TOTALS)  # it has no policy
+    empty = {"top", "reference", "counting", "kind", "at", "low", "high"}
+    assert all((row["world"], row["seed"], row["runs"]) == ("0", "0", "1") for row in rows)
+    assert all(row[name] == "" for row in rows for name in empty)
+
+
+def test_a_run_that_proposed_nothing_has_no_repeat_rate(result: dict[str, Any]) -> None:
+    run = result["searches"][0]["runs"][0]
+    run |= {"proposals": 0, "repeats": 0}
+    rates = [row for row in read_csv(result) if row["measure"] == "repeat_rate"]
+    assert [row["value"] for row in rates] == ["", "0.5", "0.5", "0.5"]
 
 
 def test_figures_by_landmarks_are_rows_of_the_best_cell_of_all_visited(result: dict[str, Any]) -> None:

@@ -257,3 +257,65 @@ def _make_row(source: str, predictor: str, blocks: int, place: str) -> dict[str,
     for figure in figures:
         row |= {figure: value, f"{figure}_low": value - 0.1, f"{figure}_high": value + 0.1}
     return row if blocks else row | {"spearman_pooled": None}
+
+
+VERIFIED = CellSpace(max_blocks=1).format_many(CellSpace(max_blocks=1).initial()[:6])
+ESTIMATE = {"value": 0.5, "low": 0.1, "high": 0.9}
+
+
+@pytest.fixture
+def make_verification() -> Callable[..., dict[str, Any]]:
+    """Makes the result object of a verification: six cells, three of them a search's; one failed."""
+
+    def make(name: str = "pnas", **changed: Any) -> dict[str, Any]:
+        known = {"cells": 6, "kendall_tau": ESTIMATE, "spearman": ESTIMATE, "bias": ESTIMATE, "rmse": 0.02}
+        few = {"cells": 3, "kendall_tau": None, "spearman": None, "rmse": 0.01}
+        few |= {"bias": ESTIMATE | {"low": None}}
+        parts = {"all": known, "top": few, "spread": few, name: few, "empty": None}
+        return {
+            "kind": "verification",
+            "schema": 1,
+            "folders": [name],
+            "table": name,
+            "table_checksum": "abc",
+            "surrogate": "gp",
+            "out": "here",
+            "recipe": {"epochs": 1, "data": name},
+            "same_recipe": True,
+            "epochs": 1.0,
+            "seeds": [0, 1],
+            "confidence": 0.95,
+            "resamples": 50,
+            "all_untrained_before": False,
+            "left_out_as_trained": 2,
+            "cells": [_make_verified(place, name) for place in range(6)],
+            "agreement": {"predicted": parts, "expected": {"all": None}, "observed": parts},
+            "regret": {name: ESTIMATE, "other": None},
+            "winners": {name: VERIFIED[0]},
+            "seed_deviation": 0.005,
+            "verdict": "the surrogate orders cells as training does",
+            "believed": "order only",
+            "notes": [name],
+            **changed,
+        }
+
+    return make
+
+
+def _make_verified(place: int, name: str) -> dict[str, Any]:
+    trained = 0.69 - 0.01 * place if place else None
+    return {
+        "cell": VERIFIED[place],
+        "group": name if place < 3 else "spread",
+        "rank": place % 3 + 1,
+        "blocks": 1,
+        "world": 0,
+        "run": "w0-s0",
+        "trained_before": place == 5,
+        "observed": 0.71 - 0.01 * place,
+        "expected": None,
+        "predicted": 0.70 - 0.01 * place,
+        "trained": trained,
+        "deviation": 0.001,
+        "by_seed": [trained, None],
+    }

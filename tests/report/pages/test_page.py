@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +30,7 @@ from pnas_sim.report.pages.parts import (
 )
 from pnas_sim.report.pages.predictors import report_predictors
 from pnas_sim.report.pages.run import report_run
+from pnas_sim.report.pages.verification import report_verification
 
 HOSTILE = """<script>document.title='taken'</script><img src=x onerror=alert(1)>"'&amp;</style></title>"""
 EMPTY = ("meta", "link", "img", "br", "hr", "input")
@@ -91,14 +93,26 @@ def make_report(text: str = HOSTILE) -> Report:
     )
 
 
-def list_real_reports(make_files: Any, make_comparison: Any, make_study: Any, name: str) -> list[Report]:
-    comparison = json.dumps(make_comparison()).replace('"random"', json.dumps(name))
-    return [
-        report_run(make_files(name=name), 3),
-        report_run(make_files(finished=False, name=name), 3),
-        report_comparison(f"runs/{name}", json.loads(comparison)),
-        report_predictors(Path(f"runs/{name}"), make_study(name)),
-    ]
+MakeReports = Callable[[str], list[Report]]
+
+
+@pytest.fixture
+def make_reports(
+    make_files: Any, make_comparison: Any, make_study: Any, make_verification: Any
+) -> MakeReports:
+    """Makes a report of each kind, with a name that stands wherever a user's own may."""
+
+    def make(name: str) -> list[Report]:
+        comparison = json.dumps(make_comparison()).replace('"random"', json.dumps(name))
+        return [
+            report_run(make_files(name=name), 3),
+            report_run(make_files(finished=False, name=name), 3),
+            report_comparison(f"runs/{name}", json.loads(comparison)),
+            report_predictors(Path(f"runs/{name}"), make_study(name)),
+            report_verification(f"runs/{name}", make_verification(name)),
+        ]
+
+    return make
 
 
 def test_whatever_is_written_is_text_and_nothing_else() -> None:
@@ -137,10 +151,8 @@ def test_several_reports_have_an_index() -> None:
     assert "reports of pnas-sim" not in render_page([make_report("one")])
 
 
-def test_real_pages_load_nothing_and_are_read_out(
-    make_files: Any, make_comparison: Any, make_study: Any
-) -> None:
-    page = render_page(list_real_reports(make_files, make_comparison, make_study, "plain"))
+def test_real_pages_load_nothing_and_are_read_out(make_reports: MakeReports) -> None:
+    page = render_page(make_reports("plain"))
     reader = Reader(page)
     assert not reader.find("script", "link", "iframe", "object", "video", "audio", "base")
     assert "default-src 'none'" in page
@@ -158,16 +170,14 @@ def test_real_pages_load_nothing_and_are_read_out(
     assert "nan%" not in page
 
 
-def test_hostile_names_are_text_on_real_pages(make_files: Any, make_comparison: Any, make_study: Any) -> None:
-    reader = Reader(render_page(list_real_reports(make_files, make_comparison, make_study, HOSTILE)))
+def test_hostile_names_are_text_on_real_pages(make_reports: MakeReports) -> None:
+    reader = Reader(render_page(make_reports(HOSTILE)))
     assert not reader.find("script", "b", "img")
     assert sum(HOSTILE in text for text in reader.text) > 40
 
 
-def test_same_reports_give_the_same_page(make_files: Any, make_comparison: Any, make_study: Any) -> None:
-    pages = {
-        render_page(list_real_reports(make_files, make_comparison, make_study, "plain")) for _ in range(2)
-    }
+def test_same_reports_give_the_same_page(make_reports: MakeReports) -> None:
+    pages = {render_page(make_reports("plain")) for _ in range(2)}
     assert len(pages) == 1
 
 

@@ -11,6 +11,7 @@ from pnas_sim.report.pages.comparison import report_comparison
 from pnas_sim.report.pages.page import render_page
 from pnas_sim.report.pages.predictors import report_predictors
 from pnas_sim.report.pages.run import report_run
+from pnas_sim.report.pages.verification import report_verification
 
 pytestmark = pytest.mark.chromium
 
@@ -43,14 +44,17 @@ def draw_png() -> bytes:
 
 
 @pytest.fixture
-def page(make_files: Any, make_comparison: Any, make_study: Any, tmp_path: Path) -> Path:
-    """A page with one of each, two of them with hostile names."""
+def page(
+    make_files: Any, make_comparison: Any, make_study: Any, make_verification: Any, tmp_path: Path
+) -> Path:
+    """A page with one of each, three of them with hostile names."""
     (tmp_path / "scatter-trained-20-mlp.png").write_bytes(draw_png())
     reports = [
         report_run(make_files(name=HOSTILE), 4),
         report_run(make_files(finished=False), 2),
         report_comparison("runs/compare", make_comparison()),
         report_predictors(tmp_path, make_study(HOSTILE)),
+        report_verification(f"runs/{HOSTILE}", make_verification(HOSTILE)),
     ]
     path = tmp_path / "report.html"
     path.write_text(render_page(reports), encoding="utf-8")
@@ -75,11 +79,13 @@ def test_a_page_loads_nothing_complains_of_nothing_and_fits(
 
 def test_hostile_names_stay_text(browser: Any, page: Path) -> None:
     browser.open(page)
-    assert browser.ask("document.title") == "4 reports of pnas-sim"
+    assert browser.ask("document.title") == "5 reports of pnas-sim"
     assert browser.ask("document.scripts.length") == 0
     text = browser.ask("document.body.textContent")
     assert text.count(HOSTILE) > 10
-    assert HOSTILE in browser.ask("document.querySelector('h2').textContent")
+    titles = browser.ask("[...document.querySelectorAll('article > h2')].map(one => one.textContent)")
+    assert len(titles) == 5
+    assert [HOSTILE in title for title in titles] == [True, False, False, True, True]
 
 
 def test_light_and_dark_are_what_the_reader_asked_for(browser: Any, page: Path) -> None:
