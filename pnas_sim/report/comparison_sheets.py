@@ -18,7 +18,7 @@ from pnas_sim.report.text import UNKNOWN, format_accuracy, format_correlation, f
 from pnas_sim.study.claims import POLICIES
 from pnas_sim.study.paper import PAPER_ROWS
 
-ACCOUNTS = {"paper": "the other only", "none": "nobody", "both": "both"}
+ACCOUNTS = {"paper": "RL alone", "none": "nobody", "both": "both"}
 COUNTINGS = {
     "paper": "top M of the last level for searches that grow, of all visited for others",
     "symmetrical": "top M of all visited, of any size, for all",

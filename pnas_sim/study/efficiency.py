@@ -162,6 +162,6 @@ def _compare_examples(
     reached = np.isfinite(models)
     places = np.where(reached, models, 1).astype(np.int64) - 1
     trained = (weights * other.examples[:, places].T).sum(axis=1)
-    needed = Spent(models, np.where(reached, trained, math.inf))
-    spent = Spent(weights @ own.lengths, weights @ own.examples[:, -1])
+    needed = Spent(models, np.where(reached, trained, math.inf), other.reranks)
+    spent = Spent(weights @ own.lengths, weights @ own.examples[:, -1], own.reranks)
     return speed_up_in_examples(spent, needed, costs.full, account, costs.reranking)

@@ -32,11 +32,14 @@ class Course:
         values: `float64[runs, n]`, means over the top M after each model; a run that ended stays there.
         lengths: `float64[runs]`, models of each run.
         examples: `float64[runs, n]`, trained on until then.
+        reranks: whether the search is reinforcement learning (it has a policy), which in the paper's account
+            trains its best again.
     """
 
     values: Floats
     lengths: Floats
     examples: Floats
+    reranks: bool = False
 
     @property
     def finals(self) -> Floats:
@@ -82,6 +85,7 @@ class RunGrid:
             values=stack_curves([curve.read(kind) for curve in curves]),
             lengths=np.array([len(run) for run in runs], np.float64),
             examples=stack_curves([np.cumsum(run.examples) for run in runs]),
+            reranks=any(run.facts.first_entropy is not None for run in runs),
         )
 
     def knows_expected(self) -> bool:

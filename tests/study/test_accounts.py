@@ -14,12 +14,13 @@ from pnas_sim.study.paper import PAPER_ROWS, PaperRow
 E1 = 20 * 45_000.0  # the paper's 20 epochs of 45,000 images
 
 
-def spend(models: float, each: float = E1) -> Spent:
-    return Spent(models, models * each)
+def spend(models: float, each: float = E1, reranks: bool = False) -> Spent:
+    return Spent(models, models * each, reranks)
 
 
 def recompute(row: PaperRow, account: Account) -> float:
-    return float(speed_up_in_examples(spend(row.pnas_models), spend(row.rl_models), E1, account))
+    policy = spend(row.rl_models, reranks=True)
+    return float(speed_up_in_examples(spend(row.pnas_models), policy, E1, account))
 
 
 @pytest.mark.parametrize("row", PAPER_ROWS, ids=lambda row: f"{row.predictor}-{row.top}")
@@ -68,7 +69,7 @@ def test_where_no_examples_are_known_neither_is_the_speed_up(account: Account) -
 
 def test_arrays_are_taken_at_once() -> None:
     models = np.array([row.rl_models for row in PAPER_ROWS], np.float64)
-    together = speed_up_in_examples(spend(1160), Spent(models, models * E1), E1, Account.PAPER)
+    together = speed_up_in_examples(spend(1160), Spent(models, models * E1, True), E1, Account.PAPER)
     assert together.tolist() == [recompute(row, Account.PAPER) for row in PAPER_ROWS]
 
 
@@ -81,7 +82,7 @@ def test_arrays_are_taken_at_once() -> None:
 )
 def test_accounts_are_ordered(own: int, other: int, each: float, stage: Reranking) -> None:
     paper, none, both = (
-        float(speed_up_in_examples(spend(own, each), spend(other, each), each, account, stage))
+        float(speed_up_in_examples(spend(own, each), spend(other, each, True), each, account, stage))
         for account in Account
     )
     assert paper >= none * (1 - 1e-12)
@@ -97,3 +98,13 @@ def test_accounts_are_ordered(own: int, other: int, each: float, stage: Rerankin
 def test_negative_stage_is_refused(models: int, factor: float) -> None:
     with pytest.raises(SettingError, match="at least 0"):
         Reranking(models, factor)
+
+
+def test_the_paper_charges_reinforcement_learning_alone() -> None:
+    """Neither evolution measured against PNAS, nor PNAS measured against a policy's runs."""
+    assert speed_up_in_examples(spend(100), spend(300), E1, Account.PAPER) == pytest.approx(3)
+    policy = spend(100, reranks=True)
+    assert speed_up_in_examples(policy, spend(300), E1, Account.PAPER) == pytest.approx(
+        300 / (100 + 100 * 15)
+    )
+    assert speed_up_in_examples(policy, spend(300), E1, Account.NONE) == pytest.approx(3)

@@ -18,12 +18,14 @@ Floats = NDArray[np.float64]
 COSTS = Costs(full=900_000.0, reranking=Reranking())
 
 
-def make_course(values: Floats, lengths: list[int] | None = None, each: float = COSTS.full) -> Course:
+def make_course(
+    values: Floats, lengths: list[int] | None = None, each: float = COSTS.full, reranks: bool = False
+) -> Course:
     values = np.atleast_2d(np.asarray(values, np.float64))
     runs, count = values.shape
     size = np.array(lengths or [count] * runs, np.float64)
     examples = np.minimum(np.arange(1, count + 1)[None], size[:, None]) * each
-    return Course(values, size, examples)
+    return Course(values, size, examples, reranks)
 
 
 def step(at: int, count: int, height: float) -> Floats:
@@ -35,7 +37,8 @@ def step(at: int, count: int, height: float) -> Floats:
 def test_papers_rows_come_out_of_curves_like_the_papers(row: object) -> None:
     assert isinstance(row, type(PAPER_ROWS[0]))
     own = make_course(np.tile(step(row.pnas_models, row.pnas_models, row.accuracy), (5, 1)))
-    other = make_course(np.tile(step(row.rl_models, PAPER_BUDGET, row.accuracy), (5, 1)))
+    policy = np.tile(step(row.rl_models, PAPER_BUDGET, row.accuracy), (5, 1))
+    other = make_course(policy, reranks=True)
     found = measure_efficiency(own, other, draw_resamples(1, 5, 50), COSTS)
     assert found.accuracy.value == pytest.approx(row.accuracy)
     assert found.own_models == row.pnas_models
@@ -47,7 +50,7 @@ def test_papers_rows_come_out_of_curves_like_the_papers(row: object) -> None:
 
 
 def test_never_reached_is_censored_not_averaged() -> None:
-    own, other = make_course(np.full((4, 10), 0.9)), make_course(np.full((4, 60), 0.8))
+    own, other = make_course(np.full((4, 10), 0.9)), make_course(np.full((4, 60), 0.8), reranks=True)
     found = measure_efficiency(own, other, draw_resamples(2, 2, 100), COSTS)
     for figure in (found.needed, found.speed_up_models, found.speed_up_examples[Account.PAPER]):
         assert figure.value == math.inf
@@ -122,8 +125,10 @@ def define(own: Course, other: Course, chosen: list[int], models: float | None =
     }
     trained = math.inf if math.isinf(needed) else average(other.examples[:, int(needed) - 1], chosen)
     for account in Account:
-        paid = charge(needed, trained, account is not Account.NONE)
-        found[account] = paid / charge(*spent, account is Account.BOTH)
+        charged = [
+            account is Account.BOTH or (account is Account.PAPER and one.reranks) for one in (own, other)
+        ]
+        found[account] = charge(needed, trained, charged[1]) / charge(*spent, charged[0])
     return found
 
 
@@ -142,7 +147,7 @@ def draw_course(rng: np.random.Generator, lengths: list[int], rising: bool, each
     values = np.maximum.accumulate(values, axis=1) if rising else values
     for row, length in zip(values, lengths, strict=True):
         row[length:] = row[length - 1]
-    return make_course(values, lengths, each)
+    return make_course(values, lengths, each, reranks=bool(rng.integers(2)))
 
 
 @settings(deadline=None, max_examples=60)

@@ -55,6 +55,14 @@ def test_course_adds_examples_and_knows_lengths(make_run: MakeRun) -> None:
     assert course.read_at(np.array([1.0, 99.0])).tolist() == [0.1, 0.4]
 
 
+def test_a_search_with_a_policy_reranks_in_the_papers_account(make_run: MakeRun) -> None:
+    plain, learner = make_run([0.1, 0.5]), make_run([0.2, 0.1], label="ppo")
+    learner = replace(learner, facts=replace(learner.facts, first_entropy=30.0, last_entropy=20.0))
+    grid = arrange_runs([plain, learner], ["random", "ppo"], [0], [0])
+    courses = [grid.join(name, grid.follow(name, 1, Counting.PAPER), Kind.OBSERVED) for name in grid.labels]
+    assert [course.reranks for course in courses] == [False, True]
+
+
 def test_what_may_not_be_compared_is_refused(make_run: MakeRun) -> None:
     one = make_run([0.1])
     with pytest.raises(RunError, match=r"1 of 2 runs are missing \(random, world 0, seed 1\)"):
