@@ -30,6 +30,7 @@ from pnas_tables.merge import merge_tables
 from pnas_tables.plans import Jobs
 from pnas_tables.provenance import describe_machine
 from pnas_tables.record import Table, data_checksum
+from pnas_tables.sample import SEALED_SEARCH, SEARCH
 from pnas_tables.surrogate import Surrogate, fit_surrogate
 
 
@@ -101,7 +102,8 @@ def run_audit(
         last = _is_finished(reports, settings)
         base = step.add_trained("audited.h5" if last else f"round-{step.number + 1}.h5", sealed=last)
     listed = asdict(settings) | {"searches": list(settings.searches)}
-    answer = {"table": table.name, "settings": listed, "rounds": reports}
+    about = {"table": table.name, "cells": len(table), "data": data_checksum(table)}
+    answer = {**about, "settings": listed, "rounds": reports}
     _write_json(folder / "audit.json", answer)
     return answer
 
@@ -239,13 +241,13 @@ class _Round:
         return judge_finds(finds, surrogate.predict_mean(rows), measured, runs, at)
 
     def add_trained(self, name: str, sealed: bool) -> Table:
-        """The table with the round's cells, fitted again; the last round's are sealed."""
-        path = self.folder / name
+        """The table with the round's cells, fitted again; the last round's are sealed, in their file too."""
+        path, own = self.folder / name, self.folder / f"round-{self.number}-trained.h5"
         if path.exists():
             return read_table(path)
-        trained = read_table(self.folder / f"round-{self.number}-trained.h5")
-        if sealed:
-            trained = replace(trained, origins=("sealed+search",) * len(trained))
+        trained = read_table(own)
+        trained = replace(trained, origins=(SEALED_SEARCH if sealed else SEARCH,) * len(trained))
+        write_table(own, trained)  # whoever merges it elsewhere must not fit on sealed cells
         joined = merge_tables([replace(self.base, surrogates={}), trained], self.base.name)
         for surrogate, stored in self.base.surrogates.items():
             self.say(f"round {self.number}: fitting {surrogate} again")
@@ -265,7 +267,7 @@ def _list_jobs(table: Table, finds: list[Find], seeds: int) -> Jobs:
     rows = table.space.canonical(table.space.parse_many([find.cell for find in finds]))
     count = len(finds) * seeds
     training_seeds = np.repeat(np.arange(seeds, dtype=np.int64), len(finds))
-    return Jobs(np.tile(rows, (seeds, 1)), training_seeds, ("search",) * count)
+    return Jobs(np.tile(rows, (seeds, 1)), training_seeds, (SEARCH,) * count)
 
 
 def _write_json(path: Path, value: Any) -> None:

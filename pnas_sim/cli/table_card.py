@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +77,24 @@ def card(
     drawn = draw_pictures(read, facts, folder) if pictures else {}
     source = table if table == read.name else path.name
     page = folder / f"{read.name}.md"
-    write_file(page, write_card(read, facts, drawn, notes, source, audited, checked).encode("utf-8"))
+    command = _write_command(source, notes, audits, proxy)
+    text = write_card(read, facts, drawn, notes, source, audited, checked, command)
+    write_file(page, text.encode("utf-8"))
     if as_json:
         answer = {"out": str(page), "pictures": sorted(drawn.values()), "table": read.name, **facts}
         answer["proxy"] = None if checked is None else proxy_as_json(checked)
         write_json({"kind": "table-card", "schema": 1, **answer})
     else:
         click.echo(f"written: {page}, {len(drawn)} pictures")
+
+
+def _write_command(source: str, notes: Sequence[str], audits: Sequence[Path], proxy: Path | None) -> str:
+    """The command that writes the page again; a plain one would leave out notes, audits and check."""
+    words = ["pnas-sim", "table", "card", source]
+    words += [word for note in notes for word in ("--note", note)]
+    words += [word for audit in audits for word in ("--audit", str(audit))]
+    words += [] if proxy is None else ["--proxy", str(proxy)]
+    return shlex.join(words)
 
 
 def _read_audit(path: Path) -> dict[str, Any]:

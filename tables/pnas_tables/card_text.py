@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pnas_sim.search.catalogue import list_searches
 from pnas_sim.space import name_size
 from pnas_tables.card_limits import list_limits
 from pnas_tables.card_proxy import describe_proxy
@@ -22,6 +23,7 @@ GROUP_WORDS = {
     "search": "found by a search",
     "sealed": "sealed",
     "sealed-top": "sealed, of the top region",
+    "sealed-search": "sealed, of an audit",
 }
 MEASURES = {
     "tau": "kendall_tau",
@@ -41,6 +43,7 @@ def write_card(
     source: str,
     audits: Sequence[Mapping[str, Any]] = (),
     proxy: ProxyCheck | None = None,
+    command: str | None = None,
 ) -> str:
     """The card.
 
@@ -52,11 +55,12 @@ def write_card(
         source: how commands name the table: a shipped table's name, or its file's.
         audits: what `pnas-sim table audit` wrote to each `audit.json`, the oldest first.
         proxy: check of the recipe against changed ones, if there was one.
+        command: that writes this page, audits and all; by default the plain one.
     """
     about = describe_table(table)
     quality = {name: figures for name, figures in about["quality"].items() if figures is not None}
     parts = [
-        _head(about, table, notes, source),
+        _head(about, table, notes, source, command or f"pnas-sim table card {source}"),
         _recipe(about),
         _cells(facts),
         _accuracy(facts, pictures),
@@ -71,7 +75,9 @@ def write_card(
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
-def _head(about: Mapping[str, Any], table: Table, notes: Sequence[str], source: str) -> Iterator[str]:
+def _head(
+    about: Mapping[str, Any], table: Table, notes: Sequence[str], source: str, command: str
+) -> Iterator[str]:
     space = about["space"]
     yield f"# Table {about['name']}"
     yield ""
@@ -94,11 +100,11 @@ def _head(about: Mapping[str, Any], table: Table, notes: Sequence[str], source: 
         yield note
     yield ""
     yield (
-        f"This page is written by `pnas-sim table card {source}`; with `--json` the same command prints "
-        f"every figure below. What the file holds: `pnas-sim table info {source}`. Whether it is sound: "
-        f"`pnas-sim table check {source}`, and by training some of it again `pnas-sim table check {source} "
-        "--retrain 10 --data DIR`. The surrogates' figures again, by fitting anew: `pnas-sim table quality "
-        f"{source} --surrogate NAME`."
+        f"This page is written by `{command}`; with `--json` the same command prints every figure below. "
+        f"What the file holds: `pnas-sim table info {source}`. Whether it is sound: "
+        f"`pnas-sim table check {source}`, and by training some of it again "
+        f"`pnas-sim table check {source} --retrain 10 --data DIR`. The surrogates' figures again, by fitting "
+        f"anew: `pnas-sim table quality {source} --surrogate NAME`."
     )
 
 
@@ -134,7 +140,8 @@ def _cells(facts: Mapping[str, Any]) -> Iterator[str]:
         f"By origin (a cell may have several): {words}. `all-N`: every cell of N blocks; `uniform`: uniform "
         "over unique cells; `raw`: uniform over raw rows; `subspace`: of a smaller space; `search`: asked "
         "for by a search; `verify`: visited by one, trained by `pnas-sim verify`; `sealed`: never "
-        "fitted; `sealed-top`: nor these, which a surrogate put among the best hundredth of random cells."
+        "fitted; `sealed-top`: nor these, which a surrogate put among the best hundredth of random cells; "
+        "`sealed-search`: nor these, of an audit's last round. Seed noise is measured on sealed cells too."
     )
 
 
@@ -264,7 +271,9 @@ def _quality_rows(quality: Mapping[str, Any]) -> Iterator[list[Any]]:
 
 
 def _audits(audits: Sequence[Mapping[str, Any]], table: Table, source: str) -> Iterator[str]:
-    settings, reports = audits[-1]["settings"], [report for audit in audits for report in audit["rounds"]]
+    settings = audits[-1]["settings"]
+    reports = [(_edition(audit, report), report) for audit in audits for report in audit["rounds"]]
+    last = reports[-1][1]
     yield "## Exploitation audit"
     yield ""
     yield (
@@ -272,11 +281,13 @@ def _audits(audits: Sequence[Mapping[str, Any]], table: Table, source: str) -> I
         f"`{settings['surrogate']}` was really trained ({settings['seeds']} seeds a cell), round by round; "
         "what was found is added and the surrogate fitted again before the next. Predicted is by the model "
         "that the searches met, without the effects of a world. *Fitted since*: of them, cells on which this "
-        f"table's surrogates are fitted. `pnas-sim table audit {source} --out DIR` does a round."
+        f"table's surrogates are fitted. `pnas-sim table audit {source} --rounds 1 --most-rounds 1 --out DIR "
+        f"--data DIR` does a round.{_name_left_out(settings['searches'])}"
     )
     yield ""
     heads = [
         "round",
+        "of a table of",
         "cells",
         "fitted since",
         "predicted minus measured",
@@ -291,22 +302,37 @@ def _audits(audits: Sequence[Mapping[str, Any]], table: Table, source: str) -> I
     rows = [
         [
             number,
+            size,
             row["cells"],
             sum(find["cell"] in fitted for find in row["rows"]),
             *(_round(row[name], 4) for name in names),
             _round(row["spearman"], 2),
         ]
-        for number, row in enumerate(reports, start=1)
+        for number, (size, row) in enumerate(reports, start=1)
     ]
     yield from _grid(heads, rows)
     yield ""
-    yield f"Verdict of the last round: {reports[-1]['verdict']}."
-    parts = reports[-1]["by_search"].items()
+    yield f"Verdict of the last round: {last['verdict']}."
+    parts = last["by_search"].items()
     yield (
         "By search: "
         + ", ".join(f"{name} {row['optimism']:+.4f} (n = {row['cells']})" for name, row in parts)
         + "."
     )
+
+
+def _edition(audit: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """What the searches of a round met: the table's cells; those that the audit's rounds before it added."""
+    if "cells" not in audit:
+        return "-"
+    added = sum(row["cells"] for row in audit["rounds"] if row["round"] < report["round"])
+    return f"{audit['cells'] + added} cells"
+
+
+def _name_left_out(searches: Sequence[str]) -> str:
+    """A sentence on the searches that ship and found nothing here."""
+    names = [info.name for info in list_searches() if info.source and info.name not in searches]
+    return f" Not among the searches: {', '.join(names)}." if names else ""
 
 
 def _list_fitted(table: Table) -> set[str]:

@@ -174,19 +174,24 @@ def find_deviations(sample: Sample, noise: SeedNoise) -> Floats:
 
 
 def _measure(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise) -> dict[str, Any]:
-    """Held-out figures as JSON values, for all cells and for parts of them."""
-    sample = task.sample
-    deviations = find_deviations(sample, noise)
+    """Held-out figures as JSON values, for all cells and for parts of them.
+
+    Cells of a smaller space, or imported, may be many and say little of the space's own: where others are
+    there, these are figures of the others, and `by_group` has those of all groups.
+    """
+    counted = ~task.sample.of_group("other")
+    counted |= counted.sum() < FEWEST_CELLS
+    sample, deviations = task.sample.take(counted), find_deviations(task.sample, noise)[counted]
     quality = {
         "folds": FOLDS,
         "by": "cell",
         "of": "validation accuracy, mean over seeds",
-        **measure_quality(held, sample.final, deviations, sample.blocks),
+        **measure_quality(held[counted], sample.final, deviations, sample.blocks),
         "by_group": _measure_groups(whole, task, held, noise),
         "by_training_share": {},
     }
     for share in task.settings.shares:
-        predicted = predict_held_out(task, share)
+        predicted = predict_held_out(task, share)[counted]
         quality["by_training_share"][f"{100 * share:g}"] = measure_figures(
             predicted, sample.final, deviations
         )

@@ -19,10 +19,12 @@ Floats: TypeAlias = NDArray[np.float64]
 
 SEALED = "sealed"  # the origin of cells that are never fitted: a uniform sample
 SEALED_TOP = "sealed-top"  # the same, of the region that a surrogate puts highest
+SEALED_SEARCH = "sealed-search"  # the same, found by searches in the last round of an audit
 SEARCH = "search"  # of cells that a search asked for
+KEPT_APART = (SEALED, SEALED_TOP, SEALED_SEARCH)  # a cell of several counts as of the first
 VISITED = (SEARCH, "verify")  # `verify` trains what a search visited
 DRAWN = ("uniform", "raw")  # of the whole space; so are `all-N`
-GROUPS = ("random", "other", SEARCH, SEALED, SEALED_TOP)  # other: of a smaller space, imported
+GROUPS = ("random", "other", SEARCH, SEALED, SEALED_TOP, SEALED_SEARCH)  # other: of a smaller space, imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Sample:
     @property
     def sealed(self) -> NDArray[np.bool_]:
         """Which cells are never fitted, `bool[n]`."""
-        return self.of_group(SEALED) | self.of_group(SEALED_TOP)
+        return np.isin(self.groups, [GROUPS.index(group) for group in KEPT_APART])
 
     def of_group(self, group: str) -> NDArray[np.bool_]:
         """Which cells belong to this group, `bool[n]`."""
@@ -111,13 +113,13 @@ def _choose_runs(table: Table) -> NDArray[np.bool_]:
 
 def is_sealed(origin: str) -> bool:
     """Whether a cell of this origin is never fitted."""
-    return find_group(origin) in (SEALED, SEALED_TOP)
+    return find_group(origin) in KEPT_APART
 
 
 def find_group(origin: str) -> str:
     """The group of a cell whose origin is these words, joined by `+`: sealed ones first, then a search's."""
     words = origin.split("+")
-    for group in (SEALED_TOP, SEALED):
+    for group in KEPT_APART:
         if group in words:
             return group
     if any(word in VISITED for word in words):

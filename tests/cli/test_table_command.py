@@ -76,7 +76,7 @@ def test_merge_joins_and_fit_stores_a_surrogate(pnas: Any, bare_table: Path, tmp
     fitted = pnas("table", "fit", whole, "--seed", 3, "--worlds", 2, "--json").json
     assert fitted["checksum"] != merged["checksum"]
     surrogates = read_table(whole).surrogates
-    assert sorted(surrogates) == ["gp", "lightgbm"]
+    assert sorted(surrogates) == ["gp", "lightgbm", "mean"]
     assert {stored.metadata["settings"]["worlds"] for stored in surrogates.values()} == {2}
 
 
@@ -109,7 +109,7 @@ def test_fit_can_write_elsewhere_and_tune(pnas: Any, bare_table: Path, tmp_path:
         (["--seed", -1], "seed is -1"),
         (["--worlds", 0], "worlds is 0"),
         (["--family", "svm"], "family 'svm' is unknown; known are: lightgbm, gp"),
-        (["--name", "mine"], "name is 'mine' for 2 families"),
+        (["--name", "mine"], "name is 'mine' for 3 families"),
         (["--family", "gp", "--name", "My own"], "name is 'My own'; give lower-case letters"),
     ],
 )
@@ -277,7 +277,7 @@ def test_card_writes_a_page_and_its_pictures(pnas: Any, small_table: Path, tmp_p
     written = {path.name for path in (tmp_path / "cards").iterdir()}
     assert written == {"bare.md", *answer["pictures"]} and "bare-predicted-lightgbm.png" in written
     text = (tmp_path / "cards" / "bare.md").read_text()
-    assert "By hand." in text and "pnas-sim table card small.h5" in text
+    assert "By hand." in text and "`pnas-sim table card small.h5 --note 'By hand.'`" in text
 
 
 def test_card_can_do_without_pictures(pnas: Any, bare_table: Path, tmp_path: Path) -> None:

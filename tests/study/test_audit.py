@@ -18,7 +18,7 @@ from pnas_tables.card_text import write_card
 from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table
 from pnas_tables.plans import list_jobs, sample_plan
-from pnas_tables.record import Table
+from pnas_tables.record import Table, data_checksum
 from pnas_tables.surrogate import FitSettings, fit_surrogate
 from pnas_tables.testing import MadeUpTrainer, build_made_up_table
 
@@ -190,10 +190,13 @@ def test_rounds_add_what_was_trained_and_seal_the_last(fitted: Table, tmp_path: 
     second, audited = (read_table(tmp_path / "audit" / name) for name in ("round-2.h5", "audited.h5"))
     assert len(second) == len(fitted) + 10 and len(audited) == len(fitted) + 20
     assert second.origins.count("search") == 10
-    assert audited.origins.count("search") == 10 and audited.origins.count("sealed+search") == 10
+    assert audited.origins.count("search") == 10 and audited.origins.count("sealed-search") == 10
     stored = audited.surrogates["lightgbm"].metadata
     assert stored["cells"] == len(fitted) + 10, "the last round is not fitted"
-    assert stored["quality"]["by_group"]["sealed"]["cells"] == 10
+    assert stored["quality"]["by_group"]["sealed-search"]["cells"] == 10
+    last = read_table(tmp_path / "audit" / "round-2-trained.h5")
+    assert set(last.origins) == {"sealed-search"}, "a copy of it is not fitted by accident"
+    assert (answer["cells"], answer["data"]) == (len(fitted), data_checksum(fitted))
     row = answer["rounds"][1]["rows"][0]
     assert row["runs"] == 2 and row["cell"] not in fitted.space.format_many(second.cells)
     text = write_card(audited, gather_facts(audited), {}, [], "small", [answer])
@@ -201,9 +204,10 @@ def test_rounds_add_what_was_trained_and_seal_the_last(fitted: Table, tmp_path: 
         "## Exploitation audit" in text
         and f"Verdict of the last round: {answer['rounds'][1]['verdict']}" in text
     )
-    assert "| 1 | 10 | 10 |" in text and "| 2 | 10 | 0 |" in text, "the last round's cells are not fitted"
+    assert "| 1 | 80 cells | 10 | 10 |" in text and "| 2 | 90 cells | 10 | 0 |" in text, "the last round's cells are not fitted"
+    assert "Not among the searches: " in text and "pnas-oracle" in text
     repeated = write_card(audited, gather_facts(audited), {}, [], "small", [answer, answer])
-    assert "| 3 | 10 | 10 |" in repeated and "| 4 | 10 | 0 |" in repeated, "rounds of audits are counted on"
+    assert "| 3 | 80 cells | 10 | 10 |" in repeated and "| 4 | 90 cells | 10 | 0 |" in repeated, "rounds of audits are counted on"
     assert json.loads((tmp_path / "audit" / "audit.json").read_text()) == answer
     lines = list(list_lines(answer))
     assert lines[0].startswith("round 1: ") and any("evolution: 5 cells" in line for line in lines)

@@ -323,3 +323,19 @@ def test_trees_that_point_outside_are_refused(fitted: Table) -> None:
     broken = StoredSurrogate(stored.metadata, {**stored.arrays, "world-0-conditions": far})
     with pytest.raises(TableError, match="trees are damaged"):
         Surrogate.from_table(replace(fitted, surrogates={"lightgbm": broken}))
+
+
+def test_cells_of_a_smaller_space_do_not_count_in_the_whole(table: Table) -> None:
+    """Many cells of a few operations would otherwise decide what is said of all of them."""
+    foreign = np.arange(len(table)) % 4 == 0
+    origins = tuple("subspace" if mine else "uniform" for mine in foreign)
+    quality = fit_surrogate(replace(table, origins=origins), settings=QUICK).surrogates["lightgbm"]
+    about = quality.metadata["quality"]
+    assert (
+        quality.metadata["cells"]
+        == about["by_group"]["random"]["cells"] + about["by_group"]["other"]["cells"]
+    )
+    assert about["overall"]["cells"] == sum(row["cells"] for row in about["by_blocks"].values()) == 45
+    assert about["overall"]["kendall_tau"] == about["by_group"]["random"]["kendall_tau"]
+    imported = fit_surrogate(replace(table, origins=("imported",) * len(table)), settings=QUICK)
+    assert imported.surrogates["lightgbm"].metadata["quality"]["overall"]["cells"] == len(table)
