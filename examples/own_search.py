@@ -1,6 +1,6 @@
 """A search of one's own, checked and compared. Run: `python examples/own_search.py`.
 
-From the command line: `PYTHONPATH=examples pnas-sim run --search own_search:create --budget 200`, and
+From the command line: `PYTHONPATH=examples pnas-sim run --search own_search:create --budget 1000`, and
 `... compare --searches pnas,own=own_search:create`; options by `--search-option keep=0.2`.
 Under a name, once a package says so: `[project.entry-points."pnas_sim.searches"] own = "own_search:create"`.
 """
@@ -62,6 +62,6 @@ if __name__ == "__main__":
     check_strategy("own_search:create", space, n=16, batches=6)
     table = make_backend("table", BackendRequest(blocks=3))
     search = make_search("own_search:create", SearchRequest(space=space, seed=0))
-    result = run_search(search, table, budget=Budget(models=200))
+    result = run_search(search, table, budget=Budget(models=1000))
     best = max(result.evaluations, key=lambda answer: answer.valid_accuracy)
     print(f"the search keeps its contract; of {result.models_evaluated} cells the best is {best.cell}")

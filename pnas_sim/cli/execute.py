@@ -21,7 +21,7 @@ from pnas_sim.cli.settings import RunSettings, make_settings, read_toml
 from pnas_sim.errors import PnasError, RunError, SettingError, WorkError
 from pnas_sim.evaluate import BackendRequest, Evaluator, Status
 from pnas_sim.search.base import Diagnosed, SearchRequest, Strategy
-from pnas_sim.search.catalogue import describe_search, make_search, resolve_options
+from pnas_sim.search.catalogue import ONE_BLOCK, describe_search, make_search, resolve_options
 from pnas_sim.space import CellSpace
 
 if TYPE_CHECKING:
@@ -295,8 +295,34 @@ def describe(prepared: Prepared, result: RunResult, folder: RunFolder) -> dict[s
         "levels": [strict(asdict(level)) for level in result.levels],
         "best": _describe_best(answers),
         **_describe_course(prepared.strategy),
+        "notes": list_notes(prepared, result),
         "out": str(folder.path),
     }
+
+
+def list_notes(prepared: Prepared, result: RunResult) -> list[str]:
+    """What a reader has to know of a run: whether its budget ended before the search could learn.
+
+    Such a run is no wrong request: a few children show that a backend trains, and nobody knows beforehand how
+    far a budget of seconds goes.
+    """
+    first = _count_first(prepared)
+    if result.stopped != "budget" or result.proposals > first:
+        return []
+    name, models = prepared.settings.search, result.models_evaluated
+    return [
+        f"the budget ended within the first {first} models ({models} evaluated): {name} never learnt from "
+        "any; raise --budget"
+    ]
+
+
+def _count_first(prepared: Prepared) -> int:
+    """Cells that a search proposes before it learns from any; 0 where it never does, or nothing says so."""
+    settings = prepared.settings
+    first = describe_search(settings.search).first
+    if first == ONE_BLOCK:  # with one block these are all there is, and nothing is to be learnt
+        return len(prepared.evaluator.spec.space.initial()) if settings.blocks > 1 else 0
+    return int(settings.search_options[first]) if first else 0
 
 
 def _describe_course(strategy: Strategy) -> dict[str, Any]:

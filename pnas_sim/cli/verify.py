@@ -24,9 +24,10 @@ from pnas_sim.cli.output import say, write_json
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+MACHINE_NAMES = ("data", "device", "workers", "time_limit")  # no part of a recipe
 RECIPE_NAMES = (
     "epochs",
-    *(name for name in TRAINING_NAMES if name not in ("device", "data", "workers", "time_limit")),
+    *(name for name in TRAINING_NAMES if name not in MACHINE_NAMES),
 )
 FRACTIONS = ("epochs", "learning_rate")
 CHOICE_NAMES = ("top", "spread", "searches", "again", "seeds")
@@ -49,7 +50,7 @@ class VerifyCommand(GroupedCommand):
             "Cells": CHOICE_NAMES,
             "Files": ("out", "append"),
             "Figures": ("confidence", "resamples"),
-            "Training": ("data", "device", "workers", *RECIPE_NAMES),
+            "Training": (*MACHINE_NAMES, *RECIPE_NAMES),
         }
     )
 
@@ -78,6 +79,7 @@ class VerifyCommand(GroupedCommand):
 @click.option("--data", type=FOLDER, metavar="DIR", help="Folder of the data set.")
 @click.option("--device", default="cpu", show_default=True, help="cuda, cuda:0,cuda:1, cpu or mps.")
 @click.option("--workers", type=int, default=1, show_default=True, metavar="N", help="Processes.")
+@click.option("--time-limit", type=float, metavar="S", help="Seconds that a child may take.")
 @recipe_options
 @json_option
 @quiet_option

@@ -59,6 +59,7 @@ class VerifySettings:
         device: to train on.
         workers: processes.
         data: folder of the data set.
+        time_limit: seconds a child may take, else it has failed; None: any.
         recipe: changes of the table's recipe, by name.
     """
 
@@ -74,6 +75,7 @@ class VerifySettings:
     device: str
     workers: int
     data: Path | None
+    time_limit: float | None
     recipe: Mapping[str, Any]
 
 
@@ -155,7 +157,9 @@ def open_training(table: Table, settings: VerifySettings) -> Training:
     from pnas_tables.trainer import make_trainer, trained_head
 
     recipe, data = _choose_recipe(table, settings)
-    evaluator = make_trainer(recipe, table.space, data, settings.workers, settings.device)
+    evaluator = make_trainer(
+        recipe, table.space, data, settings.workers, settings.device, settings.time_limit
+    )
     own = recipe.model_dump(mode="json")
     name = table.name if json_text(own) == json_text(table.recipe) else "verification"
     return Training(trained_head(name, recipe, table.space, table.licence), evaluator)

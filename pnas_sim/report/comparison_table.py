@@ -40,8 +40,8 @@ def _explain(result: Mapping[str, Any]) -> str:
     sure = f"{100 * manifest['confidence']:g}% intervals" if manifest["resamples"] else "no intervals"
     return (
         "needs: models until its mean curve is as high, counted as the paper counts; >: not reached. times: "
-        "speed-up in models. examples: in examples, if reinforcement learning alone pays for reranking. better, "
-        f"regret: points of per cent. {sure}; worlds: {len(manifest['worlds'])}, "
+        "speed-up in models. examples: in examples, if reinforcement learning alone pays for reranking. "
+        f"better, regret: points of per cent. {sure}; worlds: {len(manifest['worlds'])}, "
         f"seeds: {len(manifest['seeds'])}."
     )
 

@@ -43,6 +43,8 @@ def print_run(result: Mapping[str, Any], console: Console | None = None) -> None
     if result["best"] is not None:
         _print_best(console, result, encoding)
     _print_cost(console, result)
+    for note in result.get("notes", []):  # runs of earlier versions have none
+        console.print(f"note        {note}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"run folder  {result['out']}", markup=False, highlight=False, soft_wrap=True)
     again = shlex.join(["pnas-sim", "resume", result["out"]])
     console.print(f"look again  {again}", markup=False, highlight=False, soft_wrap=True)

@@ -24,6 +24,7 @@ from pnas_sim.plugins import Family, Plugin, find_plugin, list_plugins, make_plu
 from pnas_sim.search.base import SearchRequest, Strategy
 
 GROUP = "pnas_sim.searches"
+ONE_BLOCK = "one-block cells"  # as many as there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class _Row:
         source: the paper it is from.
         options: all it takes, with their defaults; an option's type is its default's.
         progressive: it goes from level to level, `beam` cells each, and its best is of the last one.
+        first: how many cells it proposes before it learns from any: the option that says so, or `ONE_BLOCK`;
+            empty: it never learns, or not by a number known beforehand.
     """
 
     path: str
@@ -43,6 +46,7 @@ class _Row:
     source: str
     options: Mapping[str, Any] = field(default_factory=dict)
     progressive: bool = False
+    first: str = ""
 
 
 _PROGRESSIVE = {
@@ -73,6 +77,7 @@ _ROWS: Mapping[str, _Row] = MappingProxyType(
             f"{_LIU}, algorithm 1",
             _PROGRESSIVE,
             progressive=True,
+            first=ONE_BLOCK,
         ),
         "random": _Row(
             "pnas_sim.search.random_search:create",
@@ -89,24 +94,28 @@ _ROWS: Mapping[str, _Row] = MappingProxyType(
             "regularised evolution: the best of a sample is mutated, the oldest dies",
             "Real et al. 2019, arXiv 1802.01548, algorithm 1",
             {"population": 100, "sample": 25, "batch": 20, "chance": 0.1},
+            first="population",
         ),
         "local": _Row(
             "pnas_sim.search.local:create",
             "local search: climbs by one change at a time, starts anew at each local optimum",
             "White et al. 2021, arXiv 2005.02960",
             {"starts": 10, "batch": 1},
+            first="starts",
         ),
         "tpe": _Row(
             "pnas_sim.search.tpe:create",
             "Optuna's tree-structured Parzen estimator over a cell's tokens; needs pnas-sim[optuna]",
             "Bergstra et al. 2011; Akiba et al. 2019, arXiv 1907.10902",
             {"startup": 10, "batch": 1},
+            first="startup",
         ),
         "bananas": _Row(
             "pnas_sim.search.bananas:create",
             "Thompson sampling of a predictor ensemble over mutations of the best cells",
             "White et al. 2021, arXiv 1910.11858, with the project's predictors",
             {"predictor": "mlp-ensemble", "starts": 10, "candidates": 100, "batch": 10},
+            first="starts",
         ),
         "hyperband": _Row(
             "pnas_sim.search.hyperband:create",
@@ -119,24 +128,28 @@ _ROWS: Mapping[str, _Row] = MappingProxyType(
             "an LSTM controller that writes cells, taught by REINFORCE",
             f"Williams 1992; {_ZOPH}",
             _POLICY,
+            first="batch",
         ),
         "ppo": _Row(
             "pnas_sim.search.ppo:create",
             "an LSTM controller that writes cells, taught by proximal policy optimisation",
             f"Schulman et al. 2017, arXiv 1707.06347; {_ZOPH}",
             {**_POLICY, "epochs": 3, "clip": 0.2},
+            first="batch",
         ),
         "pnas-no-growth": _Row(
             "pnas_sim.search.no_growth:create",
             "ablation: PNAS's predictor, rounds and K on uniform draws of the largest size",
             f"against {_LIU}, algorithm 1",
             _NO_GROWTH,
+            first=ONE_BLOCK,
         ),
         "pnas-mutations": _Row(
             "pnas_sim.search.no_growth:create_mutating",
             "ablation: as pnas-no-growth, on mutations of the best cells",
             f"against {_LIU}, algorithm 1",
             _NO_GROWTH,
+            first=ONE_BLOCK,
         ),
         "pnas-random-beam": _Row(
             "pnas_sim.search.ablations:create_random_beam",
@@ -169,6 +182,8 @@ class SearchInfo:
         source: the paper it is from; empty for one of another package.
         options: its options with their defaults; empty where only its factory knows them.
         progressive: it goes from level to level, and its best is of the last one.
+        first: what says how many cells it proposes before it learns from any: the option's name, or
+            `ONE_BLOCK`; empty: it never learns, or nothing says so.
         package: name and version of the distribution that brings it; empty for a path that a user gave.
     """
 
@@ -177,6 +192,7 @@ class SearchInfo:
     source: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     progressive: bool = False
+    first: str = ""
     package: str = ""
 
 
@@ -271,5 +287,6 @@ def _describe(plugin: Plugin) -> SearchInfo:
         source=row.source,
         options=row.options,
         progressive=row.progressive,
+        first=row.first,
         package=plugin.package,
     )

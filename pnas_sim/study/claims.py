@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from pnas_sim.errors import SettingError
@@ -16,6 +17,10 @@ from pnas_sim.errors import SettingError
 SIGNIFICANT = 0.05  # of tests, after Holm's correction
 POLICIES = ("reinforce", "ppo")
 RANDOMS = ("random", "random-raw")
+FREE_SETTINGS = (
+    "surrogate",
+    "table",
+)  # of a table; its name may be a path, and its checksum says which it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,8 +201,8 @@ def judge_claims(
         claims: to be judged.
 
     Raises:
-        SettingError: there is no comparison, one has not measured against the reference, or they are not of
-            the same table, budget, cell size and epochs by different surrogates.
+        SettingError: there is no comparison, one has not measured against the reference, or they differ in
+            anything but the surrogate, which must differ; a search that one alone has is no difference.
     """
     if not results:
         raise SettingError("no comparison to judge claims by; give at least one, and two for a verdict")
@@ -211,7 +216,6 @@ def judge_claims(
 
 def _demand_families(results: Mapping[str, Mapping[str, Any]]) -> None:
     """Checks that comparisons differ in their surrogate, and in nothing else that decides figures."""
-    first, *others = results
     surrogates: dict[str, str] = {}
     for family, result in results.items():
         surrogate = str(result["table"]["settings"].get("surrogate", "none"))
@@ -221,20 +225,46 @@ def _demand_families(results: Mapping[str, Mapping[str, Any]]) -> None:
                 f"comparisons {twin} and {family} are both of surrogate {surrogate}; a claim is held against "
                 "families that differ: give one of another surrogate"
             )
-    for family in others:
-        for name, (one, other) in _list_facts(results[first], results[family]).items():
+    for first, second in combinations(results, 2):
+        for name, (one, other) in _list_facts(results[first], results[second]).items():
             if one != other:
                 raise SettingError(
-                    f"comparisons {first} and {family} differ in {name}: {one} and {other}; judge claims by "
+                    f"comparisons {first} and {second} differ in {name}: {one} and {other}; judge claims by "
                     "comparisons that differ in their surrogate alone"
                 )
 
 
 def _list_facts(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What two comparisons of one claim must share, by name."""
-    names = {"checksum": "the table's checksum", "blocks": "blocks", "epochs": "epochs"}
-    shared = {words: (one["table"][name], other["table"][name]) for name, words in names.items()}
-    return {**shared, "budget": (one["budget"], other["budget"])}
+    """What two comparisons of one claim must share, by name; "unset" where only the other has it."""
+    shared = _list_labels(one) & _list_labels(other)
+    mine, theirs = (_describe(result) | _describe_searches(result, shared) for result in (one, other))
+    names = dict.fromkeys([*mine, *theirs])
+    return {name: (mine.get(name, "unset"), theirs.get(name, "unset")) for name in names}
+
+
+def _list_labels(result: Mapping[str, Any]) -> set[str]:
+    return {search["label"] for search in result["searches"]}
+
+
+def _describe(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides a comparison's figures, by name, but for its searches and its surrogate."""
+    table, manifest = result["table"], result["manifest"]
+    facts = {"the table's checksum": table["checksum"], "blocks": table["blocks"], "epochs": table["epochs"]}
+    facts |= {"budget": result["budget"], "tops": result["tops"]}
+    facts |= {name: manifest[name] for name in ("worlds", "seeds", "confidence")}
+    settings = {name: value for name, value in table["settings"].items() if name not in FREE_SETTINGS}
+    return facts | {f"{name} of the table": value for name, value in settings.items()}
+
+
+def _describe_searches(result: Mapping[str, Any], labels: set[str]) -> dict[str, Any]:
+    """The searches of these labels and each of their options, by name."""
+    facts = {}
+    for search in result["searches"]:
+        label = search["label"]
+        if label in labels:
+            facts[f"the search of {label}"] = search["search"]
+            facts |= {f"{name} of {label}": value for name, value in search["options"].items()}
+    return facts
 
 
 def _judge(claim: Claim | RankClaim, results: Mapping[str, Mapping[str, Any]], reference: str) -> Verdict:

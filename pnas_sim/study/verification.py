@@ -48,6 +48,12 @@ Floats: TypeAlias = NDArray[np.float64]
 SCHEMA = 1
 SPREAD = "spread"
 KINDS = ("predicted", "expected", "observed")
+ORDER_AMONG_TOP = {  # in words, by whether order is shown of all cells, and of the top ones
+    (True, True): "also among the top",
+    (True, False): "but among the top cells this is not shown",
+    (False, False): "nor among the top cells",
+    (False, True): "but among the top cells it is",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +297,7 @@ def judge(
         words = [f"the surrogate {shown}: Kendall tau {_write(tau, '.2f')} on {whole.cells} cells"]  # type: ignore[union-attr]
     among = None if top is None else top.kendall_tau
     if among is not None:
-        shown = "also among the top" if among.low > 0 else "but among the top cells this is not shown"
-        words.append(f"{shown} (tau {_write(among, '.2f')})")
+        words.append(f"{ORDER_AMONG_TOP[ordered, among.low > 0]} (tau {_write(among, '.2f')})")
     sound = False
     if top is not None and same_recipe:
         sound = top.bias.value <= (deviation or 0.0)
@@ -363,6 +368,9 @@ def _list_notes(trained: Trained, before: bool, means: Floats) -> list[str]:
     failed = int(np.isnan(means).sum())
     if failed:
         notes.append(f"{failed} cells failed with every seed and are left out of all figures")
+    partly = int(np.isnan(trained.by_seed).any(axis=1).sum()) - failed
+    if partly:
+        notes.append(f"{partly} cells failed with some seeds: their means are of fewer trainings")
     left_out = trained.choice.left_out
     if left_out:
         notes.append(f"{left_out} top cells were trained before and were not chosen")

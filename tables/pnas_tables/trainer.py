@@ -55,7 +55,14 @@ def stored_recipe(table: Table) -> Recipe:
         ) from None
 
 
-def make_trainer(recipe: Recipe, space: CellSpace, data: Path | None, workers: int, device: str) -> Evaluator:
+def make_trainer(
+    recipe: Recipe,
+    space: CellSpace,
+    data: Path | None,
+    workers: int,
+    device: str,
+    time_limit: float | None = None,
+) -> Evaluator:
     """The training backend for this recipe.
 
     Args:
@@ -64,6 +71,7 @@ def make_trainer(recipe: Recipe, space: CellSpace, data: Path | None, workers: i
         data: folder of the data set; None for those that need none.
         workers: processes.
         device: to train on, or several with commas between.
+        time_limit: seconds a child may take, else it has failed; None: any.
 
     Raises:
         SettingError: a setting out of its range.
@@ -74,7 +82,8 @@ def make_trainer(recipe: Recipe, space: CellSpace, data: Path | None, workers: i
     from pnas_backends.training.data import check_source, read_source
 
     check_source(recipe, read_source(recipe.dataset, data))
-    return TrainingBackend(recipe, space, data=data, devices=find_devices(device), workers=workers)
+    devices = find_devices(device)
+    return TrainingBackend(recipe, space, data=data, devices=devices, workers=workers, time_limit=time_limit)
 
 
 def make_retrainer(data: Path | None, workers: int = 1, device: str = "cpu") -> Callable[[Table], Evaluator]:

@@ -27,6 +27,7 @@ KEYS = {
     "stopped",
     "levels",
     "best",
+    "notes",
     "out",
 }
 LEVEL_KEYS = {
@@ -118,6 +119,51 @@ def test_random_search_ends_at_its_budget(pnas: Any, small_table: Path, tmp_path
     for search in ("random", "random-raw"):
         result = pnas(*words, "--search", search, "--out", tmp_path / search).json
         assert (result["search"], result["models_evaluated"], result["stopped"]) == (search, 50, "budget")
+
+
+@pytest.mark.parametrize(
+    ("words", "first", "models"),
+    [
+        (("evolution", "--budget", 5), 100, 5),
+        (("evolution", "--budget", 70), 100, 70),
+        (("evolution", "--budget", 12, "--search-option", "population=12"), 12, 12),
+        (("reinforce", "--budget", 19), 20, 19),
+        (("bananas", "--budget", 9, "--predictor", "forest"), 10, 9),
+        (("pnas", "--budget", 100, "--beam", 4), 136, 100),
+        (("pnas", "--budget", 136), 136, 136),
+        (("pnas", "--budget", "1s"), 136, 1),
+        (("pnas-no-growth", "--budget", "1ex"), 136, 0),
+    ],
+)
+def test_a_budget_that_ends_before_the_search_learns_is_noted(
+    pnas: Any, small_table: Path, tmp_path: Path, words: tuple[object, ...], first: int, models: int
+) -> None:
+    outcome = pnas("run", "--table", small_table, "--blocks", 2, "--out", tmp_path / "r", "--search", *words)
+    assert outcome.code == 0, outcome.err
+    note = (
+        f"the budget ended within the first {first} models ({models} evaluated): {words[0]} never learnt "
+        "from any; raise --budget"
+    )
+    assert f"note        {note}\n" in outcome.out
+    assert json.loads((tmp_path / "r" / "result.json").read_text())["notes"] == [note]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("random", "--budget", 5),
+        ("evolution", "--budget", 13, "--search-option", "population=12"),
+        ("reinforce", "--budget", 30),
+        ("pnas", "--budget", 140, "--predictor", "ridge"),
+        ("pnas", "--budget", 100, "--blocks", 1),
+    ],
+)
+def test_a_search_that_learnt_or_never_would_is_not_noted(
+    pnas: Any, small_table: Path, tmp_path: Path, words: tuple[object, ...]
+) -> None:
+    run = ("run", "--table", small_table, "--blocks", 2, "--out", tmp_path / "r", "--search", *words)
+    assert pnas(*run, "--json").json["notes"] == []
+    assert "note  " not in pnas("resume", tmp_path / "r").out
 
 
 def test_options_of_a_search_are_recorded_with_their_defaults(

@@ -278,3 +278,33 @@ def test_cells_are_really_trained_by_the_tables_recipe_or_another(pnas: Any, ran
         assert refused.code == 2
         assert refused.complaint
         assert not Path("w").exists()
+
+
+def test_children_that_take_too_long_have_failed_and_may_be_trained_again(
+    pnas: Any, ran_on_digits: Path
+) -> None:
+    few = ("--top", 1, "--spread", 1, "--json")
+    assert pnas("verify", ran_on_digits, *few, "--seeds", 1).code == 0
+    late = pnas("verify", ran_on_digits, *few, "--time-limit", 1e-6)
+    assert late.code == 0, late.err
+    assert late.err.count(": failed nan in ") == 2
+    assert [[value is None for value in one["by_seed"]] for one in late.json["cells"]] == [[False, True]] * 2
+    assert late.json["notes"] == ["2 cells failed with some seeds: their means are of fewer trainings"]
+    table = read_table(ran_on_digits / "verification" / "trained.h5")
+    errors = [error for seed, error in zip(table.seeds, table.errors, strict=True) if seed == 1]
+    assert ["time limit of 1e-06 s reached" in error for error in errors] == [True, True]
+    patient = pnas("verify", ran_on_digits, *few, "--time-limit", 600)
+    assert all(None not in one["by_seed"] for one in patient.json["cells"])
+    refused = pnas("verify", ran_on_digits, *few, "--time-limit", 0, "--out", "v")
+    assert refused.code == 2
+    assert "time_limit is 0.0; it must be a number above 0, in seconds" in refused.complaint
+    assert not Path("v").exists()
+
+
+def test_two_workers_train_what_one_does(pnas: Any, ran_on_digits: Path) -> None:
+    few = ("--top", 1, "--spread", 1, "--seeds", 1, "--json", "-q")
+    one, two = (
+        pnas("verify", ran_on_digits, *few, "--workers", count, "--out", f"v{count}") for count in (1, 2)
+    )
+    assert (one.code, two.code) == (0, 0), one.err + two.err
+    assert two.json["cells"] == one.json["cells"]

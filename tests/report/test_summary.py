@@ -107,3 +107,8 @@ def test_unknown_accuracies_are_left_out() -> None:
     text = _print({**RESULT, "best": best})
     assert "expected" not in text
     assert "test" not in text.partition("valid 51.23%")[2].splitlines()[0]
+
+
+def test_notes_are_lines_of_their_own() -> None:
+    note = "the budget ended within the first 136 models (5 evaluated): pnas never learnt from any"
+    assert f"\nnote        {note}\n" in _print({**RESULT, "notes": [note]})

@@ -11,7 +11,7 @@ import pytest
 
 from pnas_sim.errors import SettingError
 from pnas_sim.search import Pnas, RandomSearch, SearchRequest, Strategy, list_searches, make_search
-from pnas_sim.search.catalogue import describe_search, fill_options, resolve_options
+from pnas_sim.search.catalogue import ONE_BLOCK, describe_search, fill_options, resolve_options
 from pnas_sim.space import CellSpace
 
 SPACE = CellSpace(("sep3", "id"), 2)
@@ -54,6 +54,7 @@ def test_what_ships_is_listed_with_its_paper_and_options() -> None:
     assert listed["pnas"].options["beam"] == 256
     assert listed["pnas"].progressive
     assert not listed["random"].progressive
+    assert all(listed[name].first in {"", ONE_BLOCK, *listed[name].options} for name in NAMES)
     assert describe_search("pnas") == listed["pnas"]
 
 

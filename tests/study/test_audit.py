@@ -204,10 +204,14 @@ def test_rounds_add_what_was_trained_and_seal_the_last(fitted: Table, tmp_path: 
         "## Exploitation audit" in text
         and f"Verdict of the last round: {answer['rounds'][1]['verdict']}" in text
     )
-    assert "| 1 | 80 cells | 10 | 10 |" in text and "| 2 | 90 cells | 10 | 0 |" in text, "the last round's cells are not fitted"
+    assert "| 1 | 80 cells | 10 | 10 |" in text and "| 2 | 90 cells | 10 | 0 |" in text, (
+        "the last round's cells are not fitted"
+    )
     assert "Not among the searches: " in text and "pnas-oracle" in text
     repeated = write_card(audited, gather_facts(audited), {}, [], "small", [answer, answer])
-    assert "| 3 | 80 cells | 10 | 10 |" in repeated and "| 4 | 90 cells | 10 | 0 |" in repeated, "rounds of audits are counted on"
+    assert "| 3 | 80 cells | 10 | 10 |" in repeated and "| 4 | 90 cells | 10 | 0 |" in repeated, (
+        "rounds of audits are counted on"
+    )
     assert json.loads((tmp_path / "audit" / "audit.json").read_text()) == answer
     lines = list(list_lines(answer))
     assert lines[0].startswith("round 1: ") and any("evolution: 5 cells" in line for line in lines)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -65,15 +66,30 @@ def make_result(
         }
         for counting in ("paper", "symmetrical")
     ]
-    searches = [{"label": name, "search": name} for name in ("pnas", "random", *others)]
+    searches = [{"label": name, "search": name, "options": {}} for name in ("pnas", "random", *others)]
     found = {"references": ["pnas"], "searches": searches, "efficiency": rows, "rank_tests": tests}
     return stamp(found, "lightgbm")
 
 
 def stamp(result: dict[str, Any], surrogate: str, **table: Any) -> dict[str, Any]:
     """The same comparison as if by another surrogate or on another table."""
-    facts = {"checksum": "abc", "blocks": 5, "epochs": 1.0, "settings": {"surrogate": surrogate}}
-    return {"budget": "6000", **result, "table": facts | table}
+    settings = {"table": f"{surrogate}.h5", "surrogate": surrogate, "noise": "on"}
+    facts = {"checksum": "abc", "blocks": 5, "epochs": 1.0, "settings": settings}
+    manifest = {"worlds": [0, 1], "seeds": [0, 1], "confidence": 0.95}
+    return {"budget": "6000", "tops": [1, 5], "manifest": manifest, **result, "table": facts | table}
+
+
+def change(part: str = "", **values: Any) -> dict[str, Any]:
+    """A comparison by another surrogate, of which a part, or the whole, has other values."""
+    result = stamp(make_result(GOOD), "gp")
+    return {**result, part: {**result[part], **values}} if part else {**result, **values}
+
+
+def choose(label: str, search: str, **options: Any) -> dict[str, Any]:
+    """A comparison by another surrogate with another choice of this label's search."""
+    result = stamp(make_result(GOOD), "gp")
+    kept = [one for one in result["searches"] if one["label"] != label]
+    return {**result, "searches": [*kept, {"label": label, "search": search, "options": options}]}
 
 
 GOOD = {1: (5.0, 1.5), 5: (3.0, 1.2)}
@@ -167,7 +183,7 @@ def test_the_papers_counting_decides_and_the_symmetrical_stands_beside_it() -> N
 def test_a_reference_of_the_same_search_is_not_held_against_itself() -> None:
     """PPO with other settings as the reference, measured against PPO as it ships."""
     result = make_result(GOOD)
-    result["searches"].append({"label": "own", "search": "ppo"})
+    result["searches"].append({"label": "own", "search": "ppo", "options": {}})
     result["references"].append("own")
     for row in [row for row in result["efficiency"] if row["reference"] == "pnas"]:
         result["efficiency"].append({**row, "reference": "own"})
@@ -219,18 +235,43 @@ def test_comparisons_without_the_reference_are_refused() -> None:
         judge_claims({"trees": make_result(GOOD)}, "k8")
 
 
+NOISE_FREE = {"surrogate": "gp", "noise": "off"}
+
+
 @pytest.mark.parametrize(
     ("other", "complaint"),
     [
         (stamp(make_result(GOOD), "lightgbm"), "trees and graphs are both of surrogate lightgbm"),
-        (stamp(make_result(GOOD), "gp", checksum="xyz"), "differ in the table's checksum: abc and xyz"),
-        (stamp(make_result(GOOD), "gp", blocks=2), "differ in blocks: 5 and 2"),
-        (stamp(make_result(GOOD), "gp", epochs=0.5), "differ in epochs: 1.0 and 0.5"),
-        ({**stamp(make_result(GOOD), "gp"), "budget": "300"}, "differ in budget: 6000 and 300"),
+        (change("table", checksum="xyz"), "differ in the table's checksum: abc and xyz;"),
+        (change("table", blocks=2), "differ in blocks: 5 and 2;"),
+        (change("table", epochs=0.5), "differ in epochs: 1.0 and 0.5;"),
+        (change("table", settings=NOISE_FREE), "differ in noise of the table: on and off;"),
+        (change("table", settings={"surrogate": "gp"}), "differ in noise of the table: on and unset;"),
+        (change(budget="300"), "differ in budget: 6000 and 300;"),
+        (change(tops=[1]), "differ in tops: [1, 5] and [1];"),
+        (change("manifest", worlds=[0]), "differ in worlds: [0, 1] and [0];"),
+        (change("manifest", seeds=[2, 3]), "differ in seeds: [0, 1] and [2, 3];"),
+        (change("manifest", confidence=0.5), "differ in confidence: 0.95 and 0.5;"),
+        (choose("pnas", "pnas-oracle"), "differ in the search of pnas: pnas and pnas-oracle;"),
+        (choose("ppo", "ppo", clip=0.3), "differ in clip of ppo: unset and 0.3;"),
     ],
 )
 def test_comparisons_that_differ_in_more_or_less_than_their_surrogate_are_refused(
     other: dict[str, Any], complaint: str
 ) -> None:
-    with pytest.raises(SettingError, match=complaint):
+    with pytest.raises(SettingError, match=re.escape(complaint)):
         judge_claims({"trees": make_result(GOOD), "graphs": other})
+
+
+def test_every_pair_of_comparisons_must_agree() -> None:
+    """The last two share a search that the first has not."""
+    second, third = choose("own", "ppo", clip=0.2), choose("own", "ppo", clip=0.3)
+    third["table"]["settings"]["surrogate"] = "mean"
+    results = {"trees": make_result(GOOD), "graphs": second, "means": third}
+    with pytest.raises(SettingError, match=r"graphs and means differ in clip of own: 0\.2 and 0\.3"):
+        judge_claims(results)
+
+
+def test_searches_that_one_comparison_alone_has_are_no_difference() -> None:
+    (verdict,) = judge_claims({"trees": make_result(GOOD), "graphs": choose("own", "tpe")}, claims=[FEWER])
+    assert verdict.supported

@@ -152,6 +152,7 @@ def _list_notes(files: RunFiles, result: Mapping[str, Any]) -> Iterator[str]:
         yield f"The run can be gone on with: pnas-sim resume {shlex.quote(files.folder)}"
     if files.replayed is None:
         yield "The run's log is not in the folder: predictions, operations and the course are left out."
+    yield from result.get("notes", [])  # runs of earlier versions have none
     best = result["best"]
     if best is not None and format_accuracy(best["expected_valid_accuracy"]) == UNKNOWN:
         yield "The best of many noisy accuracies is biased upwards, and no noise-free value is known here."

@@ -76,7 +76,8 @@ def test_without_its_log_the_result_alone_is_shown(make_files: Any) -> None:
 
 def test_what_makes_figures_doubtful_is_noted(make_files: Any) -> None:
     best = make_files().result["best"] | {"expected_valid_accuracy": None, "extrapolated": True}
-    notes = " ".join(report_run(make_files(best=best, failed=2), 1).notes)
+    notes = " ".join(report_run(make_files(best=best, failed=2, notes=["it never learnt"]), 1).notes)
+    assert "it never learnt" in notes
     assert "biased upwards" in notes
     assert "outside what the table's surrogate was fitted on" in notes
     assert "2 models failed" in notes
