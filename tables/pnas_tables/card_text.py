@@ -233,12 +233,30 @@ def _surrogates(
             f"{worlds['settings']['scale']}, {worlds['settings']['worlds']} worlds. Deviation of a cell's "
             f"own effect in scores (by block count): {effects}."
         )
+        yield from _fitted_by(name, worlds)
         yield from _beside_trained(worlds["beside_trained"])
         yield ""
         yield from _grid(["", "cells", *MEASURES, "RMSE"], list(_quality_rows(figures)))
         yield from _picture(
             pictures, f"predicted-{name}", f"Predicted by {name} against measured, cells held out"
         )
+
+
+def _fitted_by(name: str, worlds: Mapping[str, Any]) -> Iterator[str]:
+    """How the settings were chosen, what that is worth on other cells, and the command that fits it."""
+    tuning = worlds["tuning"]
+    words = f"--family {name} --worlds {worlds['settings']['worlds']} --seed {worlds['seed']}"
+    yield ""
+    if tuning is None:
+        yield f"Its settings are the defaults: `pnas-sim table fit FILE {words}`."
+        return
+    chosen = ", ".join(f"{key} {value}" for key, value in tuning["chosen"].items())
+    nested = tuning["nested"]
+    yield (
+        f"Its settings ({chosen}) are the best of {len(tuning['candidates'])} by cross-validation. Chosen so "
+        f"on four fifths of the cells and asked of the fifth, tau is {_round(nested['kendall_tau'], 2)} of "
+        f"{_round(nested['ceiling_kendall_tau'], 2)}: `pnas-sim table fit FILE {words} --tune`."
+    )
 
 
 def _beside_trained(found: Mapping[str, Any] | None) -> Iterator[str]:
