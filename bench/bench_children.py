@@ -51,7 +51,8 @@ from pnas_backends.training.recipe import CIFAR10_16PX
 from pnas_backends.training.train import make_optimiser, use_threads
 from pnas_sim.space import CellSpace
 
-TIMES_FASTER = 1.1  # guards what was reached; the goal of 1.3 was missed, see above
+TIMES_FASTER = 1.1  # guards what was reached
+GOAL = 1.3  # what was wanted, and missed; see above
 CELLS, STEPS, BATCH = 20, 9, 100
 
 
@@ -261,6 +262,7 @@ def test_a_training_step_against_the_first_issues(benchmark) -> None:
     ratio, first, today = benchmark.pedantic(compare, rounds=1)
     benchmark.extra_info.update(
         target=TIMES_FASTER,
+        goal=GOAL,
         unit="times",
         n=CELLS * STEPS,
         measured=ratio,

@@ -1,11 +1,11 @@
 """Speed of the engine's loop. Run: `pytest bench/bench_engine.py --benchmark-only`.
 
 Whole runs, from the first ask to the summed-up result. With a free function over arrays: random search in
-batches of 1,000, and the loop alone (cells drawn beforehand) in batches of 20, as evolution asks. With a
-fitted surrogate and the run log on, as `pnas-sim run` has it: random search in batches of 100. Medians over
-rounds, in CPU seconds of one thread, so that other work of the machine counts little; the run with a log,
-which waits for the disk, says beside it what it came to by the clock. Each test fails where its target is
-missed.
+batches of 1,000, and the loop alone (cells drawn beforehand) in batches of 20, as evolution asks. With the
+surrogate that ships and the run log on, as `pnas-sim run` has it: random search in batches of 100. Medians
+over rounds, in CPU seconds of one thread, so that other work of the machine counts little; the run with a
+log, which waits for the disk, says beside it what it came to by the clock. Each test fails where its target
+is missed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,8 @@ from pnas_sim.evaluate import Answers, Evaluation, Evaluator, EvaluatorSpec, Row
 from pnas_sim.runlog import RunLog
 from pnas_sim.search import Observations, Proposals, RandomSearch, Strategy
 from pnas_sim.space import CellSpace
-from pnas_tables.format import read_table, write_table
-from pnas_tables.plans import list_jobs
-from pnas_tables.shipped_plans import CIFAR10_16PX
-from pnas_tables.surrogate import fit_surrogate
-from pnas_tables.testing import build_made_up_table
+from pnas_tables.catalogue import DEFAULT_TABLE, find_table
+from pnas_tables.format import read_table
 
 FREE_MODELS_A_SECOND = 100_000  # batches of 1,000, no log
 SMALL_BATCH_MODELS_A_SECOND = 20_000  # batches of 20, no log: 1 ms a batch
@@ -115,12 +112,9 @@ def test_the_loop_in_small_batches(benchmark) -> None:
 
 
 @pytest.fixture(scope="module")
-def surrogate(tmp_path_factory: pytest.TempPathFactory) -> SurrogateBackend:
-    """Of a made-up table of the shipped plan's first 326 children."""
-    path = tmp_path_factory.mktemp("bench") / "made-up.h5"
-    table = build_made_up_table(list_jobs(CIFAR10_16PX, SPACE).take(range(326)), SPACE, path)
-    write_table(path, fit_surrogate(table))
-    return SurrogateBackend(read_table(path), 5, "made-up")
+def surrogate() -> SurrogateBackend:
+    """The default one of the main table that ships."""
+    return SurrogateBackend(read_table(find_table(DEFAULT_TABLE)), 5, DEFAULT_TABLE)
 
 
 @pytest.mark.benchmark(timer=time.process_time)

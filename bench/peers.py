@@ -4,7 +4,7 @@ Every loop asks for five-block cells as 20 categories (or small integers) and ju
 function; ours also finds canonical forms and knows repeats. Printed: models a second in CPU seconds, the
 median of the rounds, which are interleaved, so that what else the machine does touches all alike; n a round,
 and how many times faster our random search is. What is not installed is left out and said:
-`pip install optuna pymoo syne-tune` into an environment of one's own brings all.
+`pip install optuna pymoo "syne-tune[blackbox-repository]"` into an environment of one's own brings all.
 """
 
 from __future__ import annotations

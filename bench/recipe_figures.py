@@ -20,6 +20,12 @@ Runs = dict[str, dict[int, float]]  # accuracy by cell and seed
 DRAWS = 2_000
 FEWEST_CELLS = 6  # for a figure with an interval
 BREAK = 0.05  # accuracy gained at a third of the rate from which the rate counts as breaking a cell
+SIGNALS = (  # key, the figure it is of, its power, head
+    ("information", "agreement", 2, "r2/(1-r2)/cost"),
+    ("information_upper_half", "agreement_upper_half", 2, "upper half"),
+    ("steadiness", "reliability", 1, "R/(1-R)/cost"),
+    ("steadiness_upper_half", "reliability_upper_half", 1, "upper half"),
+)
 
 
 def summarise(lines: Sequence[Mapping[str, Any]], thirds: Mapping[str, str]) -> dict[str, Any]:
@@ -40,11 +46,11 @@ def _summarise_phase(lines: Sequence[Mapping[str, Any]], thirds: Mapping[str, st
     reference = {cell: float(np.mean(list(seeds.values()))) for cell, seeds in runs["reference"].items()}
     summary = {}
     for name, found in [(name, found) for name, found in runs.items() if found]:
-        third = runs.get(thirds.get(name, f"{name} at a third"), {})
+        third = runs.get(f"{name} at a third") or runs.get(thirds.get(name, ""), {})
         figures = _summarise_candidate(found, reference, third)
         cost = measure_cost(seconds[name], seconds["base"])
-        about = information(figures["agreement"], cost["cost"])
-        summary[name] = {**figures, **cost, "information": about}
+        signals = {key: signal(figures[of], cost["cost"], power) for key, of, power, _ in SIGNALS}
+        summary[name] = {**figures, **cost, **signals}
     return summary
 
 
@@ -141,12 +147,18 @@ def interval(statistic: Callable[..., float], *arrays: Floats) -> dict[str, floa
     return {"value": value, "low": float(low), "high": float(high), "cells": count}
 
 
-def information(found: Mapping[str, float] | None, cost: float | None) -> float | None:
-    """Signal to noise, r2 / (1 - r2), of one training towards the reference, for the base's cost."""
+def signal(found: Mapping[str, float] | None, cost: float | None, power: int) -> float | None:
+    """Signal to noise of one training, for the base's cost.
+
+    Args:
+        found: an agreement or a reliability; below 0 counts as 0.
+        cost: as a multiple of the base's.
+        power: that makes a share of variance of it: 2 of an agreement, 1 of a reliability.
+    """
     if found is None or cost is None or found["value"] > 0.999:
         return None
-    squared = max(0.0, found["value"]) ** 2
-    return float(squared / (1 - squared) / cost)
+    share = max(0.0, found["value"]) ** power
+    return float(share / (1 - share) / cost)
 
 
 # --------------------------------------------------------------------------------------------------- printing
@@ -162,7 +174,7 @@ COLUMNS = (
 def format_report(figures: Mapping[str, Any]) -> str:
     """A Markdown table for each phase that has lines."""
     heads = ["candidate", "cells", "mean", "lowest", *(head for _, head in COLUMNS)]
-    heads += ["seed deviation", "s a child", "cost", "r2/(1-r2)/cost", "broken"]
+    heads += ["seed deviation", "s a child", "cost", *(head for *_, head in SIGNALS), "broken"]
     texts = []
     for phase, candidates in figures.items():
         rows = [f"| {' | '.join(_cells(name, found))} |" for name, found in candidates.items()]
@@ -184,7 +196,7 @@ def _cells(name: str, found: Mapping[str, Any]) -> list[str]:
         _number(found["seed_deviation"], ".4f"),
         _number(found["seconds"], ".1f"),
         _number(found["cost"], ".2f"),
-        _number(found["information"], ".2f"),
+        *(_number(found[key], ".2f") for key, *_ in SIGNALS),
         "" if broken is None else f"{broken['share']:.0%} of {broken['cells']}",
     ]
 

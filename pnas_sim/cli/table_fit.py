@@ -30,7 +30,7 @@ CLOSE = 0.02  # of Kendall tau: what other versions of the libraries may change
 @click.option("--out", type=NEW_FILE, metavar="FILE", help="The table to write.  [default: the same file]")
 @click.option(
     "--family",
-    default="lightgbm,gp",
+    default="lightgbm,gp,mean",
     show_default=True,
     metavar="NAMES",
     help="Of lightgbm, gp and mean (of the two).",

@@ -51,7 +51,11 @@ def _demand_same(one: Table, other: Table) -> None:
         keys = sorted(
             key for key in {*one.recipe, *other.recipe} if one.recipe.get(key) != other.recipe.get(key)
         )
-        raise TableError(f"tables {one.name} and {other.name} differ in their recipe: {', '.join(keys)}")
+        settings = [f"{key} {one.recipe.get(key)} and {other.recipe.get(key)}" for key in keys]
+        raise TableError(
+            f"tables {one.name} and {other.name} differ in their recipe: {', '.join(settings)}; only tables "
+            "of one recipe can be joined"
+        )
 
 
 def _join_cells(tables: Sequence[Table], name: str) -> Table:

@@ -26,7 +26,6 @@ from pnas_tables.journal import Journal
 from pnas_tables.merge import merge_tables
 from pnas_tables.parts import build_plan, collect_results, gather_table, read_parts
 from pnas_tables.plans import Jobs, Plan, Step, list_jobs
-from pnas_tables.provenance import describe_machine
 from pnas_tables.record import Table, checksum
 from pnas_tables.testing import CHECKPOINTS, MadeUpTrainer, made_up_head
 
@@ -333,12 +332,6 @@ def test_results_are_of_all_runs_that_did_not_fail(space: CellSpace, tmp_path: P
 def test_a_folder_without_parts_is_named(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no part made-up-NNN"):
         read_parts("made-up", tmp_path)
-
-
-def test_provenance_names_versions_and_no_host() -> None:
-    entry = describe_machine("pnas-sim table build", plan="x")
-    assert entry["versions"]["numpy"] == np.__version__ and entry["plan"] == "x"
-    assert os.uname().nodename not in entry["machine"] or len(os.uname().nodename) < 4
 
 
 # ----------------------------------------------------------------------------------- steps that choose, asked
