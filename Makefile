@@ -28,5 +28,6 @@ wheel:  ## the wheel, built and looked over
 	.venv/bin/check-wheel-contents dist
 
 table-more:  ## go on training a shipped table's plan (DATA=its folder of images, HOURS=2, WORKERS=1, PLAN=cifar10-16px)
+	$(if $(DATA),,$(error give DATA=FOLDER, the folder of the data set's images; README.md says what it must hold))
 	$(PY) -m pnas_tables.build --plan $(or $(PLAN),cifar10-16px) --data $(DATA) \
 		--workers $(or $(WORKERS),1) --hours $(or $(HOURS),2)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,6 +32,7 @@ Integers: TypeAlias = NDArray[np.int64]
 TableBackend: TypeAlias = "SurrogateBackend | MeasuredBackend"
 
 MODES = ("surrogate", "measured")
+LARGEST_SEED = 2**63 - 1
 OPTIONS = ("table", "table_mode", "surrogate", "world", "noise", "extrapolate")
 
 
@@ -89,18 +91,31 @@ def _read_world(value: Any) -> int:
     return value
 
 
-def _find_checkpoint(epochs: float, checkpoints: Floats) -> int:
+def _find_checkpoint(epochs: Any, checkpoints: Floats) -> int:
     """The place of `epochs` among the checkpoints."""
-    near = np.flatnonzero(np.isclose(checkpoints, epochs, rtol=1e-9, atol=0))
+    known = ", ".join(f"{at:g}" for at in checkpoints)
+    if isinstance(epochs, bool) or not isinstance(epochs, Real):
+        raise SettingError(f"epochs is {_show(epochs)}; it must be a number, one of the checkpoints {known}")
+    near = np.flatnonzero(np.isclose(checkpoints, float(epochs), rtol=1e-9, atol=0))
     if len(near) == 0:
-        known = ", ".join(f"{at:g}" for at in checkpoints)
         raise BackendError(f"{epochs:g} epochs asked for; the table has the checkpoints {known}; choose one")
     return int(near[0])
 
 
-def _demand_seed(seed: int) -> None:
-    if seed < 0:
-        raise SettingError(f"evaluation seed is {seed}; it must be at least 0")
+def _read_seed(seed: Any) -> int:
+    """The evaluation seed as Python's own whole number."""
+    whole = isinstance(seed, Integral) and not isinstance(seed, bool)
+    if not whole or not 0 <= seed <= LARGEST_SEED:
+        raise SettingError(
+            f"evaluation seed is {_show(seed)}; it must be a whole number, at least 0 and below 2**63"
+        )
+    return int(seed)
+
+
+def _show(value: Any) -> str:
+    """A value for an error's one line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _spec(table: Table, blocks: int, settings: dict[str, Any]) -> EvaluatorSpec:
@@ -177,13 +192,15 @@ class SurrogateBackend:
     def evaluate_bulk(self, cells: Rows, epochs: float, seed: int) -> Answers:
         """Answers for canonical rows (`uint8[n, width]`) in their order.
 
+        The test accuracy is that of the whole training: at an earlier checkpoint it is not known.
+
         Raises:
             BackendError: the table has no such checkpoint, or a cell is too large.
             CellError: rows of another width than the space's, or cells outside it.
-            SettingError: a seed below 0.
+            SettingError: a seed that is no whole number in [0, 2**63), or epochs that are no number.
         """
-        checkpoint = _find_checkpoint(epochs, self._surrogate.epochs)
-        blocks = self._check(cells, seed)
+        checkpoint, seed = _find_checkpoint(epochs, self._surrogate.epochs), _read_seed(seed)
+        blocks = self._check(cells)
         answer = self._surrogate.predict(cells, checkpoint)
         valid, test, status = answer.valid_accuracy, answer.test_accuracy, np.zeros(len(cells), np.uint8)
         if self._noise:
@@ -193,6 +210,7 @@ class SurrogateBackend:
             test = np.where(drawn.diverged, chance, np.clip(test + drawn.test, 0, 1))
             status[drawn.diverged] = Status.DIVERGED
         at = float(self._surrogate.epochs[checkpoint])
+        last = checkpoint == len(self._surrogate.epochs) - 1
         return Answers(
             source=Source.PREDICTED,
             epochs=at,
@@ -200,7 +218,7 @@ class SurrogateBackend:
             status=status,
             valid_accuracy=valid,
             expected_valid_accuracy=answer.valid_accuracy,
-            test_accuracy=test,
+            test_accuracy=test if last else np.full(len(cells), np.nan),
             examples=np.full(len(cells), at * self._spec.train_images),
             seconds=answer.seconds * (at / self._spec.epochs),
             parameters=answer.parameters,
@@ -216,9 +234,8 @@ class SurrogateBackend:
             checkpoints = self._spec.fidelities[: curves.shape[1]]
             yield from _unpack(answers, self._spec.space.format_many(cells), checkpoints, curves)
 
-    def _check(self, cells: Rows, seed: int) -> Integers:
+    def _check(self, cells: Rows) -> Integers:
         """Block counts of the cells, once they may be answered."""
-        _demand_seed(seed)
         self._spec.space.validate(cells)
         blocks = self._spec.space.block_counts(cells)
         self._demand_size(int(blocks.max(initial=0)))
@@ -285,9 +302,10 @@ class MeasuredBackend:
         Raises:
             BackendError: the table has no such checkpoint, or does not hold a cell.
             CellError: a cell is not of the table's space.
-            SettingError: a seed below 0.
+            SettingError: a seed that is no whole number in [0, 2**63), or epochs that are no number.
         """
         table, checkpoint = self._table, _find_checkpoint(epochs, self._table.epochs)
+        seed = _read_seed(seed)
         places, runs = self._find(cells, seed)
         at = float(table.epochs[checkpoint])
         share = at / self._spec.epochs
@@ -314,14 +332,13 @@ class MeasuredBackend:
         answers = self.evaluate_bulk(cells, epochs, seed)
         if not len(answers):
             return
-        _, runs = self._find(cells, seed)
+        _, runs = self._find(cells, answers.seed)
         count = _find_checkpoint(epochs, self._table.epochs) + 1
         texts = self._spec.space.format_many(cells)
         yield from _unpack(answers, texts, self._spec.fidelities[:count], self._curves[runs, :count])
 
     def _find(self, cells: Rows, seed: int) -> tuple[Integers, Integers]:
         """The table's cell and run for each row."""
-        _demand_seed(seed)
         rows = self._table.space.fit_width(cells)
         self._table.space.validate(rows)
         places = self._index.find(rows)

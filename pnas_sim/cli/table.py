@@ -83,7 +83,8 @@ def check(
     """Check a TABLE: its file, its counts of networks and, with --retrain, its accuracies.
 
     A run that is trained again on the machine and versions of the table is identical to the last bit;
-    elsewhere it may differ by as much as another seed. If one differs by more, the exit code is 1.
+    elsewhere it may differ by as much as another seed. If one differs by more, or all of them together do,
+    the exit code is 1.
     """
     from pnas_sim.errors import SettingError
     from pnas_tables.catalogue import find_table
@@ -103,6 +104,8 @@ def check(
         "checksum": checksum(read),
         "retrained": [],
         "verdict": None,
+        "tests": None,
+        "power": None,
     }
     if retrain is not None:
         answer |= _retrain(read, retrain, seed, data, workers, device, quiet)
@@ -111,14 +114,15 @@ def check(
     else:
         _print_check(path, answer)
     if answer["verdict"] == "differs":
-        raise WorkError(f"table {read.name}: a run trained again differs by more than seed noise")
+        raise WorkError(f"table {read.name}: what was trained again differs by more than seed noise")
 
 
 def _retrain(
     table: Any, count: int, seed: int, data: Path | None, workers: int, device: str, quiet: bool
 ) -> dict[str, Any]:
     """Trains some runs again; returns their part of the answer."""
-    from pnas_tables.check import Retrained, retrain, worst_verdict
+    from pnas_tables.agreement import find_power
+    from pnas_tables.check import Retrained, judge_runs, retrain
     from pnas_tables.trainer import make_retrainer
 
     def tell(run: Retrained) -> None:
@@ -133,10 +137,13 @@ def _retrain(
             "stored": run.stored,
             "found": run.found,
             "verdict": run.verdict.value,
+            "score": run.score,
         }
         for run in runs
     ]
-    return {"retrained": listed, "verdict": worst_verdict(runs).value}
+    found = judge_runs(runs)
+    power = find_power(table, found.count)
+    return {"retrained": listed, "verdict": found.verdict.value, "tests": found.list_lines(), "power": power}
 
 
 def _print_check(path: Path, answer: dict[str, Any]) -> None:
@@ -147,6 +154,12 @@ def _print_check(path: Path, answer: dict[str, Any]) -> None:
         verdicts = [run["verdict"] for run in answer["retrained"]]
         parts = [f"{verdicts.count(word)} {word}" for word in dict.fromkeys(verdicts)]
         click.echo(f"trained again: {len(verdicts)} runs, {', '.join(parts)}")
+        for line in answer["tests"]:
+            click.echo(line)
+        click.echo(
+            f"had accuracies been interchanged among cells of a size, {100 * answer['power']:.0f} in 100 "
+            "such checks would find it"
+        )
 
 
 for _command in (build, merge, fit, quality, audit, card, import_):

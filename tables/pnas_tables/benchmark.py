@@ -10,13 +10,13 @@ Nothing here is needed by a search: it is for notebooks and for other people's t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.errors import SettingError
+from pnas_sim.errors import CellError, SettingError
 from pnas_sim.evaluate import Answers, BackendRequest, Status
 from pnas_sim.space import CellSpace
 from pnas_tables.catalogue import DEFAULT_TABLE, find_table
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Rows: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.int64]
-Cells: TypeAlias = "Sequence[str] | Rows"
+Cells: TypeAlias = "str | Sequence[str] | Rows"
 
 ANSWER_COLUMNS = (
     "valid_accuracy",
@@ -96,19 +96,21 @@ class Benchmark:
         """What a training of these cells would give, one row for each cell, in their order.
 
         Args:
-            cells: texts, or token rows `uint8[n, width]`, canonical or not.
-            seed: the evaluation seed: another one is another training.
+            cells: texts (a lone one is one cell), or token rows `uint8[n, width]`, canonical or not.
+            seed: the evaluation seed, a whole number in [0, 2**63): another one is another training.
             epochs: a checkpoint; by default the whole training.
 
         Returns:
             Columns `cell` (canonical text), `valid_accuracy`, `expected_valid_accuracy` (free of seed noise),
-            `test_accuracy`, `seconds`, `examples`, `parameters`, `multiply_adds`, `extrapolated`, `epochs`,
-            `status`, `source`, `seed` (of the training, where one was looked up).
+            `test_accuracy` (NaN before the whole training), `seconds`, `examples`, `parameters`,
+            `multiply_adds`, `extrapolated`, `epochs`, `status`, `source`, `seed` (of the training, where one
+            was looked up).
 
         Raises:
             CellError: a cell is not of the space.
             BackendError: there is no such checkpoint, or a cell is too large.
-            SettingError: the seed is negative, or pandas is not installed.
+            SettingError: the seed is no whole number in its range, epochs are no number, or pandas is not
+                installed.
         """
         rows = self.read_cells(cells)
         answers = self.answer(rows, seed, epochs)
@@ -171,7 +173,7 @@ class Benchmark:
         )
 
     def read_cells(self, cells: Cells) -> Rows:
-        """Canonical rows of texts, or of rows of any width.
+        """Canonical rows of texts (a lone one is one cell), or of rows of any width.
 
         Raises:
             CellError: one is not a cell of the space.
@@ -179,8 +181,11 @@ class Benchmark:
         if isinstance(cells, np.ndarray) and cells.dtype.kind in "iu":
             rows = self.space.fit_width(cells)
             self.space.validate(rows)
+        elif isinstance(cells, str | Iterable):
+            texts = [cells] if isinstance(cells, str) else cells
+            rows = self.space.parse_many([str(cell) for cell in texts])
         else:
-            rows = self.space.parse_many([str(cell) for cell in cells])
+            raise CellError(f"cells are {cells!r}; give texts of cells, or an array of their token rows")
         return self.space.canonical(rows)
 
 

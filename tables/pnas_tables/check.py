@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,42 +11,26 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError, TableError
 from pnas_sim.evaluate import Evaluation, Evaluator, Status
+from pnas_tables.agreement import (
+    Limits,
+    Retrained,
+    Verdict,
+    find_limits,
+    judge_run,
+    judge_runs,
+    score_differences,
+    worst_verdict,
+)
 from pnas_tables.costs import find_cost_rule
 from pnas_tables.figures import cells_by_blocks, core_hours, seed_deviation, seeds_per_cell
 from pnas_tables.format import read_table
 from pnas_tables.record import StoredSurrogate, Table, checksum
+from pnas_tables.seeds import Deviation, fit_deviation
 from pnas_tables.surrogate import DEFAULT_SURROGATE, Surrogate
 
+__all__ = ["Retrained", "Verdict", "check_table", "describe_table", "judge_runs", "retrain", "worst_verdict"]
+
 Integers: TypeAlias = NDArray[np.int64]
-
-WITHIN = 4.0  # seed deviations by which an honest run may differ on another machine
-
-
-class Verdict(StrEnum):
-    """How a run that was trained again compares with the stored one."""
-
-    IDENTICAL = "identical"
-    WITHIN_NOISE = "within seed noise"
-    DIFFERS = "differs"
-
-
-@dataclass(frozen=True, slots=True)
-class Retrained:
-    """One run, as stored and as trained again.
-
-    Attributes:
-        cell: canonical text.
-        seed: of the training.
-        stored: validation accuracy in the table.
-        found: validation accuracy now; NaN if it failed.
-        verdict: how they compare.
-    """
-
-    cell: str
-    seed: int
-    stored: float
-    found: float
-    verdict: Verdict
 
 
 def check_table(path: Path) -> Table:
@@ -99,8 +81,10 @@ def retrain(
     """Trains random runs again from the stored recipe and seed, and compares.
 
     On the machine and versions the table was made with the accuracies are equal to the last bit. Elsewhere
-    sums are rounded in another order, which acts as another seed does: up to 4 deviations between seeds are
-    granted.
+    they may differ as those of two seeds do, at the accuracy they have; `pnas_tables.agreement` says by how
+    much. Each result has the verdict on its run by itself: the limit is one that no run exceeds in 999 of
+    1,000 honest checks of so many runs. `judge_runs` also judges all of them together, by the sum of squares,
+    with a limit that 99 of 100 honest checks keep.
 
     Args:
         table: the table.
@@ -120,7 +104,8 @@ def retrain(
         raise TableError(f"table {table.name} has no run that could be trained again")
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.choice(trained, min(count, len(trained)), replace=False))
-    deviation = float(seed_deviation(table, table.valid_accuracy)[0])
+    deviation = fit_deviation(table, table.valid_accuracy)
+    limits = find_limits(len(chosen), deviation.freedom)
     evaluator = make_evaluator(table)
     results = []
     try:
@@ -129,7 +114,7 @@ def retrain(
             stored = dict(zip(_texts(table, runs), runs.tolist(), strict=True))
             cells = table.cells[table.run_cells[runs]]
             for answer in evaluator.evaluate(cells, float(table.epochs[-1]), training_seed):
-                results.append(_compare(table, stored[answer.cell], answer, deviation))
+                results.append(_compare(table, stored[answer.cell], answer, deviation, limits))
                 if progress is not None:
                     progress(results[-1])
     finally:
@@ -141,24 +126,15 @@ def _texts(table: Table, runs: Integers) -> list[str]:
     return list(table.space.format_many(table.cells[table.run_cells[runs]]))
 
 
-def _compare(table: Table, run: int, answer: Evaluation, deviation: float) -> Retrained:
+def _compare(table: Table, run: int, answer: Evaluation, deviation: Deviation, limits: Limits) -> Retrained:
     stored, found = float(table.valid_accuracy[run]), float(answer.valid_accuracy)
     test, found_test = float(table.test_accuracy[run]), float(answer.test_accuracy)
     same_test = np.isnan(test) or np.isnan(found_test) or test == found_test
-    if found == stored and same_test and answer.status == table.status[run]:
-        verdict = Verdict.IDENTICAL
-    elif (
-        abs(found - stored) <= WITHIN * deviation
-    ):  # never so where no cell has two seeds: it is not a number
-        verdict = Verdict.WITHIN_NOISE
-    else:
-        verdict = Verdict.DIFFERS
-    return Retrained(answer.cell, answer.seed, stored, found, verdict)
-
-
-def worst_verdict(results: Sequence[Retrained]) -> Verdict:
-    """The verdict on a table of which these runs were trained again."""
-    return max((result.verdict for result in results), key=list(Verdict).index)
+    identical = bool(found == stored and same_test and answer.status == table.status[run])
+    apart = score_differences(np.array(stored), np.array(found), deviation)
+    score = 0.0 if identical else float(apart)
+    verdict = judge_run(score, identical, limits)
+    return Retrained(answer.cell, answer.seed, stored, found, verdict, score, deviation.freedom)
 
 
 def describe_table(table: Table) -> dict[str, Any]:

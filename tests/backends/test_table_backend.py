@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -213,6 +214,15 @@ def test_a_checkpoint_is_a_point_of_the_curve(fitted_path: Path, cells: Any) -> 
     assert [len(one.curve) for one in backend.evaluate(cells[:2], 0.5, 7)] == [2, 2]
 
 
+@pytest.mark.parametrize("noise", ["on", "off"])
+def test_predicted_checkpoints_have_no_test_accuracy(fitted_path: Path, cells: Any, noise: str) -> None:
+    backend = ask(fitted_path, noise=noise)
+    for epochs in CHECKPOINTS[:-1]:
+        assert np.isnan(backend.evaluate_bulk(cells, epochs, 7).test_accuracy).all()
+        assert all(math.isnan(one.test_accuracy) for one in backend.evaluate(cells[:3], epochs, 7))
+    assert not np.isnan(backend.evaluate_bulk(cells, CHECKPOINTS[-1], 7).test_accuracy).any()
+
+
 @pytest.mark.parametrize("epochs", [2.0, 0.7, 0.0, -1.0, float("nan")])
 def test_other_epochs_are_answered_with_the_checkpoints(
     epochs: float, fitted_path: Path, closed_path: Path, cells: Any
@@ -328,11 +338,14 @@ def test_a_table_without_surrogate_says_how_to_get_one(closed_path: Path) -> Non
 
 
 @pytest.mark.parametrize("mode", ["surrogate", "measured"])
-def test_negative_seeds_are_refused(mode: str, fitted_path: Path, closed_path: Path) -> None:
+@pytest.mark.parametrize("seed", [-1, 0.5, 2**63, "1", True, None])
+def test_seeds_are_whole_numbers(seed: Any, mode: str, fitted_path: Path, closed_path: Path) -> None:
     backend: Callable[..., Any] = ask(closed_path if mode == "measured" else fitted_path, 2, table_mode=mode)
     cells = backend.spec.space.initial()[:2]  # type: ignore[attr-defined]
-    with pytest.raises(SettingError, match="evaluation seed is -1"):
-        backend.evaluate_bulk(cells, 1.0, -1)  # type: ignore[attr-defined]
+    with pytest.raises(SettingError, match=f"evaluation seed is {seed!r}; it must be a whole number"):
+        backend.evaluate_bulk(cells, 1.0, seed)  # type: ignore[attr-defined]
+    with pytest.raises(SettingError, match=r"epochs is '1'; it must be a number, .* 0\.25, 0\.5, 1$"):
+        list(backend.evaluate(cells, "1", 0))  # type: ignore[attr-defined]
 
 
 def test_cells_of_no_table_are_named(closed_path: Path) -> None:

@@ -38,8 +38,11 @@ def test_a_sample_is_trained_checked_and_gone_on_with(pnas: Any, tmp_path: Path)
     assert second.json == {"kind": "table-build", "schema": 1, "plan": None, "out": str(out), "runs": 3}
     assert second.err == ""
     answer = pnas("table", "check", out, "--retrain", 1, "--json")
-    assert answer.json["verdict"] == "identical"
+    assert answer.json["verdict"] == "identical" and answer.json["retrained"][0]["score"] == 0
     assert "identical" in answer.err
+    lines = pnas("table", "check", out, "--retrain", 1, "-q").out.splitlines()
+    assert "trained again: 1 runs, 1 identical" in lines
+    assert lines[-1].startswith("had accuracies been interchanged among cells of a size, ")
 
 
 def test_cells_of_a_file_are_trained_with_their_seeds(pnas: Any, tmp_path: Path) -> None:

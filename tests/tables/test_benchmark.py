@@ -42,6 +42,7 @@ def test_three_lines_give_a_frame(path: Path, space: CellSpace) -> None:
     assert not np.array_equal(frame["valid_accuracy"], benchmark.query(TEXTS, seed=4)["valid_accuracy"])
     early = benchmark.query(TEXTS, seed=3, epochs=benchmark.epochs[0])
     assert (early["valid_accuracy"] < frame["valid_accuracy"]).all()
+    assert early["test_accuracy"].isna().all() and frame["test_accuracy"].notna().all()
 
 
 def test_rows_of_any_width_are_taken_as_texts_are(path: Path, space: CellSpace) -> None:
@@ -49,6 +50,15 @@ def test_rows_of_any_width_are_taken_as_texts_are(path: Path, space: CellSpace) 
     rows = CellSpace(max_blocks=8).parse_many(TEXTS)
     assert benchmark.query(rows).equals(benchmark.query(TEXTS))
     assert benchmark.space == space
+
+
+def test_a_lone_text_is_one_cell_and_numpy_numbers_are_numbers(path: Path) -> None:
+    benchmark = Benchmark.load(str(path))
+    alone = benchmark.query(TEXTS[0], seed=np.uint8(3), epochs=np.float32(0.5))
+    assert alone.equals(benchmark.query(TEXTS[:1], seed=3, epochs=0.5)) and len(alone) == 1
+    whole = benchmark.query(iter(TEXTS), seed=2**63 - 1, epochs=1)
+    assert set(whole["seed"]) == {2**63 - 1}
+    assert type(benchmark.answer(benchmark.read_cells(TEXTS), np.int64(3)).seed) is int
 
 
 def test_options_are_the_backends(path: Path) -> None:
@@ -98,7 +108,30 @@ def test_a_closed_table_answers_with_what_was_measured(tmp_path: Path) -> None:
         (lambda path: Benchmark.load(path).query(["fly(-1)+id(-1)"]), CellError, "fly"),
         (lambda path: Benchmark.load(path).query([" | ".join(["id(-1)+id(-1)"] * 4)]), CellError, "4"),
         (lambda path: Benchmark.load(path).query(TEXTS, seed=-1), SettingError, "seed is -1"),
+        (lambda path: Benchmark.load(path).query(TEXTS, seed=0.5), SettingError, "seed is 0.5; it must be a"),
+        (lambda path: Benchmark.load(path).query(TEXTS, seed=2**63), SettingError, "and below 2**63"),
+        (lambda path: Benchmark.load(path).query(TEXTS, seed="1"), SettingError, "seed is '1'"),
+        (lambda path: Benchmark.load(path).query(TEXTS, seed=True), SettingError, "seed is True"),
+        (lambda path: Benchmark.load(path).query(TEXTS, seed=None), SettingError, "seed is None"),
+        (lambda path: Benchmark.load(path).query(TEXTS, seed=np.arange(99)), SettingError, "seed is array(["),
+        (
+            lambda path: Benchmark.load(path).query(TEXTS, seed=np.int64(-1)),
+            SettingError,
+            "seed is np.int64(-1)",
+        ),
         (lambda path: Benchmark.load(path).query(TEXTS, epochs=0.7), BackendError, "0.7 epochs"),
+        (
+            lambda path: Benchmark.load(path).query(TEXTS, epochs="1"),
+            SettingError,
+            "epochs is '1'; it must be",
+        ),
+        (
+            lambda path: Benchmark.load(path).query(TEXTS, epochs=True),
+            SettingError,
+            "checkpoints 0.25, 0.5, 1",
+        ),
+        (lambda path: Benchmark.load(path).query("sep3"), CellError, "block 1 is 'sep3'"),
+        (lambda path: Benchmark.load(path).query(7), CellError, "cells are 7; give texts"),
     ],
 )
 def test_wrong_questions_are_named(ask: Any, error: type[Exception], complaint: str, path: Path) -> None:

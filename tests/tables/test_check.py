@@ -10,7 +10,15 @@ import pytest
 
 from pnas_sim.errors import SettingError, TableError
 from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
-from pnas_tables.check import Retrained, Verdict, check_table, describe_table, retrain, worst_verdict
+from pnas_tables.check import (
+    Retrained,
+    Verdict,
+    check_table,
+    describe_table,
+    judge_runs,
+    retrain,
+    worst_verdict,
+)
 from pnas_tables.forest import ForestSettings
 from pnas_tables.format import write_table
 from pnas_tables.record import Table, checksum
@@ -20,10 +28,11 @@ from pnas_tables.testing import NOISE, MadeUpTrainer
 
 @dataclass
 class Elsewhere:
-    """A trainer on a machine that rounds otherwise: each accuracy is off by so much."""
+    """A trainer on a machine that rounds otherwise: as another seed does, or all off by so much."""
 
     inner: MadeUpTrainer
     off: float
+    seeds: int = 0  # added to each
     closed: list[bool] = field(default_factory=list)
 
     @property
@@ -31,8 +40,8 @@ class Elsewhere:
         return self.inner.spec
 
     def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
-        for answer in self.inner.evaluate(cells, epochs, seed):
-            yield replace(answer, valid_accuracy=answer.valid_accuracy + self.off)
+        for answer in self.inner.evaluate(cells, epochs, seed + self.seeds):
+            yield replace(answer, seed=seed, valid_accuracy=answer.valid_accuracy + self.off)
 
     def close(self) -> None:
         self.closed.append(True)
@@ -61,6 +70,38 @@ def test_made_up_rows_are_found(table: Table) -> None:
     assert verdicts(table, 10 * NOISE) == {Verdict.DIFFERS}
     forged = replace(table, valid_accuracy=np.clip(table.valid_accuracy + 0.1, 0, 1))
     assert verdicts(forged, 0.0) == {Verdict.DIFFERS}
+
+
+def verdicts_elsewhere(table: Table, checks: int) -> list[Verdict]:
+    """Of checks of ten runs, each on another machine."""
+    machines = [Elsewhere(MadeUpTrainer(table.space), 0.0, 100 * (one + 1)) for one in range(checks)]
+    return [worst_verdict(retrain(table, 10, one, lambda _, at=at: at)) for one, at in enumerate(machines)]
+
+
+def test_honest_checks_elsewhere_pass(table: Table) -> None:
+    found = verdicts_elsewhere(table, 100)
+    assert found.count(Verdict.WITHIN_NOISE) >= 94
+
+
+def test_rows_interchanged_among_cells_of_a_size_are_found(table: Table) -> None:
+    rng, runs = np.random.default_rng(0), np.arange(len(table.seeds)).reshape(-1, 2)
+    sizes = table.space.block_counts(table.cells)
+    for size in (1, 2, 3):
+        runs[sizes == size] = rng.permutation(runs[sizes == size])
+    forged = replace(table, valid_accuracy=table.valid_accuracy[runs.ravel()])
+    assert verdicts_elsewhere(forged, 40).count(Verdict.DIFFERS) >= 36
+
+
+def test_runs_each_within_noise_may_differ_together(table: Table) -> None:
+    results = retrain(table, 10, 0, lambda _: Elsewhere(MadeUpTrainer(table.space), 2.7 * NOISE))
+    assert {result.verdict for result in results} == {Verdict.WITHIN_NOISE}
+    assert judge_runs(results).verdict is worst_verdict(results) is Verdict.DIFFERS
+
+
+def test_a_run_that_fails_elsewhere_differs(table: Table) -> None:
+    results = retrain(table, 3, 0, lambda _: Elsewhere(MadeUpTrainer(table.space), float("nan")))
+    assert {result.verdict for result in results} == {Verdict.DIFFERS}
+    assert all(np.isinf(result.score) for result in results)
 
 
 def test_without_second_seeds_only_the_same_will_do(table: Table) -> None:
@@ -97,12 +138,6 @@ def test_failed_runs_cannot_be_trained_again(table: Table) -> None:
     )
     with pytest.raises(TableError, match="no run that could be trained again"):
         retrain(failed, 1, 0, lambda _: MadeUpTrainer(table.space))
-
-
-def test_the_worst_run_speaks_for_the_table() -> None:
-    runs = [Retrained("x", 0, 0.5, 0.5, verdict) for verdict in (Verdict.WITHIN_NOISE, Verdict.IDENTICAL)]
-    assert worst_verdict(runs) is Verdict.WITHIN_NOISE
-    assert worst_verdict([*runs, Retrained("x", 0, 0.5, 0.1, Verdict.DIFFERS)]) is Verdict.DIFFERS
 
 
 def test_a_description_is_json(table: Table) -> None:
