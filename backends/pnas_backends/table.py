@@ -55,7 +55,10 @@ def create(request: BackendRequest, table: Table | None = None) -> TableBackend:
     options = dict(request.options)
     unknown = sorted(set(options) - set(OPTIONS))
     if unknown:
-        raise SettingError(f"option {unknown[0]!r} is not one of backend table; it has: {', '.join(OPTIONS)}")
+        raise SettingError(
+            f"option {unknown[0]!r} is not one of backend table; it has: {', '.join(OPTIONS)} (how its cells "
+            "were trained is fixed: `pnas-sim table info`; backend gpu trains by other settings)"
+        )
     mode = options.pop("table_mode", "surrogate")
     if mode not in MODES:
         raise SettingError(f"table_mode is {mode!r}; it must be one of: {', '.join(MODES)}")
