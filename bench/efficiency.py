@@ -4,6 +4,7 @@
     python bench/efficiency.py main --surrogate gp --out results/gp
     python bench/efficiency.py beams --surrogate lightgbm --out results/beams
     python bench/efficiency.py rates --surrogate lightgbm --out results/rates
+    python bench/efficiency.py populations --surrogate lightgbm --out results/populations
     python bench/efficiency.py measured --table cifar10-16px-mini --blocks 2 --out results/mini
     python bench/efficiency.py small --table results/tenth.h5 --blocks 2 --surrogate gp --out results/tenth-gp
     python bench/efficiency.py speed --out results/speed
@@ -17,6 +18,7 @@ shares its model family with the surrogate lightgbm: on that one its figures are
 
 `rates` looks into how much the verdict on reinforcement learning hangs on its published learning rate, chosen
 for 20,000 models: ten times that rate, tried on what is reported, which favours reinforcement learning.
+`populations` does the same with the size of regularised evolution's population.
 
 `measured` looks trained cells up in a complete table, where beams and budgets are small; `small` is the same
 on a surrogate, of a part of that table say (`bench/licence.py`). Both have 30 runs, since Holm's correction
@@ -49,6 +51,7 @@ ABLATIONS = "pnas-no-growth,pnas-mutations,pnas-random-beam,pnas-oracle"
 MEASURES = {"by-parameters": "log-parameters", "by-multiply-adds": "multiply-adds", "by-depth": "depth"}
 BEAMS = (32, 64, 128, 256)
 SMALL = {"measured": "--worlds 1 --seeds 30 --budget 400", "small": "--worlds 10 --seeds 3 --budget 400"}
+POPULATIONS = (25, 50, 100, 200)
 FASTER = 0.0035  # ten times the published learning rate of the controllers
 PREDICTORS = {"pnas-rnn": "rnn-ensemble", "pnas-gbt": "gbt", **MEASURES}
 SEARCHES = ",".join(
@@ -73,6 +76,12 @@ def write_plan(plan: str, dry: bool) -> list[str]:
         policies = RL.split(",")
         listed = ",".join(["pnas", *(f"{policy}-faster={policy}" for policy in policies)])
         sets = [f"{policy}-faster.learning_rate={FASTER}" for policy in policies]
+        sets += ["pnas.beam=10"] if dry else []
+        words = ["--searches", listed, "--reference", "pnas"]
+    elif plan == "populations":
+        labels = [f"population-{size}" for size in POPULATIONS]
+        listed = ",".join(["pnas", *(f"{label}=evolution" for label in labels)])
+        sets = [f"{label}.population={size}" for label, size in zip(labels, POPULATIONS, strict=True)]
         sets += ["pnas.beam=10"] if dry else []
         words = ["--searches", listed, "--reference", "pnas"]
     else:
@@ -140,7 +149,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("plan", choices=("main", "beams", "rates", *SMALL, "speed", "tables"))
+    parser.add_argument("plan", choices=("main", "beams", "rates", "populations", *SMALL, "speed", "tables"))
     parser.add_argument("--dry", action="store_true", help="a minute's worth, to prove the plan")
     given, rest = parser.parse_known_args()
     if given.plan == "tables" and not rest:
