@@ -23,7 +23,6 @@ surrogates, as Markdown:
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,6 +30,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from efficiency import read_result
 from scipy.stats import kendalltau, sem
 
 from pnas_sim.errors import PnasError, SettingError
@@ -168,12 +168,6 @@ def list_best_cells(result: Result, label: str) -> list[str]:
 def load(name: str) -> Table:
     """A table that ships, or of a file."""
     return read_table(find_table(name))
-
-
-def read_result(folder: Path) -> Result:
-    """The result object of a finished comparison."""
-    result: Result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    return result
 
 
 def main() -> int:

@@ -24,6 +24,7 @@ from scipy.stats import kendalltau
 
 from pnas_sim.evaluate import Status
 from pnas_tables.catalogue import DEFAULT_TABLE, data_folder, find_table
+from pnas_tables.extras import within_variance
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.format import read_table
 from pnas_tables.parts import gather_table
@@ -39,10 +40,9 @@ def measure_cells(table: Table, places: NDArray[np.intp]) -> tuple[Floats, float
     """Means over seeds of some cells, `float64[n]`, and the variance that seeds leave in them."""
     well = np.where(table.status == Status.OK, table.valid_accuracy, np.nan)
     means = mean_by_cell(table, well)[places]
-    runs = np.bincount(table.run_cells[~np.isnan(well)], minlength=len(table))[places]
-    apart = [well[table.run_cells == place] - mean for place, mean in zip(places, means, strict=True)]
-    within = np.nansum(np.concatenate(apart) ** 2) / (runs - 1).sum()
-    return means, float(within / runs.mean())
+    mine = np.isin(table.run_cells, places)
+    runs = (mine & ~np.isnan(well)).sum() / len(places)
+    return means, within_variance(table, np.where(mine, well, np.nan)) / float(runs)
 
 
 def describe(fitted: Table, trained: Table, group: str) -> None:

@@ -17,10 +17,7 @@ from pnas_sim.errors import SettingError
 SIGNIFICANT = 0.05  # of tests, after Holm's correction
 POLICIES = ("reinforce", "ppo")
 RANDOMS = ("random", "random-raw")
-FREE_SETTINGS = (
-    "surrogate",
-    "table",
-)  # of a table; its name may be a path, and its checksum says which it is
+FREE_SETTINGS = ("surrogate", "table")  # a table's name may be a path; its checksum says which it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from pnas_sim.space import name_size
 from pnas_tables.card_limits import list_limits
 from pnas_tables.card_proxy import describe_proxy
 from pnas_tables.check import describe_table
+from pnas_tables.families import name_family
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.proxy_file import ProxyCheck
 from pnas_tables.record import Table
@@ -233,7 +234,7 @@ def _surrogates(
             f"{worlds['settings']['scale']}, {worlds['settings']['worlds']} worlds. Deviation of a cell's "
             f"own effect in scores (by block count): {effects}."
         )
-        yield from _fitted_by(name, worlds)
+        yield from _fitted_by(worlds)
         yield from _beside_trained(worlds["beside_trained"])
         yield ""
         yield from _grid(["", "cells", *MEASURES, "RMSE"], list(_quality_rows(figures)))
@@ -242,10 +243,10 @@ def _surrogates(
         )
 
 
-def _fitted_by(name: str, worlds: Mapping[str, Any]) -> Iterator[str]:
+def _fitted_by(worlds: Mapping[str, Any]) -> Iterator[str]:
     """How the settings were chosen, what that is worth on other cells, and the command that fits it."""
-    tuning = worlds["tuning"]
-    words = f"--family {name} --worlds {worlds['settings']['worlds']} --seed {worlds['seed']}"
+    tuning, family = worlds["tuning"], name_family(worlds["kind"])
+    words = f"--family {family} --worlds {worlds['settings']['worlds']} --seed {worlds['seed']}"
     yield ""
     if tuning is None:
         yield f"Its settings are the defaults: `pnas-sim table fit FILE {words}`."

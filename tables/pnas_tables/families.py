@@ -171,3 +171,8 @@ def find_family(name: str) -> Family:
     if name not in FAMILIES:
         raise SettingError(f"surrogate family {name!r} is unknown; known are: {', '.join(FAMILIES)}")
     return FAMILIES[name]
+
+
+def name_family(kind: str) -> str:
+    """The name of the family that a stored surrogate of this kind is of."""
+    return next(family.name for family in FAMILIES.values() if family.kind == kind)

@@ -75,7 +75,7 @@ class Table:
         multiply_adds: `int64[n]` of one forward pass on one image, -1 if unknown.
         origins: n words on why a cell was chosen (`all-1`, `all-2`, `uniform`, `raw`, `search`, `verify`,
             `subspace`, `imported`, `sealed`, `sealed-top`, `sealed-search`, or a user's own; FORMAT.md says
-            what each means); several are joined by `+` in sorted order. What is sealed, of either kind, is
+            what each means); several are joined by `+` in sorted order. What is sealed, of any kind, is
             never fitted by a surrogate.
         run_cells: `int64[m]`, the cell of each run; every cell has at least one run.
         seeds: `int64[m]`, training seeds; a cell has each seed at most once.
