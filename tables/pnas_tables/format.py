@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5d, h5g, h5l, h5o, h5s
+from h5py import h5o
 from numpy.typing import NDArray
 
 from pnas_sim.errors import PnasError, TableError, WorkError
 from pnas_sim.files import replace_file
 from pnas_sim.space import CellSpace
+from pnas_tables.datasets import (
+    check,
+    check_dataset,
+    find_member,
+    list_group,
+    read_array,
+    read_attribute,
+    read_json,
+    read_strings,
+    read_values,
+)
 from pnas_tables.record import ARRAY_TYPES, StoredSurrogate, Table, checksum, json_text
 from pnas_tables.rules import validate_table
 
@@ -30,7 +40,6 @@ READABLE = (1, 2)  # schema 1 had another form of surrogates, and is the same wi
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 USER_BLOCK = 512  # bytes before HDF5's own; HDF5 leaves them to the application
 MARK = b"pnas-table sha256 "
-LARGEST_DATASET = 1 << 30  # bytes; a few million cells. More is damage, or an attack on memory
 
 _CELL_ARRAYS: dict[str, type[np.generic]] = {
     "tokens": np.uint8,
@@ -57,7 +66,6 @@ _DAMAGE = (
     ArithmeticError,
     MemoryError,
 )
-_T = TypeVar("_T")
 
 # --------------------------------------------------------------------------------------------------- reading
 
@@ -82,7 +90,7 @@ def read_table(path: str | os.PathLike[str], space: CellSpace | None = None) -> 
         with h5py.File(io.BytesIO(content), "r") as file:
             table, stated = _read_contents(file)
         validate_table(table)
-        _check(checksum(table) == stated, "its contents do not match its checksum; it was edited or damaged")
+        check(checksum(table) == stated, "its contents do not match its checksum; it was edited or damaged")
         return table if space is None else map_table(table, space)
     except PnasError as error:
         raise TableError(f"table {path}: {error}") from None
@@ -95,11 +103,9 @@ def _check_bytes(content: bytes) -> None:
     if content.startswith(HDF5_SIGNATURE):
         return  # another writer's file, without the block that ours begin with
     mark, _, rest = content[:USER_BLOCK].partition(b"\n")
-    _check(
-        content[USER_BLOCK:].startswith(HDF5_SIGNATURE) and mark.startswith(MARK), "it is not an HDF5 file"
-    )
+    check(content[USER_BLOCK:].startswith(HDF5_SIGNATURE) and mark.startswith(MARK), "it is not an HDF5 file")
     sound = mark == _mark(content[USER_BLOCK:]) and not any(rest)
-    _check(sound, "its bytes do not match their checksum; the file was damaged or edited: get it again")
+    check(sound, "its bytes do not match their checksum; the file was damaged or edited: get it again")
 
 
 def _mark(body: bytes) -> bytes:
@@ -117,7 +123,7 @@ def map_table(table: Table, space: CellSpace) -> Table:
     if set(table.space.operations) != set(space.operations):
         has, wants = ", ".join(table.space.operations), ", ".join(space.operations)
         raise TableError(f"it is of another space: its operations are {has}; asked for are {wants}")
-    _check(
+    check(
         table.space.max_blocks <= space.max_blocks,
         f"its space has cells of {table.space.max_blocks} blocks, more than the {space.max_blocks} asked for",
     )
@@ -125,39 +131,34 @@ def map_table(table: Table, space: CellSpace) -> Table:
     return replace(table, space=space, cells=space.canonical(cells), closed=False, surrogates={})
 
 
-def _check(fulfilled: object, complaint: str) -> None:
-    if not fulfilled:
-        raise TableError(complaint)
-
-
 def _read_contents(file: h5py.File) -> tuple[Table, str]:
     """The table as the file has it and the checksum it states; rules beyond types are not yet checked."""
-    _check(_attribute(file, "format", str) == FORMAT, "it is an HDF5 file but not a table of pnas-sim")
-    schema = _attribute(file, "schema", int)
-    _check(
+    check(read_attribute(file, "format", str) == FORMAT, "it is an HDF5 file but not a table of pnas-sim")
+    schema = read_attribute(file, "schema", int)
+    check(
         schema in READABLE, f"its schema is {schema}, this version reads {' and '.join(map(str, READABLE))}"
     )
     old = schema == 1 and file.get("surrogates", getlink=True) is not None
-    _check(
+    check(
         not old, "its surrogates are of schema 1, which is read without them only; make it of its parts again"
     )
-    operations = tuple(_strings(file, "operations"))
-    cells = {name: _array(file, f"cells/{name}", dtype) for name, dtype in _CELL_ARRAYS.items()}
-    runs = {name: _array(file, f"runs/{name}", dtype) for name, dtype in _RUN_ARRAYS.items()}
+    operations = tuple(read_strings(file, "operations"))
+    cells = _columns(file, "cells", _CELL_ARRAYS)
+    runs = _columns(file, "runs", _RUN_ARRAYS)
     table = Table(
-        name=_attribute(file, "name", str),
-        space=_space(operations, _attribute(file, "max_blocks", int)),
-        recipe=_json(file, "recipe", dict),
-        provenance=tuple(_json(file, "provenance", list)),
-        licence=_attribute(file, "licence", str),
-        closed=_attribute(file, "closed", bool),
-        train_images=_attribute(file, "train_images", int),
-        chance=_attribute(file, "chance", float),
-        epochs=_array(file, "epochs", np.float64),
+        name=read_attribute(file, "name", str),
+        space=_space(operations, read_attribute(file, "max_blocks", int)),
+        recipe=read_json(file, "recipe", dict),
+        provenance=tuple(read_json(file, "provenance", list)),
+        licence=read_attribute(file, "licence", str),
+        closed=read_attribute(file, "closed", bool),
+        train_images=read_attribute(file, "train_images", int),
+        chance=read_attribute(file, "chance", float),
+        epochs=read_array(file, "epochs", np.float64),
         cells=cells["tokens"],
         parameters=cells["parameters"],
         multiply_adds=cells["multiply_adds"],
-        origins=tuple(_strings(file, "cells/origin")),
+        origins=tuple(read_strings(file, "cells/origin")),
         run_cells=runs["cell"],
         seeds=runs["seed"],
         status=runs["status"],
@@ -165,10 +166,15 @@ def _read_contents(file: h5py.File) -> tuple[Table, str]:
         test_accuracy=runs["test_accuracy"],
         seconds=runs["seconds"],
         curves=runs["curve"],
-        errors=tuple(_strings(file, "runs/error")),
+        errors=tuple(read_strings(file, "runs/error")),
         surrogates=_surrogates(file),
     )
-    return table, _attribute(file, "checksum", str)
+    return table, read_attribute(file, "checksum", str)
+
+
+def _columns(file: h5py.File, group: str, types: Mapping[str, type[np.generic]]) -> dict[str, NDArray[Any]]:
+    dimensions = {name: 2 if name in ("tokens", "curve") else 1 for name in types}
+    return {name: read_array(file, f"{group}/{name}", types[name], dimensions[name]) for name in types}
 
 
 def _space(operations: tuple[str, ...], max_blocks: int) -> CellSpace:
@@ -182,106 +188,24 @@ def _surrogates(file: h5py.File) -> Mapping[str, StoredSurrogate]:
     if file.get("surrogates", getlink=True) is None:
         return {}
     stored = {}
-    for name in _group(file, "surrogates"):
-        parts = [part for part in _group(file, f"surrogates/{name}") if part != "metadata"]
-        arrays = {part: _free_array(file, f"surrogates/{name}/{part}") for part in parts}
-        stored[name] = StoredSurrogate(_json(file, f"surrogates/{name}/metadata", dict), arrays)
+    seen: dict[int, NDArray[Any]] = {}  # an array that several surrogates share is read once
+    for name in list_group(file, "surrogates"):
+        parts = [part for part in list_group(file, f"surrogates/{name}") if part != "metadata"]
+        arrays = {part: _free_array(file, f"surrogates/{name}/{part}", seen) for part in parts}
+        stored[name] = StoredSurrogate(read_json(file, f"surrogates/{name}/metadata", dict), arrays)
     return stored
 
 
-def _free_array(file: h5py.File, name: str) -> NDArray[Any]:
-    """An array of a surrogate: of any shape, of one of the few types."""
-    dataset = _dataset(file, name)
-    dtype = dataset.dtype.newbyteorder("<")
-    _check(dtype.str in ARRAY_TYPES, f"{name!r} has type {dataset.dtype}")
-    return _values(dataset, dtype)
-
-
-def _attribute(file: h5py.File, name: str, kind: Callable[[Any], _T]) -> _T:
-    """The file attribute `name`, which must be of exactly this kind."""
-    _check(name in file.attrs, f"the attribute {name!r} is missing")
-    value = file.attrs[name]
-    if isinstance(value, bytes | np.bytes_):  # how h5py gives strings of fixed length
-        value = value.decode("utf-8")
-    kinds = {int: np.integer, float: np.floating, bool: np.bool_, str: str}
-    _check(isinstance(value, kinds[kind]), f"the attribute {name!r} is not of type {kind.__name__}")  # type: ignore
-    return kind(value)
-
-
-def _group(file: h5py.File, name: str) -> list[str]:
-    """Names of the members of a group."""
-    place = _member(file, name)
-    _check(isinstance(place, h5g.GroupID), f"{name!r} is not a group")
-    return [member.decode("utf-8") for member in place]
-
-
-def _member(file: h5py.File, name: str) -> Any:
-    """The low-level handle of `name`, by links inside this file only.
-
-    A surrogate has a hundred arrays, and h5py's own objects cost more than what they read.
-    """
-    place = h5g.open(file.id, b"/")
-    for step in name.encode("utf-8").split(b"/"):
-        _check(place.links.exists(step), f"the dataset {name!r} is missing")
-        hard = place.links.get_info(step).type == h5l.TYPE_HARD
-        _check(hard, f"{name!r} is a link to somewhere else")
-        place = h5o.open(place, step)
-    return place
-
-
-def _dataset(file: h5py.File, name: str) -> h5d.DatasetID:
-    dataset = _member(file, name)
-    _check(isinstance(dataset, h5d.DatasetID), f"{name!r} is not a dataset")
-    kept = dataset.get_create_plist()
-    elsewhere = kept.get_external_count() > 0 or kept.get_layout() == h5d.VIRTUAL
-    _check(not elsewhere, f"{name!r} keeps its values in another file")
-    extent = dataset.get_space()
-    _check(extent.get_simple_extent_type() != h5s.NULL, f"{name!r} is empty")
-    claimed = extent.get_simple_extent_npoints() * dataset.dtype.itemsize
-    _check(claimed <= LARGEST_DATASET, f"{name!r} claims to hold too much")
-    return dataset
-
-
-def _values(dataset: h5d.DatasetID, dtype: Any) -> NDArray[Any]:
-    """All of a dataset, in this type's byte order."""
-    values = np.empty(dataset.shape, dataset.dtype)
-    if values.size:
-        dataset.read(h5s.ALL, h5s.ALL, values)
-    return np.asarray(values, dtype, order="C")
-
-
-def _array(file: h5py.File, name: str, dtype: type[np.generic]) -> NDArray[Any]:
-    dataset = _dataset(file, name)
-    dimensions = 2 if name in ("cells/tokens", "runs/curve") else 1
-    # the kind and size must be right, the byte order may be the writer's
-    _check(dataset.dtype.newbyteorder("=") == np.dtype(dtype), f"{name!r} has type {dataset.dtype}")
-    _demand_dimensions(name, dataset, dimensions)
-    return _values(dataset, dtype)
-
-
-def _demand_dimensions(name: str, dataset: h5d.DatasetID, wanted: int) -> None:
-    there = len(dataset.shape)
-    _check(there == wanted, f"{name!r} has {there} dimensions instead of {wanted}")
-
-
-def _text(file: h5py.File, name: str, dimensions: int) -> Any:
-    """A dataset of so many dimensions as a string, or an array of strings."""
-    dataset = _dataset(file, name)
-    is_text = h5py.check_string_dtype(dataset.dtype) is not None
-    _check(is_text, f"{name!r} has type {dataset.dtype}, not text")
-    _demand_dimensions(name, dataset, dimensions)
-    return h5py.Dataset(dataset).asstr("utf-8", "strict")[...]
-
-
-def _strings(file: h5py.File, name: str) -> list[str]:
-    return [str(text) for text in _text(file, name, 1)]
-
-
-def _json(file: h5py.File, name: str, kind: type[_T]) -> _T:
-    value = json.loads(str(_text(file, name, 0)))
-    _check(isinstance(value, kind), f"{name!r} is not a JSON {'object' if kind is dict else 'array'}")
-    found: _T = value
-    return found
+def _free_array(file: h5py.File, name: str, seen: dict[int, NDArray[Any]]) -> NDArray[Any]:
+    """An array of a surrogate: of any shape, of one of the few types; `seen` are arrays by their address."""
+    member = find_member(file, name)
+    place = h5o.get_info(member).addr
+    if place not in seen:
+        dataset = check_dataset(member, name)
+        dtype = dataset.dtype.newbyteorder("<")
+        check(dtype.str in ARRAY_TYPES, f"{name!r} has type {dataset.dtype}")
+        seen[place] = read_values(dataset, dtype)
+    return seen[place]
 
 
 # --------------------------------------------------------------------------------------------------- writing
@@ -350,10 +274,21 @@ def _write_contents(file: h5py.File, table: Table) -> None:
     for name, values in zip(_RUN_ARRAYS, runs, strict=True):
         _write_array(file, f"runs/{name}", values)
     _write_strings(file, "runs/error", table.errors)
-    for name, stored in sorted(table.surrogates.items()):
+    _write_surrogates(file, table.surrogates)
+
+
+def _write_surrogates(file: h5py.File, surrogates: Mapping[str, StoredSurrogate]) -> None:
+    """Writes each distinct array once: a mean of two surrogates has mostly their arrays again."""
+    written: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+    for name, stored in sorted(surrogates.items()):
         _write_json(file, f"surrogates/{name}/metadata", stored.metadata)
         for part, values in sorted(stored.arrays.items()):
-            _write_array(file, f"surrogates/{name}/{part}", values)
+            place = f"surrogates/{name}/{part}"
+            first = written.setdefault((values.dtype.str, values.shape, values.tobytes()), place)
+            if first == place:
+                _write_array(file, place, values)
+            else:
+                file[place] = file[first]  # a hard link: one more name of the same dataset
 
 
 def _write_array(file: h5py.File, name: str, values: NDArray[Any]) -> None:
