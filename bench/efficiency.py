@@ -5,6 +5,7 @@
     python bench/efficiency.py beams --surrogate lightgbm --out results/beams
     python bench/efficiency.py rates --surrogate lightgbm --out results/rates
     python bench/efficiency.py populations --surrogate lightgbm --out results/populations
+    python bench/efficiency.py tuned --surrogate lightgbm --out results/tuned
     python bench/efficiency.py measured --table cifar10-16px-mini --blocks 2 --out results/mini
     python bench/efficiency.py small --table results/tenth.h5 --blocks 2 --surrogate gp --out results/tenth-gp
     python bench/efficiency.py speed --out results/speed
@@ -18,7 +19,8 @@ shares its model family with the surrogate lightgbm: on that one its figures are
 
 `rates` looks into how much the verdict on reinforcement learning hangs on its published learning rate, chosen
 for 20,000 models: ten times that rate, tried on what is reported, which favours reinforcement learning.
-`populations` does the same with the size of regularised evolution's population.
+`populations` does the same with the size of regularised evolution's population. `tuned` gives each search the
+best of its trials on the second table, which are lines of `bench/tuning.jsonl`.
 
 `measured` looks trained cells up in a complete table, where beams and budgets are small; `small` is the same
 on a surrogate, of a part of that table say (`bench/licence.py`). Both have 30 runs, since Holm's correction
@@ -41,7 +43,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+from tune_baselines import hand_on, read_done
 
 from pnas_sim.errors import SettingError
 
@@ -50,7 +54,9 @@ RL, RANDOM = "reinforce,ppo", "random,random-raw"
 ABLATIONS = "pnas-no-growth,pnas-mutations,pnas-random-beam,pnas-oracle"
 MEASURES = {"by-parameters": "log-parameters", "by-multiply-adds": "multiply-adds", "by-depth": "depth"}
 BEAMS = (32, 64, 128, 256)
-SMALL = {"measured": "--worlds 1 --seeds 30 --budget 400", "small": "--worlds 10 --seeds 3 --budget 400"}
+Results: TypeAlias = Mapping[str, Mapping[str, Any]]
+TRIALS = Path(__file__).with_name("tuning.jsonl")
+TUNED = ("pnas", *RL.split(","), "evolution", "local")
 POPULATIONS = (25, 50, 100, 200)
 FASTER = 0.0035  # ten times the published learning rate of the controllers
 PREDICTORS = {"pnas-rnn": "rnn-ensemble", "pnas-gbt": "gbt", **MEASURES}
@@ -62,40 +68,88 @@ DRY = "--blocks 3 --budget 200 --worlds 2 --seeds 2 --top 1,5 --sample 200 --loc
 GROWING = ("pnas", *ABLATIONS.split(","), *PREDICTORS)
 
 
+def plan_main(dry: bool) -> list[str]:
+    """Every search of the paper's comparison, the others, the ablations."""
+    return [*_searches(SEARCHES, "pnas,pnas-rnn"), *_sets([*SETS, *_dry_ablations(dry)])]
+
+
+def plan_small(dry: bool) -> list[str]:
+    """The same in a space where 256 of a level are an eighth of all."""
+    beam = f"pnas-64.beam={5 if dry else 64}"
+    return [
+        *_searches(f"{SEARCHES},pnas-64=pnas", "pnas,pnas-64"),
+        *_sets([*SETS, *_dry_ablations(dry), beam]),
+    ]
+
+
+def plan_beams(dry: bool) -> list[str]:
+    """PNAS by K, and the searches without a beam."""
+    labels = [f"k{beam}" for beam in BEAMS]
+    listed = ",".join([*(f"{label}=pnas" for label in labels), RL, "evolution,local", RANDOM])
+    beams = [f"k{beam}.beam={max(beam // 8, 1) if dry else beam}" for beam in BEAMS]
+    return [*_searches(listed, ",".join(labels)), *_sets(beams)]
+
+
+def plan_rates(dry: bool) -> list[str]:
+    """Reinforcement learning that learns ten times faster."""
+    policies = RL.split(",")
+    listed = ",".join(["pnas", *(f"{policy}-faster={policy}" for policy in policies)])
+    rates = [f"{policy}-faster.learning_rate={FASTER}" for policy in policies]
+    return [*_searches(listed, "pnas"), *_sets([*rates, *_dry_pnas(dry)])]
+
+
+def plan_populations(dry: bool) -> list[str]:
+    """Regularised evolution by the size of its population."""
+    listed = ",".join(["pnas", *(f"population-{size}=evolution" for size in POPULATIONS)])
+    sizes = [f"population-{size}.population={size}" for size in POPULATIONS]
+    return [*_searches(listed, "pnas"), *_sets([*sizes, *_dry_pnas(dry)])]
+
+
+def plan_tuned(dry: bool) -> list[str]:
+    """Each search with the best of its trials on the second table; random ones have nothing to tune."""
+    runs = read_done(TRIALS)
+    best = [word for search in TUNED for word in hand_on(runs, search)]
+    return [*_searches(",".join([*TUNED, RANDOM]), "pnas"), *best, *_sets(_dry_pnas(dry))]
+
+
+def _searches(listed: str, references: str) -> list[str]:
+    return ["--searches", listed, "--reference", references]
+
+
+def _sets(settings: Sequence[str]) -> list[str]:
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+def _dry_pnas(dry: bool) -> list[str]:
+    return ["pnas.beam=10"] if dry else []
+
+
+def _dry_ablations(dry: bool) -> list[str]:
+    beams = [f"{label}.beam=10" for label in GROWING]
+    candidates = [f"{label}.candidates=300" for label in ABLATIONS.split(",")[:2]]
+    return [*beams, *candidates] if dry else []
+
+
+FULL = "--budget 6000 --worlds 10 --seeds 2"
+PLANS = {
+    "main": (plan_main, FULL),
+    "beams": (plan_beams, FULL),
+    "rates": (plan_rates, FULL),
+    "populations": (plan_populations, FULL),
+    "tuned": (plan_tuned, FULL),
+    "measured": (plan_small, "--budget 400 --worlds 1 --seeds 30"),
+    "small": (plan_small, "--budget 400 --worlds 10 --seeds 3"),
+    "speed": (plan_main, "--budget 6000 --worlds 1 --seeds 10"),
+}
+
+
 def write_plan(plan: str, dry: bool) -> list[str]:
     """The words of a plan's `pnas-sim compare` command, but for table and folder."""
-    if plan == "beams":
-        labels = [f"k{beam}" for beam in BEAMS]
-        listed = ",".join([*(f"{label}=pnas" for label in labels), RL, "evolution,local", RANDOM])
-        sets = [
-            f"{label}.beam={max(beam // 8, 1) if dry else beam}"
-            for label, beam in zip(labels, BEAMS, strict=True)
-        ]
-        words = ["--searches", listed, "--reference", ",".join(labels)]
-    elif plan == "rates":
-        policies = RL.split(",")
-        listed = ",".join(["pnas", *(f"{policy}-faster={policy}" for policy in policies)])
-        sets = [f"{policy}-faster.learning_rate={FASTER}" for policy in policies]
-        sets += ["pnas.beam=10"] if dry else []
-        words = ["--searches", listed, "--reference", "pnas"]
-    elif plan == "populations":
-        labels = [f"population-{size}" for size in POPULATIONS]
-        listed = ",".join(["pnas", *(f"{label}=evolution" for label in labels)])
-        sets = [f"{label}.population={size}" for label, size in zip(labels, POPULATIONS, strict=True)]
-        sets += ["pnas.beam=10"] if dry else []
-        words = ["--searches", listed, "--reference", "pnas"]
-    else:
-        sets = [*SETS, *(f"{label}.beam=10" for label in GROWING if dry)]
-        sets += [f"{label}.candidates=300" for label in ABLATIONS.split(",")[:2] if dry]
-        words = ["--searches", SEARCHES, "--reference", "pnas,pnas-rnn"]
-        if plan in SMALL:  # where 256 of a level are an eighth of all
-            words = ["--searches", f"{SEARCHES},pnas-64=pnas", "--reference", "pnas,pnas-64"]
-            sets.append(f"pnas-64.beam={5 if dry else 64}")
-    words += [word for one in sets for word in ("--set", one)]
+    make, size = PLANS[plan]
+    measured = ["--table-mode", "measured"] if plan == "measured" else []
     if dry:
-        return [*words, *DRY.split(), *(["--worlds", "1"] if plan == "measured" else [])]
-    sizes = {"speed": "--worlds 1 --seeds 10", **SMALL}
-    return [*words, *sizes.get(plan, "--budget 6000 --worlds 10 --seeds 2").split()]
+        return [*make(True), *DRY.split(), *(["--worlds", "1"] if measured else []), *measured]
+    return [*make(False), *size.split(), *measured]
 
 
 def run(plan: str, dry: bool, more: Sequence[str]) -> int:
@@ -103,8 +157,6 @@ def run(plan: str, dry: bool, more: Sequence[str]) -> int:
     from pnas_sim.cli import main
 
     words = ["compare", *write_plan(plan, dry), *more]
-    if plan == "measured":
-        words += ["--table-mode", "measured"]
     print("pnas-sim", shlex.join(words), flush=True)
     begun = time.monotonic()
     try:
@@ -119,24 +171,45 @@ def run(plan: str, dry: bool, more: Sequence[str]) -> int:
 
 def write_tables(named: Sequence[str]) -> str:
     """Verdicts, and the figures of comparisons given as FAMILY=FOLDER side by side, as Markdown."""
+    results = {name: read_result(Path(folder)) for name, _, folder in (one.partition("=") for one in named)}
+    return write_claims(results) + "\n" + write_sides(results)
+
+
+def write_claims(results: Results) -> str:
+    """What each claim comes to on comparisons by surrogate family, a table for each reference, as Markdown.
+
+    Raises:
+        SettingError: they are not of one table, or differ in more than their surrogate.
+    """
     from pnas_sim.report.comparison_claims import make_claim_table
-    from pnas_sim.report.comparison_sides import make_end_table, make_side_table
     from pnas_sim.study.claims import judge_claims
 
-    results = {name: read_result(Path(folder)) for name, _, folder in (one.partition("=") for one in named)}
-    first, *others = results.values()
-    shared = [name for name in first["references"] if all(name in one["references"] for one in others)]
     lines = []
-    for reference in shared:
+    for reference in list_references(results):
         verdicts = make_claim_table(judge_claims(results, reference))
         lines += [f"### Claim by claim, of {reference}", "", *verdicts, ""]
-    for reference in shared:
+    return "\n".join(lines)
+
+
+def write_sides(results: Results) -> str:
+    """The main figures of comparisons by surrogate family side by side, as Markdown."""
+    from pnas_sim.report.comparison_sides import make_end_table, make_side_table
+
+    lines = []
+    for reference in list_references(results):
         lines += [f"### Against {reference}", "", *make_side_table(results, reference), ""]
-    lines += ["### What each search reached", "", *make_end_table(results, first["tops"]), ""]
+    tops = next(iter(results.values()))["tops"]
+    lines += ["### What each search reached", "", *make_end_table(results, tops), ""]
     for name, result in results.items():
-        notes = [f"- {note}" for note in result["notes"]]
+        notes = [f"- {name}: {note}" for note in result["notes"]]
         lines += [*notes, f"- {name}: every table is in `{result['out']}/tables.md`"]
     return "\n".join(lines) + "\n"
+
+
+def list_references(results: Results) -> list[str]:
+    """The references that all comparisons have."""
+    first, *others = results.values()
+    return [name for name in first["references"] if all(name in one["references"] for one in others)]
 
 
 def read_result(folder: Path) -> Mapping[str, Any]:
@@ -149,7 +222,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("plan", choices=("main", "beams", "rates", "populations", *SMALL, "speed", "tables"))
+    parser.add_argument("plan", choices=(*PLANS, "tables"))
     parser.add_argument("--dry", action="store_true", help="a minute's worth, to prove the plan")
     given, rest = parser.parse_known_args()
     if given.plan == "tables" and not rest:

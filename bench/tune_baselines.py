@@ -142,24 +142,35 @@ def keep(path: Path, run: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
+def rank_settings(runs: list[dict[str, Any]], search: str) -> list[tuple[Setting, list[float]]]:
+    """The settings of a search with the scores of their runs, the best mean first."""
+    scores: dict[str, list[float]] = {}
+    for run in runs:
+        if run["search"] == search:
+            scores.setdefault(json.dumps(run["options"]), []).append(run["score"])
+    ranked = sorted(scores, key=lambda text: -float(np.mean(scores[text])))
+    return [(json.loads(text), scores[text]) for text in ranked]
+
+
+def hand_on(runs: list[dict[str, Any]], search: str) -> list[str]:
+    """The words for `pnas-sim compare` that hand on the best setting, and how many were tried."""
+    ranked = rank_settings(runs, search)
+    best = ranked[0][0]
+    sets = [word for name in GRIDS[search] for word in ("--set", f"{search}.{name}={best[name]}")]
+    return [*sets, "--tuning", f"{search}={len(ranked)}"]
+
+
 def report(runs: list[dict[str, Any]]) -> None:
     """Prints a line for each setting, searches in the order asked for, the best first."""
     for search in dict.fromkeys(run["search"] for run in runs):
-        scores: dict[str, list[float]] = {}
-        for run in runs:
-            if run["search"] == search:
-                scores.setdefault(json.dumps(run["options"]), []).append(run["score"])
-        ranked = sorted(scores, key=lambda text: -float(np.mean(scores[text])))
-        for text in ranked:
-            setting, found = json.loads(text), np.array(scores[text])
+        for place, (setting, scores) in enumerate(rank_settings(runs, search)):
+            found = np.array(scores)
             spread = f"{found.std(ddof=1):.5f}" if len(found) > 1 else "one run"
-            mark = "*" if text == ranked[0] else " "
             tuned = " ".join(f"{name}={setting[name]}" for name in GRIDS[search])
             published = "  published" if setting == resolve_options(search, {}) else ""
+            mark = " " if place else "*"
             print(f"{mark} {search:10} {found.mean():.5f} {spread} n={len(found)}  {tuned}{published}")
-        best = json.loads(ranked[0])
-        sets = " ".join(f"--set {search}.{name}={best[name]}" for name in GRIDS[search])
-        print(f"  {sets} --tuning {search}={len(ranked)}")
+        print(" ", " ".join(hand_on(runs, search)))
 
 
 def main() -> None:

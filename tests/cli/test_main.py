@@ -201,3 +201,10 @@ def test_main_reads_the_processs_own_arguments(
         run_main()
     assert end.value.code == 0
     assert capsys.readouterr().out.startswith("pnas-sim ")
+
+
+def test_the_package_is_the_command_too() -> None:
+    done = subprocess.run([sys.executable, "-m", "pnas_sim", "--version"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("pnas-sim ")
+    refused = subprocess.run([sys.executable, "-m", "pnas_sim", "rum"], capture_output=True, text=True)
+    assert refused.returncode == 2
