@@ -137,3 +137,30 @@ def test_cells_that_a_world_does_not_hold_have_no_say(sample: Sample) -> None:
         for model in (one, twice)
     ]
     assert gaps[1] < gaps[0]
+
+
+@pytest.mark.parametrize("support", [37, 585, 1585])
+def test_an_answer_does_not_depend_on_its_place_among_others(support: int) -> None:
+    """A matrix product rounds its last rows otherwise, where they are not as many as it takes at once."""
+    rng = np.random.default_rng(support)
+    known, asked = (SPACE.canonical(SPACE.sample(n, rng, blocks=4)) for n in (support, 300))
+    features = cell_features(SPACE, known)
+    varied = np.flatnonzero(np.ptp(features, axis=0) > 0)
+    arrays = {
+        "shared-columns": varied,
+        "shared-support": features[:, varied],
+        "shared-center": features[:, varied].mean(axis=0),
+        "shared-spread": features[:, varied].std(axis=0),
+        "shared-vocabulary": np.unique(label_halves(SPACE, known)),
+        "shared-logs": np.array([0.0, 0.0, -2.0, -2.0, -1.5]),
+        "world-0-dual": rng.normal(size=support),
+        "world-0-linear": rng.normal(size=len(varied) + 1),
+    }
+    arrays["world-0-subtree"] = rng.normal(size=len(arrays["shared-vocabulary"]))
+    model = ProcessModel(arrays, 0, SPACE, features.shape[1])
+    new = cell_features(SPACE, asked)
+    whole = model.predict(asked, new)
+    for start in (1, 7, 37, 64, 100):
+        np.testing.assert_array_equal(model.predict(asked[start:], new[start:]), whole[start:])
+    alone = [model.predict(asked[place : place + 1], new[place : place + 1])[0] for place in range(100)]
+    np.testing.assert_array_equal(alone, whole[:100])
