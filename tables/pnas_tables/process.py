@@ -28,8 +28,8 @@ Integers: TypeAlias = NDArray[np.int64]
 START = np.array([0.0, 1.0, -2.0, -2.0, -1.5])
 PRIOR_PRECISION = 0.4  # keeps them near the start where the data say nothing
 ROWS_AT_ONCE = 2048
-# A cell's answer must not depend, to the last bit, on its company. A matrix product rounds otherwise at its edges,
-# where it has rows or columns left over: both numbers are multiples of what BLAS kernels take at once.
+# A cell's answer must not depend, to the last bit, on its company. A matrix product rounds otherwise at its
+# edges, where it has rows or columns left over: both numbers are multiples of what BLAS kernels take at once.
 PRODUCT_ROWS, PRODUCT_COLUMNS = 48, 64
 
 
@@ -180,7 +180,7 @@ class ProcessModel:
         self._center, self._spread = arrays["shared-center"], arrays["shared-spread"]
         self._length = float(np.exp(arrays["shared-logs"][1]))
         support = _describe(arrays["shared-support"], self._center, self._spread) / self._length
-        # x and u are longer by two, so that one product is -(x - u)^2 / 2, and no array of its size is made more
+        # x and u are longer by two: one product is -(x - u)^2 / 2, and no other array of its size is made
         full = -(-len(support) // PRODUCT_COLUMNS) * PRODUCT_COLUMNS
         self._support = np.zeros((support.shape[1] + 2, full))
         self._support[:-2, : len(support)] = support.T
