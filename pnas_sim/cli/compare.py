@@ -114,8 +114,9 @@ def compare(
 ) -> None:
     """Compare searches: how many more models, and examples, each needs to be as good as PNAS.
 
-    Every search runs in every world with every seed. A finished run is one file in the folder, so the same
-    command goes on where it was stopped. The folder then holds report.html, a page with all of it;
+    Every search runs in every world with every seed. A seed is another one in each world, 1000000 x world +
+    seed for search and evaluations: worlds share no luck. A finished run is one file in the folder, so the
+    same command goes on where it was stopped. The folder then holds report.html, a page with all of it;
     tables.md; comparison.csv, whose columns columns.md explains; result.json, manifest.json and pictures.
     """
     from pnas_sim.cli.comparing import carry_out, choose_settings, show

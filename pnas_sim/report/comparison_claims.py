@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pnas_sim.report.comparison_markdown import make_table
-from pnas_sim.report.comparison_sheets import format_p_value
 from pnas_sim.report.comparison_table import format_factor, format_points
 from pnas_sim.report.text import UNKNOWN
 from pnas_sim.study.claims import Finding, Verdict
@@ -39,9 +38,6 @@ def format_finding(finding: Finding) -> str:
 
 def _format_figure(finding: Finding) -> str:
     figure = finding.figure
-    if "p_value_holm" in figure:
-        pair = " and ".join(finding.searches)
-        p_value = format_p_value(figure["p_value_holm"])
-        return f"{100 * figure['median_difference']:+.2f} points, p {p_value}, {pair}, top {finding.top}"
     text = f"{format_factor(figure)} times" if "bound" in figure else f"{format_points(figure)} points"
-    return f"{text} against {finding.searches[0]}, top {finding.top}"
+    who = f"{finding.searches[0]} " if len(finding.searches) > 1 else ""
+    return f"{text} {who}against {finding.searches[-1]}, top {finding.top}"

@@ -290,10 +290,14 @@ def make_best_table(result: Mapping[str, Any]) -> Sheet:
 
 
 def _explain_tests(result: Mapping[str, Any]) -> str:
+    worlds, searches = len(result["manifest"]["worlds"]), len(result["searches"])
+    least = min(1.0, searches * (searches - 1) / 2**worlds)  # of all pairs the smallest p, 2 / 2^worlds
     return (
         f"Wilcoxon's signed ranks on {result['kinds'][-1]} values, symmetrical counting, at the first "
         "reference's number of models; p with Holm's correction over all pairs of searches. Pairs are runs "
-        "in one world with one seed; means of worlds are paired beside them."
+        "in one world with one seed, which share its landscape; means of worlds, which share nothing, are "
+        f"paired beside them: with {worlds} worlds and {searches} searches no p of worlds can be below "
+        f"{format_p_value(least)} unless fewer pairs are left to correct for."
     )
 
 

@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from pnas_sim.errors import SettingError
+import numpy as np
+from numpy.typing import NDArray
 
-SIGNIFICANT = 0.05  # of tests, after Holm's correction
+from pnas_sim.errors import SettingError
+from pnas_sim.study.resampling import draw_resamples, estimate_mean
+from pnas_sim.study.results import describe_estimate
+
 POLICIES = ("reinforce", "ppo")
 RANDOMS = ("random", "random-raw")
 FREE_SETTINGS = ("surrogate", "table")  # a table's name may be a path; its checksum says which it is
@@ -49,8 +53,8 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RankClaim:
-    """Two kinds of searches other than PNAS, by a paired rank test at their ends.
+class EndClaim:
+    """Two kinds of searches other than PNAS, by what the one ends above the other, at each top M.
 
     Attributes:
         name: short, of the claim.
@@ -65,7 +69,7 @@ class RankClaim:
     worse: tuple[str, ...]
 
 
-CLAIMS: tuple[Claim | RankClaim, ...] = (
+CLAIMS: tuple[Claim | EndClaim, ...] = (
     Claim(
         name="fewer models than RL",
         text="PNAS reaches its accuracy with fewer models than reinforcement learning needs, at each top M",
@@ -137,7 +141,7 @@ CLAIMS: tuple[Claim | RankClaim, ...] = (
         figure="difference_at_reference_models",
         below=True,
     ),
-    RankClaim(
+    EndClaim(
         name="RL better than random",
         text="reinforcement learning ends above random search",
         better=POLICIES,
@@ -152,8 +156,8 @@ class Finding:
 
     Attributes:
         holds: whether; None: it was not measured there.
-        figure: that decides: the one that is most against the claim; of the result object, with `value`,
-            `low` and `high`, or with `median_difference` and `p_value_holm`.
+        figure: that decides: the one that is most against the claim, with `value`, `low` and `high` (None:
+            unknown).
         searches: labels that it is about.
         top: M.
     """
@@ -188,7 +192,7 @@ class Verdict:
 def judge_claims(
     results: Mapping[str, Mapping[str, Any]],
     reference: str = "pnas",
-    claims: Sequence[Claim | RankClaim] = CLAIMS,
+    claims: Sequence[Claim | EndClaim] = CLAIMS,
 ) -> list[Verdict]:
     """Judges claims by comparisons on several surrogate families.
 
@@ -264,7 +268,7 @@ def _describe_searches(result: Mapping[str, Any], labels: set[str]) -> dict[str,
     return facts
 
 
-def _judge(claim: Claim | RankClaim, results: Mapping[str, Mapping[str, Any]], reference: str) -> Verdict:
+def _judge(claim: Claim | EndClaim, results: Mapping[str, Mapping[str, Any]], reference: str) -> Verdict:
     found = {
         counting: {family: _find(claim, result, reference, counting) for family, result in results.items()}
         for counting in ("paper", "symmetrical")
@@ -286,9 +290,9 @@ def _explain(findings: Mapping[str, Finding]) -> str:
     return f"holds on {' and '.join(findings)}"
 
 
-def _find(claim: Claim | RankClaim, result: Mapping[str, Any], reference: str, counting: str) -> Finding:
-    if isinstance(claim, RankClaim):
-        return _find_rank(claim, result, counting)
+def _find(claim: Claim | EndClaim, result: Mapping[str, Any], reference: str, counting: str) -> Finding:
+    if isinstance(claim, EndClaim):
+        return _find_end(claim, result, counting)
     labels = _find_labels(result, claim.others, reference)
     rows = [
         row
@@ -349,19 +353,34 @@ def _holds(claim: Claim, row: Mapping[str, Any]) -> bool:
     return bool(_read_value(figure) >= claim.least and figure["low"] > claim.sure)
 
 
-def _find_rank(claim: RankClaim, result: Mapping[str, Any], counting: str) -> Finding:
-    better, worse = (_find_labels(result, names, "") for names in (claim.better, claim.worse))
+def _find_end(claim: EndClaim, result: Mapping[str, Any], counting: str) -> Finding:
+    """The interval of what the better search ends above the worse one, runs of one world and seed paired."""
+    better, worse = (_list_ends(result, names, counting) for names in (claim.better, claim.worse))
+    manifest = result["manifest"]
+    resamples = draw_resamples(
+        len(manifest["worlds"]), len(manifest["seeds"]), manifest["resamples"], manifest["confidence"]
+    )
     found = []
-    for row in result["rank_tests"]:
-        if (row["counting"], row["kind"], row["at"], row["unit"]) != (counting, "expected", "end", "run"):
-            continue
-        if row["first"] in better and row["second"] in worse:
-            found.append((row["median_difference"], row))
-        elif row["second"] in better and row["first"] in worse:
-            found.append((-row["median_difference"], row))
+    for (label, top), values in better.items():
+        for (other, same), others in worse.items():
+            if top == same:
+                gain = estimate_mean(values - others, resamples)
+                found.append((gain.low > 0, gain.value, gain, (label, other), top))
     if not found:
         return Finding(None, {})
-    outcomes = [(gain > 0 and row["p_value_holm"] < SIGNIFICANT, gain, row) for gain, row in found]
-    _, gain, row = min(outcomes, key=lambda one: one[:2])
-    figure = {"median_difference": gain, "p_value_holm": row["p_value_holm"]}
-    return Finding(all(one[0] for one in outcomes), figure, (row["first"], row["second"]), row["top"])
+    _, _, gain, searches, top = min(found, key=lambda one: one[:2])
+    return Finding(all(holds for holds, *_ in found), describe_estimate(gain), searches, top)
+
+
+def _list_ends(
+    result: Mapping[str, Any], names: Sequence[str], counting: str
+) -> dict[tuple[str, int], NDArray[np.float64]]:
+    """Noise-free means of the best M of each run at its end, `float64[runs]`, by label and M."""
+    labels = _find_labels(result, names, "")
+    return {
+        (search["label"], final["top"]): np.array(final["in_runs"], np.float64)
+        for search in result["searches"]
+        if search["label"] in labels
+        for final in search["final"]
+        if (final["counting"], final["kind"]) == (counting, "expected")
+    }

@@ -26,6 +26,7 @@ Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
 
 SCHEMA = 1
+WORLDS_APART = 1_000_000  # between the run seeds of one seed in two worlds
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -36,12 +37,21 @@ class Place:
     Attributes:
         label: of the search, as the comparison names it.
         world: of the surrogate.
-        seed: of the search and of the evaluations.
+        seed: which repetition in that world.
     """
 
     label: str
     world: int
     seed: int
+
+    @property
+    def run_seed(self) -> int:
+        """Of the search and of the evaluations: the seed itself in world 0, another one in each other world.
+
+        A cell's seed noise is the same in every world, and so is where a search begins: with one seed in all
+        worlds they would share its luck, and a bootstrap that draws seeds in each world would not know.
+        """
+        return self.world * WORLDS_APART + self.seed
 
     @property
     def file_name(self) -> str:
@@ -59,7 +69,7 @@ class Facts:
     Attributes:
         label: of its search in the comparison.
         world: of the surrogate.
-        seed: of the search and of the evaluations.
+        seed: which repetition in that world; see `Place.run_seed`.
         fingerprint: of everything that decides its course; runs of one search share it.
         data: checksum of what its answers come from.
         proposals: cells proposed in all.

@@ -63,7 +63,7 @@ def record_run(
     Args:
         strategy: fresh.
         evaluator: answers for cells.
-        place: which run it is; its seed is that of the evaluations.
+        place: which run it is; its run seed is that of the evaluations.
         budget: when to stop.
         fingerprint: of everything that decides its course but world and seed.
         epochs: of proposals that name none, and of a full training; by default the evaluator's own.
@@ -74,7 +74,7 @@ def record_run(
     """
     recording = Recording(strategy)
     result = run_search(
-        recording, evaluator, budget=budget, evaluation_seed=place.seed, epochs=epochs, batch=batch
+        recording, evaluator, budget=budget, evaluation_seed=place.run_seed, epochs=epochs, batch=batch
     )
     models, spec = result.evaluations, evaluator.spec
     figures, full = models.figures, epochs or spec.epochs

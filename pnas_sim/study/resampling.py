@@ -1,8 +1,9 @@
 """How sure a figure is: nested bootstrap over worlds and seeds, of whole runs.
 
 Worlds (refits of a surrogate, each with its own landscape) are drawn with replacement, then seeds within each
-world drawn. Runs of different searches in one repetition share world and evaluation seed, and are drawn
-together, so that what both owe to a lucky world cancels in their comparison.
+world drawn: a seed is another one in each world (`pnas_sim.study.finished.Place.run_seed`). Runs of different
+searches in one repetition share world and evaluation seed, and are drawn together, so that what both owe to a
+lucky world cancels in their comparison.
 """
 
 from __future__ import annotations

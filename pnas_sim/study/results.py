@@ -142,6 +142,7 @@ def _describe_run(comparison: Comparison, run: FinishedRun) -> dict[str, Any]:
     return {
         "world": facts.world,
         "seed": facts.seed,
+        "run_seed": facts.place.run_seed,
         "models_evaluated": len(run),
         "proposals": facts.proposals,
         "repeats": facts.repeats,

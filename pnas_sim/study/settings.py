@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pnas_sim.budget import Budget
 from pnas_sim.errors import SettingError
-from pnas_sim.study.finished import find_fingerprint
+from pnas_sim.study.finished import WORLDS_APART, find_fingerprint
 from pnas_sim.study.paper import TOPS
 from pnas_sim.validation import explain_first
 
@@ -133,6 +133,7 @@ class CompareSettings(BaseModel):
             "epochs": self.epochs,
             "backend": self.backend,
             "backend_options": where,
+            "run_seed": WORLDS_APART,
         }
         return find_fingerprint(values)
 

@@ -18,7 +18,8 @@ COLUMNS: Mapping[str, str] = {
     "at": "equal (after the first reference's number of models), end, or the name of a target",
     "unit": "what is paired in a test: run or world",
     "world": "of a single run; else empty",
-    "seed": "of a single run; else empty",
+    "seed": "which repetition in that world, of a single run; else empty. `pnas-sim run --world W --seed N`, "
+    "N being 1000000 x world + seed, makes that run again",
     "value": "the figure; empty: not reached (right-censored) or unknown",
     "low": "lower end of its interval; where value is empty, at least this",
     "high": "upper end of its interval; empty: unbounded, or no interval",

@@ -190,7 +190,7 @@ class Worker:
             )
             write_landmarks(job.path, found, job.fingerprint)
             return
-        request = request_search(settings, evaluator, job.options, job.place.seed)
+        request = request_search(settings, evaluator, job.options, job.place.run_seed)
         run = record_run(
             make_search(settings.searches[job.place.label].search, request),
             evaluator,

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pnas_sim.errors import SettingError
 from pnas_sim.report.comparison_claims import format_finding, make_claim_table
-from pnas_sim.study.claims import CLAIMS, Claim, RankClaim, Verdict, judge_claims
+from pnas_sim.study.claims import CLAIMS, Claim, EndClaim, Verdict, judge_claims
 
 FEWER = Claim(name="fewer", text="fewer models", others=("ppo",), figure="speed_up_models", sure=1.0)
 FIVE = Claim(
@@ -23,7 +25,7 @@ BETTER = Claim(name="better", text="better", others=("ppo",), figure="difference
 ORACLE = Claim(
     name="oracle", text="room", others=("ppo",), figure="difference_at_reference_models", below=True
 )
-RANK = RankClaim(name="rank", text="RL above random", better=("ppo",), worse=("random",))
+ENDS = EndClaim(name="ends", text="RL above random", better=("ppo",), worse=("random",))
 
 
 def censored(value: float | None, low: float | None, bound: float = 5.17) -> dict[str, Any]:
@@ -33,7 +35,7 @@ def censored(value: float | None, low: float | None, bound: float = 5.17) -> dic
 def make_result(
     speed_ups: dict[int, tuple[float | None, float | None]],
     difference: tuple[float, float | None, float | None] = (0.01, 0.005, 0.02),
-    ranks: tuple[float, float] = (0.01, 0.001),
+    gains: Sequence[float] = (0.01, 0.012, 0.009, 0.011),
     others: tuple[str, ...] = ("ppo",),
 ) -> dict[str, Any]:
     """A comparison of PNAS with others whose figures are all the same."""
@@ -52,30 +54,31 @@ def make_result(
         for counting in ("paper", "symmetrical")
         for kind in ("expected", "observed")
     ]
-    tests = [
-        {
-            "counting": counting,
-            "kind": "expected",
-            "at": "end",
-            "unit": "run",
-            "top": 1,
-            "first": "random",
-            "second": "ppo",
-            "median_difference": -ranks[0],
-            "p_value_holm": ranks[1],
-        }
-        for counting in ("paper", "symmetrical")
+    ends = {"random": np.array([0.4, 0.5, 0.45, 0.48])}
+    ends["ppo"] = ends["random"] + gains
+    searches = [
+        {"label": name, "search": name, "options": {}, "final": list_finals(ends.get(name, ends["random"]))}
+        for name in ("pnas", "random", *others)
     ]
-    searches = [{"label": name, "search": name, "options": {}} for name in ("pnas", "random", *others)]
-    found = {"references": ["pnas"], "searches": searches, "efficiency": rows, "rank_tests": tests}
+    found = {"references": ["pnas"], "searches": searches, "efficiency": rows}
     return stamp(found, "lightgbm")
+
+
+def list_finals(values: np.ndarray) -> list[dict[str, Any]]:
+    """The means at the end of each run, the same for each top M."""
+    return [
+        {"top": top, "counting": counting, "kind": kind, "in_runs": values.tolist()}
+        for top in (1, 5)
+        for counting in ("paper", "symmetrical")
+        for kind in ("expected", "observed")
+    ]
 
 
 def stamp(result: dict[str, Any], surrogate: str, **table: Any) -> dict[str, Any]:
     """The same comparison as if by another surrogate or on another table."""
     settings = {"table": f"{surrogate}.h5", "surrogate": surrogate, "noise": "on"}
     facts = {"checksum": "abc", "blocks": 5, "epochs": 1.0, "settings": settings}
-    manifest = {"worlds": [0, 1], "seeds": [0, 1], "confidence": 0.95}
+    manifest = {"worlds": [0, 1], "seeds": [0, 1], "confidence": 0.95, "resamples": 200}
     return {"budget": "6000", "tops": [1, 5], "manifest": manifest, **result, "table": facts | table}
 
 
@@ -95,7 +98,7 @@ def choose(label: str, search: str, **options: Any) -> dict[str, Any]:
 GOOD = {1: (5.0, 1.5), 5: (3.0, 1.2)}
 
 
-def judge(claim: Claim | RankClaim, *results: dict[str, Any]) -> Verdict:
+def judge(claim: Claim | EndClaim, *results: dict[str, Any]) -> Verdict:
     families = zip(("trees", "graphs"), results, strict=False)
     (verdict,) = judge_claims({name: stamp(one, name) for name, one in families}, claims=[claim])
     return verdict
@@ -183,7 +186,7 @@ def test_the_papers_counting_decides_and_the_symmetrical_stands_beside_it() -> N
 def test_a_reference_of_the_same_search_is_not_held_against_itself() -> None:
     """PPO with other settings as the reference, measured against PPO as it ships."""
     result = make_result(GOOD)
-    result["searches"].append({"label": "own", "search": "ppo", "options": {}})
+    result["searches"].append({"label": "own", "search": "ppo", "options": {}, "final": []})
     result["references"].append("own")
     for row in [row for row in result["efficiency"] if row["reference"] == "pnas"]:
         result["efficiency"].append({**row, "reference": "own"})
@@ -191,10 +194,26 @@ def test_a_reference_of_the_same_search_is_not_held_against_itself() -> None:
     assert (verdict.findings["trees"].holds, verdict.findings["trees"].searches) == (True, ("ppo",))
 
 
-def test_rank_claims_read_tests_in_either_order() -> None:
-    assert judge(RANK, make_result(GOOD)).findings["trees"].holds
-    assert not judge(RANK, make_result(GOOD, ranks=(0.01, 0.2))).findings["trees"].holds
-    assert not judge(RANK, make_result(GOOD, ranks=(-0.01, 0.001))).findings["trees"].holds
+def test_claims_of_ends_rest_on_the_interval_of_paired_differences() -> None:
+    """However much the runs differ among themselves."""
+    found = judge(ENDS, make_result(GOOD)).findings["trees"]
+    assert found.holds and found.searches == ("ppo", "random")
+    assert found.figure["value"] == pytest.approx(0.0105)
+    assert 0.0089 < found.figure["low"] < 0.0105 < found.figure["high"] < 0.0121
+    unsure = judge(ENDS, make_result(GOOD, gains=(0.05, 0.03, -0.01, -0.02))).findings["trees"]
+    assert not unsure.holds and unsure.figure["value"] > 0 > unsure.figure["low"]
+    assert not judge(ENDS, make_result(GOOD, gains=(-0.01,) * 4)).findings["trees"].holds
+
+
+def test_claims_of_ends_hold_at_each_top() -> None:
+    result = make_result(GOOD)
+    (ppo,) = (search for search in result["searches"] if search["label"] == "ppo")
+    for final in ppo["final"]:
+        if final["top"] == 5:
+            final["in_runs"] = [value - 0.02 for value in final["in_runs"]]
+    found = judge(ENDS, result).findings["trees"]
+    assert (found.holds, found.top) == (False, 5)
+    assert found.figure["value"] == pytest.approx(-0.0095)
 
 
 def test_what_was_not_compared_is_not_measured() -> None:
@@ -223,8 +242,8 @@ def test_all_claims_are_judged_and_written() -> None:
 def test_findings_in_words() -> None:
     found = judge(FEWER, make_result(GOOD)).findings["trees"]
     assert format_finding(found) == "holds: 3.0 (1.2 to 3.0) times against ppo, top 5"
-    ranked = judge(RANK, make_result(GOOD)).findings["trees"]
-    assert format_finding(ranked) == "holds: +1.00 points, p 0.001, random and ppo, top 1"
+    ranked = judge(ENDS, make_result(GOOD)).findings["trees"]
+    assert format_finding(ranked) == "holds: +1.05 (+0.95 to +1.20) points ppo against random, top 1"
     assert format_finding(judge(FEWER, make_result(GOOD, others=())).findings["trees"]) == "-"
 
 

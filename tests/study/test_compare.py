@@ -89,6 +89,20 @@ def test_comparison_runs_every_search_world_and_seed(tmp_path: Path) -> None:
     assert found.prepared.costs.full == 100
 
 
+def test_a_seed_is_another_one_in_each_world_and_the_same_for_all_searches(tmp_path: Path) -> None:
+    """Else all worlds share the luck of one seed, and a bootstrap that draws seeds in each does not know."""
+    searches = {"one": {"search": "random"}, "two": {"search": "random"}}
+    found = compare(prepare(make_settings(searches=searches, worlds=(0, 3))), tmp_path)
+    runs = {label: {run.facts.place: run for run in of} for label, of in found.grid.runs.items()}
+    for (place, one), two in zip(runs["one"].items(), runs["two"].values(), strict=True):
+        assert one.cells.tobytes() == two.cells.tobytes(), place
+        np.testing.assert_array_equal(one.values, two.values)
+    courses = [run.cells.tobytes() for run in runs["one"].values()]
+    assert len(set(courses)) == 4
+    seeds = [place.run_seed for place in runs["one"]]
+    assert seeds == [0, 1, 3_000_000, 3_000_001]
+
+
 def test_targets_and_regret_may_be_left_out(tmp_path: Path) -> None:
     found = compare(prepare(make_settings(sample=0)), tmp_path)
     assert found.landmarks == {}

@@ -29,7 +29,7 @@ def test_run_is_kept_in_order_of_evaluation(made_up_bulk: Any) -> None:
     assert run.facts.data == "abc"
     assert run.blocks.tolist() == [1] * first + [2] * 8 + [3] * 8
     assert run.proposals.tolist() == list(range(1, first + 17))
-    answers = evaluator.evaluate_bulk(run.cells, 1.0, 3)
+    answers = evaluator.evaluate_bulk(run.cells, 1.0, place.run_seed)
     np.testing.assert_array_equal(run.values, answers.valid_accuracy)
     np.testing.assert_array_equal(run.expected, answers.expected_valid_accuracy)
     np.testing.assert_array_equal(run.seconds, answers.seconds)
