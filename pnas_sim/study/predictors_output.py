@@ -128,8 +128,7 @@ def _list_tables(result: Mapping[str, Any]) -> Iterator[str]:
     for (source, fitted), rows in group_rows(result["rows"]).items():
         label = "" if source == "trained" else " A second result: the surrogate is no training."
         yield (
-            f"## Fitted on {fitted} {SOURCES[source]}\n\n{result['trials']} trials.{label}"
-            f"{_tell_smaller(fitted, rows)}"
+            f"## Fitted on {fitted} {SOURCES[source]}\n\n{result['trials']} trials.{label}{_tell_same(rows)}"
         )
         for place, words in PLACES.items():
             mine = [row for row in rows if row["place"] == place and row["truth"] == NOISY]
@@ -138,15 +137,21 @@ def _list_tables(result: Mapping[str, Any]) -> Iterator[str]:
         yield "### All figures on cells one block larger\n\n" + _make_table(*tabulate_figures(rows))
 
 
-def _tell_smaller(fitted: int, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Says which sizes have fewer cells than were to be fitted; there every trial is fitted on the same."""
-    smaller = {
+def _tell_same(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Says at which sizes all trials are fitted on the same cells, so that no interval holds their choice."""
+    same = {
         row["blocks"]: row["fitted_cells"]
         for row in rows
-        if row["blocks"] != ALL_SIZES and row["fitted_cells"] < fitted
+        if row["fitted_sets"] == 1 and row["trials"] > 1 and row["fitted_cells"] > 1
     }
-    listed = ", ".join(f"{count:,} of {name_size(size)}" for size, count in sorted(smaller.items()))
-    return f" Every trial is fitted on all cells of a size that has no more: {listed}." if listed else ""
+    listed = ", ".join(f"{count:,} of {name_size(size)}" for size, count in sorted(same.items()))
+    if not listed:
+        return ""
+    return (
+        f" A size that has no more cells is fitted on whole, by every trial: {listed}. There intervals are "
+        "of the cells asked about and of the fits' own randomness, not of which cells were fitted: they are "
+        "too narrow, and what fewer cells give, fitted on different ones, stands beside them."
+    )
 
 
 def group_rows(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], list[Mapping[str, Any]]]:

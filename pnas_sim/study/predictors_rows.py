@@ -48,6 +48,7 @@ class Row:
         predictor: its name.
         fitted: K asked for.
         fitted_cells: cells each trial was fitted on; 0 in a mean over sizes.
+        fitted_sets: different choices of them among the trials: 1 where a size has no more cells; 0 likewise.
         blocks: their size b; 0: the mean over all sizes.
         place: what is ranked: the cells "fitted", "unseen" ones of their size, or the "next" size.
         truth: "noisy" or "noise-free".
@@ -65,6 +66,7 @@ class Row:
     predictor: str
     fitted: int
     fitted_cells: int
+    fitted_sets: int
     blocks: int
     place: str
     truth: str
@@ -129,6 +131,7 @@ def score_job(
             predictor=job.predictor,
             fitted=job.fitted,
             fitted_cells=trials.fitted.shape[1],
+            fitted_sets=len(np.unique(trials.fitted, axis=0)),
             blocks=job.blocks,
             place=place,
             truth=truth,
@@ -195,6 +198,7 @@ def average_sizes(rows: list[Row], samples: list[Sample], reference: list[Sample
         predictor=first.predictor,
         fitted=first.fitted,
         fitted_cells=0,
+        fitted_sets=0,
         blocks=ALL_SIZES,
         place=first.place,
         truth=first.truth,

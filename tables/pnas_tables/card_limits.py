@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from math import sqrt
 from typing import Any
 
+from pnas_sim.space import name_size
 from pnas_tables.card_proxy import list_proxy_limits
 from pnas_tables.proxy_file import ProxyCheck
 
@@ -74,6 +75,18 @@ def _judge_sizes(name: str, by_blocks: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"`{name}`: within one size it is weaker: {'; '.join(low)}. Which of two good cells of a size "
             "is better cannot be concluded from it."
+        )
+    high = [
+        f"{row['kendall_tau']:.2f} of {row['ceiling_kendall_tau']:.2f} at {name_size(int(size))}"
+        for size, row in by_blocks.items()
+        if row["kendall_tau"] is not None
+        and row["ceiling_kendall_tau"]
+        and row["kendall_tau"] > row["ceiling_kendall_tau"]
+    ]
+    if high:
+        yield (
+            f"`{name}`: tau is above its ceiling, {'; '.join(high)}, which nothing can be: the seed noise is "
+            "put too high there, for want of such cells with several seeds, or it is chance."
         )
 
 

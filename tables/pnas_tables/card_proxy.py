@@ -33,8 +33,10 @@ def describe_proxy(check: ProxyCheck) -> Iterator[str]:
         yield ""
         yield (
             "Effect of an operation: slope of accuracy on how often it stands in the cell, each operation by "
-            "itself, under the table's recipe and under the changed one, on the same cells. Signs differ "
-            "beyond chance where the interval of the difference excludes 0, as one in twenty does by chance."
+            "itself, under the table's recipe and under the changed one, on the same cells. An effect is "
+            "another one where the interval of the difference excludes 0; its sign is another one beyond "
+            "chance where the intervals of both slopes exclude 0, too. These intervals are a little narrow "
+            "for so few cells, and of eight operations one often differs by chance."
         )
         yield ""
         yield from _tabulate_effects(told)
@@ -50,12 +52,12 @@ def list_proxy_limits(check: ProxyCheck | None) -> Iterator[str]:
         yield UNCHECKED
         return
     for factor in trained:
-        differing = [effect for effect in factor.effects if effect.signs_differ]
+        differing = _find_differing(factor)
         if differing:
             yield (
-                f"With {_words(factor)} (n = {factor.trained}) the sign of an operation's effect is another "
-                f"than in the table: {_list_differing(differing)}. What is found here for or against these "
-                "operations is found of this recipe."
+                f"With {_words(factor)} (n = {factor.trained}) the effect of an operation is another than in "
+                f"the table: {_list_effects(differing)}. What is found here for or against these operations "
+                "is found of this recipe."
             )
         elif not _tells_effects(factor):
             yield f"With {_words(factor)} {factor.trained} cells are trained, too few to say anything."
@@ -136,10 +138,10 @@ def _judge_factor(check: ProxyCheck, factor: FactorCheck) -> str:
     diverged = f"{factor.diverged} diverged. " if factor.diverged else ""
     if not _tells_effects(factor):
         return f"{so_far}{diverged}Too few cells for the effects of operations."
-    differing = [effect for effect in factor.effects if effect.signs_differ]
+    differing = _find_differing(factor)
     if not differing:
-        return f"{so_far}{diverged}No operation's effect changes its sign."
-    return f"{so_far}{diverged}Signs differ: {_list_differing(differing)}."
+        return f"{so_far}{diverged}No operation's effect is another one, or of another sign."
+    return f"{so_far}{diverged}Effects differ: {_list_effects(differing)}."
 
 
 def _tells_effects(factor: FactorCheck) -> bool:
@@ -147,13 +149,27 @@ def _tells_effects(factor: FactorCheck) -> bool:
     return any(effect.table is not None and effect.changed is not None for effect in factor.effects)
 
 
-def _list_differing(effects: list[Effect]) -> str:
+def _find_differing(factor: FactorCheck) -> list[Effect]:
+    """Effects that differ, or whose signs do."""
+    return [effect for effect in factor.effects if effect.differs or effect.signs_differ]
+
+
+def _list_effects(effects: list[Effect]) -> str:
     return "; ".join(
         f"`{effect.operation}` {effect.table.value:+.4f} in the table and {effect.changed.value:+.4f} "
-        f"changed ({'beyond chance' if effect.beyond_chance else 'within chance'})"
+        f"changed ({_word_difference(effect)})"
         for effect in effects
         if effect.table is not None and effect.changed is not None
     )
+
+
+def _word_difference(effect: Effect) -> str:
+    """What of an effect differs, and how surely."""
+    if not effect.signs_differ:
+        return "of one sign, but another effect beyond chance"
+    if effect.beyond_chance:
+        return "another sign beyond chance"
+    return "another effect beyond chance, its sign within" if effect.differs else "within chance"
 
 
 def _words(factor: FactorCheck) -> str:

@@ -95,9 +95,15 @@ class Effect:
         return self.table.value * self.changed.value < 0
 
     @property
+    def differs(self) -> bool:
+        """Whether the interval of the difference excludes 0: the effect is another, if of the same sign."""
+        return self.difference is not None and self.difference.excludes_zero
+
+    @property
     def beyond_chance(self) -> bool:
-        """Whether signs differ, and the interval of the difference excludes 0."""
-        return self.signs_differ and self.difference is not None and self.difference.excludes_zero
+        """Whether signs differ and each is told from 0: Gail and Simon (1985), qualitative interactions."""
+        told = [one is not None and one.excludes_zero for one in (self.table, self.changed)]
+        return self.signs_differ and all(told)
 
 
 @dataclass(frozen=True, slots=True)

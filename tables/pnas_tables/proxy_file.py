@@ -148,11 +148,11 @@ def count_operations(space: CellSpace, cells: Sequence[str]) -> np.ndarray[Any, 
 
 
 def as_json(check: ProxyCheck) -> dict[str, Any]:
-    """The check as JSON values; of each effect also whether signs differ, and beyond chance."""
+    """The check as JSON values; of each effect also whether it differs, its sign does, and beyond chance."""
     answer: dict[str, Any] = {"kind": KIND, "schema": SCHEMA, **asdict(check)}
     for about, factor in zip(answer["factors"], check.factors, strict=True):
         for row, effect in zip(about["effects"], factor.effects, strict=True):
-            row |= {"signs_differ": effect.signs_differ, "beyond_chance": effect.beyond_chance}
+            row |= {name: getattr(effect, name) for name in ("differs", "signs_differ", "beyond_chance")}
     value: dict[str, Any] = json.loads(json.dumps(answer, allow_nan=False))
     return value
 

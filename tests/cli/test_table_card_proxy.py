@@ -43,7 +43,7 @@ def test_the_card_takes_a_check(pnas: Any, bare_table: Path, proxy_file: Path, t
     assert factor["parts"][0]["spearman"]["value"] == pytest.approx(-1)
     assert all(row["signs_differ"] for row in factor["effects"] if row["table"] is not None)
     text = (tmp_path / "cards" / "bare.md").read_text()
-    assert "## Is the proxy right?" in text and "- With 2 cells a stage (n = 8) the sign" in text
+    assert "## Is the proxy right?" in text and "- With 2 cells a stage (n = 8) the effect" in text
     assert (
         pnas("table", "card", bare_table, "--out", "cards", "--no-pictures", "--json").json["proxy"] is None
     )

@@ -112,10 +112,11 @@ def test_tables_of_trained_cells_mark_what_shares_the_surrogates_family(result) 
 
 
 def test_sizes_that_have_fewer_cells_than_were_to_be_fitted_are_named(result) -> None:
-    assert "no more" not in format_markdown(result)
-    rows = [{**row, "fitted": 256, "fitted_cells": min(row["fitted_cells"], 20)} for row in result["rows"]]
-    text = format_markdown({**result, "rows": rows})
-    assert "on all cells of a size that has no more: 20 of 1 block, 20 of 2 blocks." in text
+    rows = [{**row, "fitted_sets": row["trials"]} for row in result["rows"]]
+    assert "no more" not in format_markdown({**result, "rows": rows})
+    same = [{**row, "fitted_sets": 1 if row["blocks"] < 2 else row["fitted_sets"]} for row in rows]
+    text = format_markdown({**result, "rows": same})
+    assert "is fitted on whole, by every trial: 20 of 1 block. There intervals" in text
 
 
 def test_searches_are_averaged_over_seeds(result) -> None:

@@ -50,6 +50,7 @@ def test_a_study_has_a_row_for_every_set_and_truth(pools, tmp_path: Path) -> Non
     assert cells[2, "unseen"] == (40, 80)
     assert cells[2, "next"] == (40, 120)
     assert cells[ALL_SIZES, "next"] == (0, 240)
+    assert {row.blocks: row.fitted_sets for row in study.rows} == {1: 1, 2: 3, ALL_SIZES: 0}
 
 
 def test_figures_are_those_of_the_trials(pools, tmp_path: Path) -> None:

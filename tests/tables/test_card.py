@@ -108,6 +108,8 @@ def test_limits_follow_from_figures(facts: dict[str, Any]) -> None:
     assert "reaches the aim of 0.8" in judge(facts) and "weaker" not in judge(facts)
     weak = judge(facts, kendall_tau=0.5)
     assert "misses the aim of 0.8" in weak and "0.50 of 0.80 at 5 blocks (n = 500)" in weak
+    assert "above its ceiling" not in weak
+    assert "tau is above its ceiling, 0.85 of 0.80 at 5 blocks" in judge(facts, kendall_tau=0.85)
     assert "above 0 beyond chance (p < .05)" in judge(facts)
     assert "not above 0 beyond chance" in judge(facts, kendall_tau_top_tenth=0.1)
     assert "too few to judge" in judge(facts, kendall_tau_top_tenth=None)

@@ -51,7 +51,7 @@ def test_the_section_has_every_figure() -> None:
         "differ, within chance",
         "same",
     ]
-    assert "Signs differ: `id` -0.0020 in the table and +0.0030 changed (beyond chance)" in text
+    assert "`id` -0.0020 in the table and +0.0030 changed (another sign beyond chance)" in text
     assert "2 cells a stage: not trained yet." in text
     assert "biased upwards" not in text
 
@@ -59,7 +59,7 @@ def test_the_section_has_every_figure() -> None:
 def test_values_that_are_biased_are_counted() -> None:
     text = "\n".join(describe_proxy(make_check(make_factor("cells-2", SAME), unfair=5)))
     assert "not possible for 5 of the 12 top cells" in text and "biased upwards" in text
-    assert "No operation's effect changes its sign." in text
+    assert "No operation's effect is another one, or of another sign." in text
 
 
 def test_what_is_unfinished_says_so() -> None:

@@ -158,7 +158,15 @@ def test_a_sign_that_differs_is_named_and_judged() -> None:
     sure_but_same = replace(unsure, changed=Interval(0.3, 0, 1), difference=Interval(0.2, 0.1, 1))
     assert not sure_but_same.signs_differ and not sure_but_same.beyond_chance
     unknown = replace(unsure, table=None)
-    assert not unknown.signs_differ
+    assert not unknown.signs_differ and not unknown.beyond_chance
+
+
+def test_a_difference_of_slopes_is_no_crossing() -> None:
+    """One slope that may be 0 tells that the effect is another one, not that its sign is."""
+    told = Effect("one", Interval(0.2, 0.1, 0.3), Interval(-0.1, -0.3, 0.1), Interval(-0.3, -0.5, -0.1))
+    assert told.differs and told.signs_differ and not told.beyond_chance
+    crossed = replace(told, changed=Interval(-0.1, -0.3, -0.05))
+    assert crossed.differs and crossed.beyond_chance
 
 
 def test_no_cells_give_no_figures() -> None:

@@ -38,6 +38,29 @@ def test_a_deviation_that_falls_with_accuracy_is_found_in_part(table: Table) -> 
     assert found.at(np.array(1.0)) == found.at(np.array(found.highest))
 
 
+def test_one_odd_run_does_not_tilt_the_deviation(table: Table) -> None:
+    """Of the worst cell, ten deviations away: it counts for the level, hardly for the slope."""
+    values = with_noise(table, np.full(60, 0.01))
+    odd = values.copy()
+    odd[np.flatnonzero(table.run_cells == 0)[0]] -= 0.1
+    plain, found = fit_deviation(table, values), fit_deviation(table, odd)
+    assert found.lowest < plain.lowest and found.middle > plain.middle
+    assert abs(found.slope - plain.slope) < 0.3
+    np.testing.assert_allclose(mean_variance(table, odd), pooled_variance(table, odd), rtol=0.02)
+
+
+def mean_variance(table: Table, values: np.ndarray) -> float:
+    """What the fit says of the cells, as they are."""
+    means = np.bincount(table.run_cells, values) / np.bincount(table.run_cells)
+    return float((fit_deviation(table, values).at(means) ** 2).mean())
+
+
+def pooled_variance(table: Table, values: np.ndarray) -> float:
+    """Within cells, of two runs each."""
+    means = np.bincount(table.run_cells, values) / np.bincount(table.run_cells)
+    return float(2 * ((values - means[table.run_cells]) ** 2).mean())
+
+
 def test_the_slope_is_of_the_log_of_the_variance() -> None:
     found = Deviation(middle=0.01, slope=-1.0, center=0.5, spread=0.1, lowest=0.3, highest=0.7)
     deviations = found.at(np.array([0.5, 0.6, 0.7, 0.9, 0.1]))
