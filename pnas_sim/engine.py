@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from pnas_sim.answers import ARRAYS, OPTIONAL, select_answers
+from pnas_sim.answers import select_answers
 from pnas_sim.budget import Budget
 from pnas_sim.errors import BackendError, BudgetSpentError
-from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluator, Status
+from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluator
 from pnas_sim.ledger import Entry, Ledger, Models, Places, add_up
 from pnas_sim.runlog import RunLog
+from pnas_sim.seam_checks import check_answer, check_answers, check_proposals
 from pnas_sim.search.base import Proposals, Strategy
 from pnas_sim.summary import Level, RunResult, sum_up
 
@@ -72,7 +73,9 @@ def run_search(
         progress: told where the run stands.
 
     Raises:
-        BackendError: the evaluator answers other cells than it was asked, or does not count what is budgeted.
+        BackendError: the evaluator answers other cells than it was asked, or what is no answer, or does not
+            count what is budgeted.
+        SettingError: the strategy proposes what are no cells of the space.
         RunError: as `RunLog`.
         WorkError: as `RunLog`.
     """
@@ -104,10 +107,11 @@ class _Run:
 
     def take(self, number: int, proposals: Proposals, replayed: bool) -> str | None:
         """Answers a batch and tells it; returns why the run ends, if it does."""
-        if len(proposals) == 0:
+        if isinstance(proposals, Proposals) and len(proposals) == 0:
             return "finished"
         spec = self.evaluator.spec
-        rows = spec.space.canonical(spec.space.fit_width(proposals.cells))
+        given = spec.space.fit_width(proposals.cells) if replayed else check_proposals(proposals, spec.space)
+        rows = spec.space.canonical(given)
         texts = spec.space.format_many(rows) if self.log is not None else []
         if not replayed and self.log is not None:
             self.log.add_batch(number, proposals, texts)
@@ -176,7 +180,7 @@ class _Run:
         """Logs and counts all answers at once, up to the one that spends the last of the seconds.
 
         Raises:
-            BackendError: there is not one answer a cell, or one is no accuracy.
+            BackendError: as `check_answers`.
         """
         try:
             answers = evaluator.evaluate_bulk(entry.rows[asked], entry.epochs, self.seed)
@@ -184,11 +188,7 @@ class _Run:
             if not spent.answers:
                 return
             answers, asked = spent.answers, asked[: len(spent.answers)]
-        self._demand_lengths(answers, len(asked))
-        accuracies = answers.valid_accuracy[answers.status == Status.OK]
-        wrong = accuracies[~((accuracies >= 0) & (accuracies <= 1))]
-        if len(wrong):
-            raise self._explain_accuracy(wrong[0])
+        answers = check_answers(self.evaluator.spec.name, answers, len(asked))
         kept = self._count_in_time(answers)
         if kept < len(asked):
             asked, answers = asked[:kept], select_answers(answers, slice(kept))
@@ -196,23 +196,6 @@ class _Run:
             self.log.add_bulk([texts[at] for at in asked.tolist()], answers, entry.epochs)
         self.ledger.add_all(entry.places[asked], answers)
         self._tell_progress(entry, asked[-1])
-
-    def _demand_lengths(self, answers: Answers, asked: int) -> None:
-        for name in (*ARRAYS, *OPTIONAL):
-            values = getattr(answers, name)
-            if values is not None and len(values) != asked:
-                backend = self.evaluator.spec.name
-                raise BackendError(
-                    f"backend {backend} gave {len(values)} values of {name} for {asked} cells; mend it"
-                )
-
-    def _explain_accuracy(self, accuracy: float) -> BackendError:
-        """What is wrong with an answer; told before it is logged, for a log is never mended."""
-        backend = self.evaluator.spec.name
-        return BackendError(
-            f"backend {backend} gave a child that ended well the accuracy {accuracy:g}; "
-            "give a share from 0 to 1, or another status"
-        )
 
     def _count_in_time(self, answers: Answers) -> int:
         """Answers until the seconds are spent, the one that spends them included."""
@@ -226,19 +209,22 @@ class _Run:
         """Logs and counts each answer as it arrives, until all have or the seconds are spent.
 
         Raises:
-            BackendError: the evaluator answers a cell that was not asked, or twice, leaves one out, or gives
-                what is no accuracy.
+            BackendError: the evaluator answers a cell that was not asked, or twice, or leaves one out; as
+                `check_answer`.
         """
         spec, rows = self.evaluator.spec, entry.rows[asked]
         waiting = dict(zip(spec.space.format_many(rows), asked.tolist(), strict=True))
         answers = self.evaluator.evaluate(rows, entry.epochs, self.seed)
+        if not isinstance(answers, Iterable):
+            raise BackendError(f"backend {spec.name} answered with {type(answers).__name__}; yield answers")
         try:
-            for answer in answers:
+            for given in answers:
+                answer = check_answer(spec.name, given)
                 at = waiting.pop(answer.cell, None)
                 if at is None:
-                    raise BackendError(f"backend {spec.name} answered {answer.cell} unasked; mend it")
-                if answer.status == Status.OK and not 0 <= answer.valid_accuracy <= 1:
-                    raise self._explain_accuracy(answer.valid_accuracy)
+                    asked_for = answer.cell in spec.space.format_many(rows)
+                    how = "twice" if asked_for else "unasked, or not in its canonical text"
+                    raise BackendError(f"backend {spec.name} answered {answer.cell} {how}; mend it")
                 if self.log is not None:
                     self.log.add([answer], entry.epochs)
                 self.ledger.add(int(entry.places[at]), answer)

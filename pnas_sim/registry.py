@@ -51,14 +51,21 @@ def make_backend(name: str, request: BackendRequest) -> Evaluator:
 
     Raises:
         BackendError: there is none of this name, it cannot be imported, its factory raises something that is
-            no error of `pnas_sim.errors`, or what it returns is no evaluator.
+            no error of `pnas_sim.errors`, what it returns is no evaluator, or its spec is none for cells of
+            so many blocks.
         RequestError: as the backend's factory.
     """
     from pnas_sim.evaluate import Evaluator, EvaluatorSpec
+    from pnas_sim.seam_checks import check_spec
 
     evaluator: Evaluator = make_plugin(BACKENDS, name, Evaluator, request)
     if not isinstance(evaluator.spec, EvaluatorSpec):
         raise BackendError(
             f"backend {name!r}: its spec is {type(evaluator.spec).__name__}; it must be an EvaluatorSpec"
         )
+    try:
+        check_spec(evaluator.spec, request.blocks)
+    except BackendError:
+        evaluator.close()
+        raise
     return evaluator

@@ -239,10 +239,10 @@ class RunLog:
 
 def _as_values(evaluation: Evaluation, asked_epochs: float) -> tuple[Any, ...]:
     numbers = [_or_none(getattr(evaluation, name)) for name in _NUMBERS]
-    curve = json.dumps([[at, _or_none(value)] for at, value in evaluation.curve])
+    curve = json.dumps([[float(at), _or_none(value)] for at, value in evaluation.curve])
     head = (evaluation.cell, asked_epochs, int(evaluation.status), str(evaluation.source))
-    integers = [getattr(evaluation, name) for name in _INTEGERS]
-    return (*head, *numbers, *integers, int(evaluation.extrapolated), curve, evaluation.error)
+    integers = [int(getattr(evaluation, name)) for name in _INTEGERS]  # SQLite keeps NumPy's own as bytes
+    return (*head, *numbers, *integers, int(evaluation.extrapolated), curve, str(evaluation.error))
 
 
 def _as_evaluation(row: dict[str, Any]) -> Evaluation:

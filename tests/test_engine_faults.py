@@ -90,8 +90,11 @@ def test_a_failed_child_has_no_accuracy_and_is_not_refused() -> None:
 
 
 def test_an_answer_that_was_not_asked_for_is_refused() -> None:
-    with pytest.raises(BackendError, match="unasked"):
+    with pytest.raises(BackendError, match="twice; mend it"):
         search(lambda answers: iter([*answers, answers[0]]))
+    other = "sep3(-2)+sep3(-2)"
+    with pytest.raises(BackendError, match=r"answered .* unasked, or not in its canonical text"):
+        search(lambda answers: iter([replace(answers[0], cell=other + " "), *answers]))
 
 
 def test_a_diverged_child_without_a_number_counts_as_chance() -> None:

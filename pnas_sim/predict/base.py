@@ -35,12 +35,24 @@ class Predictor(Protocol):
         """Fits on canonical rows (`uint8[n, width]`) and their accuracies (`float64[n]`, in [0, 1]).
 
         Called again, it fits again: from scratch or from where it stands, as the predictor was made. Same
-        data and same seed (and same previous fits) give the same predictor in any process.
+        data and same seed (and same previous fits) give the same predictor in any process. One cell or two
+        will do, and both arrays are left as they are.
+
+        Raises:
+            RequestError: no cells, another number of accuracies, an accuracy outside [0, 1] or NaN, or rows
+                that are no cells of the predictor's space, larger ones among them.
         """
         ...
 
     def predict(self, cells: Rows) -> Prediction:
-        """Predicted accuracies of rows of any block count, also ones larger than any it was fitted on."""
+        """Predicted accuracies of rows of any block count, also ones larger than any it was fitted on.
+
+        The rows need not be canonical and are left as they are; no rows have no predictions. What is said of
+        a cell does not hang on the others that are asked about with it.
+
+        Raises:
+            RequestError: it was not fitted yet, or rows are no cells of its space.
+        """
         ...
 
 

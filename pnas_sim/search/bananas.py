@@ -6,6 +6,7 @@ import numpy as np
 
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
+from pnas_sim.predict.asking import ask_predictor
 from pnas_sim.predict.base import Predictor
 from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
 from pnas_sim.search.turns import Turns, demand_at_least
@@ -73,8 +74,8 @@ class Bananas:
         candidates = self._draw_candidates(rng)
         if not len(candidates):
             return self._turns.give(Proposals(cells=self._draw_random(size, rng)))
-        self._predictor.fit(self._cells, self._values, self._turns.draw_seed())
-        guess = self._predictor.predict(candidates)
+        self._predictor.fit(self._cells.copy(), self._values.copy(), self._turns.draw_seed())
+        guess = ask_predictor(self._predictor, candidates)
         if guess.std is None:
             raise SettingError("search bananas needs a predictor with an uncertainty; choose an ensemble")
         best = np.argsort(-rng.normal(guess.mean, guess.std), kind="stable")[:size]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.evaluate import Status
+from pnas_sim.predict.asking import ask_predictor
 from pnas_sim.predict.base import Predictor
 from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
 from pnas_sim.search.turns import Turns, demand_at_least
@@ -158,7 +159,7 @@ class NoGrowth:
             return _Round(self._cells[:0], None, 0, 0)
         drawn = self._draw(self._space, self._find_best(usable), self._candidates, rng)
         new = self._leave_new(drawn)
-        scores = self._predictor.predict(new).mean if len(new) else np.zeros(0)
+        scores = ask_predictor(self._predictor, new).mean if len(new) else np.zeros(0)
         best = np.argsort(-scores, kind="stable")[: self._beam]
         return _Round(new[best], scores[best], len(drawn), len(new))
 

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
-from pnas_sim.predict.base import ExpansionPredictor, Prediction, Predictor
+from pnas_sim.plugins import OWN_PACKAGE, find_plugin
+from pnas_sim.predict.asking import ask_for_expansions, ask_predictor
+from pnas_sim.predict.base import Predictor
 from pnas_sim.search.acquisition import UCB, Acquisition, take_turns
 from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
 from pnas_sim.search.turns import Turns
@@ -177,7 +179,7 @@ def create(request: SearchRequest) -> Pnas:
         SettingError: an option is out of its range, there is no such predictor, or it lacks the uncertainty
             that the acquisition needs.
     """
-    from pnas_sim.predict import make_predictor
+    from pnas_sim.predict.catalogue import PREDICTORS, make_predictor
 
     options = request.options
     refit = options["refit"]
@@ -190,7 +192,8 @@ def create(request: SearchRequest) -> Pnas:
     acquisition = _read_acquisition(options["acquisition"], options["kappa"])
     if acquisition != GREEDY_ON_MEAN:
         _demand_uncertainty(acquisition, make_predictor(name, request.space, **fitting), request.space)
-    own = ":" not in name  # what a predictor of somebody else's does when it is fitted again is not known
+    # what a predictor of somebody else's does when it is fitted again is not known
+    own = find_plugin(PREDICTORS, name).package == OWN_PACKAGE
     return Pnas(
         request.space,
         predictor,
@@ -212,7 +215,7 @@ def _demand_uncertainty(acquisition: Acquisition, probe: Predictor, space: CellS
     """Checks on two cells that a predictor has what is needed, before the first level is trained for it."""
     cells = space.initial()[:2]
     probe.fit(cells, np.linspace(0.4, 0.6, len(cells)))
-    acquisition.check(probe.predict(cells))
+    acquisition.check(ask_predictor(probe, cells))
 
 
 def _choose(
@@ -225,31 +228,13 @@ def _choose(
 ) -> _Level:
     """Scores all expansions and takes the best, by what the acquisition says is best."""
     rows = space.expand(parents).cells
-    prediction = _predict(predictor, parents, rows)
+    prediction = ask_for_expansions(predictor, parents, rows)
     cells = space.canonical(rows)
     first, cell = space.unique(cells)
     choosers = acquisition.assign(prediction, beam, rng or np.random.default_rng(0))
     ranked = [_find_best(cell, len(first), scores, beam) for scores in choosers.scores]
     best = ranked[0] if len(ranked) == 1 else take_turns(ranked, cell, choosers.order)
     return _Level(cells[best], prediction.mean[best], len(rows), len(first))
-
-
-def _predict(predictor: Predictor, parents: Rows, rows: Rows) -> Prediction:
-    """The predictor's word on every row of the parents' expansion.
-
-    Raises:
-        SettingError: there is not one finite number a row.
-    """
-    if isinstance(predictor, ExpansionPredictor):
-        prediction = predictor.predict_expansions(parents)
-    else:
-        prediction = predictor.predict(rows)
-    if prediction.mean.shape != (len(rows),) or not np.isfinite(prediction.mean).all():
-        raise SettingError(
-            f"the predictor gave {np.isfinite(prediction.mean).sum()} finite scores for {len(rows)} cells; "
-            "it must give one for each"
-        )
-    return prediction
 
 
 def _find_best(cell: NDArray[np.intp], unique: int, scores: Floats, beam: int) -> NDArray[np.intp]:

@@ -23,6 +23,7 @@ from pnas_sim import __version__
 from pnas_sim.errors import PnasError, WorkError
 from pnas_sim.files import make_plain, replace_file
 from pnas_sim.predict import Predictor, make_predictor
+from pnas_sim.predict.asking import ask_predictor
 from pnas_sim.space import CellSpace, name_size
 from pnas_sim.study.finished import find_fingerprint
 from pnas_sim.study.predictors_pools import Pool
@@ -151,13 +152,7 @@ def _fit(job: TrialJob, predictor: Predictor, chosen: Indices, trial: int) -> No
 
 def _ask(job: TrialJob, predictor: Predictor, pool: Pool) -> Floats:
     with _name_in_errors(job):
-        mean = np.asarray(predictor.predict(pool.cells).mean, np.float64)
-    if mean.shape != (len(pool),) or not np.isfinite(mean).all():
-        raise WorkError(
-            f"predictor {job.predictor} does not answer every cell with a finite number; check it with "
-            "pnas_sim.testing.predictors.check_predictor"
-        )
-    return mean
+        return np.asarray(ask_predictor(predictor, pool.cells).mean, np.float64)
 
 
 @contextmanager

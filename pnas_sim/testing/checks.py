@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pnas_sim.errors import RequestError
-from pnas_sim.plugins import Family, Plugin, load_plugin
+from pnas_sim.plugins import Family, Plugin, describe_error, load_plugin
 
 _SECOND_PROCESS = "from pnas_sim.testing.checks import serve_second_process as serve; serve()"
 _FACTORY = Family("factory", RequestError)
@@ -44,6 +44,21 @@ def require_refusal(what: str, call: Callable[[], object], error: type[Exception
     except Exception as other:
         raise AssertionError(f"{what} raises {type(other).__name__}, not {error.__name__}") from other
     raise AssertionError(f"{what} is not refused with an error of {error.__module__}.{error.__name__}")
+
+
+@contextmanager
+def told_as_broken(what: str) -> Iterator[None]:
+    """Tells an error that a part raises where it must not as a broken contract.
+
+    Raises:
+        AssertionError: with the error's class and message.
+    """
+    try:
+        yield
+    except AssertionError:
+        raise
+    except Exception as error:
+        raise AssertionError(f"{what} raised {describe_error(error)}") from error
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pnas_sim.answers import ARRAYS, unpack_answers
+from pnas_sim.errors import BackendError
 from pnas_sim.evaluate import (
     Answers,
     BackendRequest,
@@ -34,6 +35,7 @@ from pnas_sim.evaluate import (
     Status,
 )
 from pnas_sim.registry import make_backend
+from pnas_sim.seam_checks import check_spec
 from pnas_sim.space import CellSpace
 from pnas_sim.testing.checks import (
     call_in_second_process,
@@ -219,15 +221,10 @@ def _check_arrays(answers: Answers, count: int) -> None:
 
 def _check_spec(spec: EvaluatorSpec, blocks: int) -> None:
     require(isinstance(spec, EvaluatorSpec), f"its spec is {type(spec).__name__}, no EvaluatorSpec")
-    require(bool(spec.name), "its name is empty")
-    most = spec.space.max_blocks
-    require(most >= blocks, f"its space has cells of up to {most} blocks; {blocks} were requested")
-    require(math.isfinite(spec.epochs) and spec.epochs > 0, f"its epochs are {spec.epochs}")
-    listed = list(spec.fidelities)
-    require(listed == sorted(set(listed)), f"its fidelities {listed} are not ascending")
-    require(not listed or spec.epochs in listed, f"its epochs {spec.epochs:g} are no fidelity of {listed}")
-    require(0 <= spec.chance <= 1, f"its chance is {spec.chance}, outside [0, 1]")
-    require(spec.train_images >= 0, f"its train_images are {spec.train_images}")
+    try:
+        check_spec(spec, blocks)
+    except BackendError as error:
+        raise AssertionError(str(error)) from error
     try:
         json.dumps(dict(spec.settings))
     except (TypeError, ValueError) as error:

@@ -232,11 +232,11 @@ class BrokenBulk(Broken):
 
 FAULTS = {
     "has settings that are not JSON": "settings are not JSON",
-    "has fidelities in disorder": "fidelities .* are not ascending",
-    "has epochs it cannot serve": "epochs 3 are no fidelity",
-    "has a chance above 1": "chance is 10.0",
-    "has no name": "its name is empty",
-    "has a small space": "cells of up to 1 blocks; 2 were requested",
+    "has fidelities in disorder": "fidelities .*, not ascending",
+    "has epochs it cannot serve": "epochs 3, none of its fidelities",
+    "has a chance above 1": "chance 10, outside",
+    "has no name": "declares no name",
+    "has a small space": "cells of up to 1 blocks, asked for are 2",
     "repeats an answer": "is answered twice",
     "leaves one out": "1 cells are not answered",
     "changes its rows": "changes the rows it was given",
