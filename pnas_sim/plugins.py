@@ -100,6 +100,11 @@ def load_plugin(family: Family, plugin: Plugin) -> Callable[..., Any]:
     module_name, _, attribute = (part.strip() for part in plugin.path.partition(":"))
     if not module_name or not attribute:
         raise family.error(f"{title} is no import path; write it as package.module:factory")
+    if "/" in module_name or module_name.endswith(".py"):
+        stem = module_name.removesuffix(".py").strip("./").rpartition("/")[2]
+        raise family.error(
+            f"{title} names a file; write {stem}:{attribute}, with the file's folder on PYTHONPATH"
+        )
     found: Any = _import_module(family, title, module_name)
     for part in attribute.split("."):
         try:
@@ -135,6 +140,9 @@ def make_plugin(family: Family, name: str, expected: type[Any], *arguments: Any,
     except PnasError:
         raise
     except Exception as error:
+        for option in options if isinstance(error, TypeError) else ():
+            if f"unexpected keyword argument {option!r}" in str(error):
+                raise family.error(f"{title} takes no option {option!r}; leave it out") from error
         raise family.error(
             f"{title} could not be made, its factory raised {describe_error(error)}"
         ) from error

@@ -85,6 +85,8 @@ def test_finding_a_path_imports_nothing(family: Family) -> None:
         ("number", "'number' (plugin_fixture:number): number of plugin_fixture is not callable"),
         (":make", "counter ':make' is no import path; write it as package.module:factory"),
         ("plugin_fixture:", "counter 'plugin_fixture:' is no import path"),
+        ("./plugin_fixture.py:make", "names a file; write plugin_fixture:make, with the file's folder on"),
+        ("parts/plugin_fixture.py:make", "names a file; write plugin_fixture:make"),
         (
             "no_such_fixture:make",
             "there is no module 'no_such_fixture'; install it, or put its folder on PYTHO",
@@ -108,6 +110,11 @@ def test_what_cannot_be_had_is_named_in_one_line(family: Family, name: str, mess
 def test_something_else_than_was_expected_is_named(family: Family) -> None:
     with pytest.raises(SettingError, match=r"'counter' .* made range, which is no list; mend its factory"):
         make_plugin(family, "counter", list, 0)
+
+
+def test_an_option_that_a_factory_does_not_take_is_named(family: Family) -> None:
+    with pytest.raises(SettingError, match=r"'counter' .* takes no option 'width'; leave it out"):
+        make_plugin(family, "counter", range, 0, width=3)
 
 
 @pytest.mark.parametrize("name", ["plugin_fixture:refuse", "refusing_fixture:make"])

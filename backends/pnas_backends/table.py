@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pnas_sim.answers import unpack_answers
 from pnas_sim.errors import BackendError, SettingError, TableError
 from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Rows, Source, Status
-from pnas_sim.space import CellSpace
+from pnas_sim.space import CellSpace, name_size
 from pnas_tables.catalogue import DEFAULT_TABLE, find_table
 from pnas_tables.figures import cells_by_blocks, mean_by_cell
 from pnas_tables.format import read_table
@@ -271,14 +271,18 @@ class MeasuredBackend:
             BackendError: cells of `blocks` blocks are larger than its space has.
         """
         if not table.closed:
-            counts = ", ".join(f"{count} of {size} blocks" for size, count in cells_by_blocks(table).items())
+            counts = ", ".join(
+                f"{count} of the {table.space.count_unique(size)} of {name_size(size)}"
+                for size, count in cells_by_blocks(table).items()
+            )
             raise TableError(
                 f"table {table.name} is not closed: it has {counts}, not every cell; --table-mode measured "
                 "needs every cell, so use surrogate"
             )
         if blocks > table.space.max_blocks:
             raise BackendError(
-                f"cells of {blocks} blocks asked for; the table's space has up to {table.space.max_blocks}"
+                f"cells of {blocks} blocks asked for; the table's space has up to {table.space.max_blocks}; "
+                f"give --blocks {table.space.max_blocks}"
             )
         self._table = table
         self._index = RowIndex(table.cells)

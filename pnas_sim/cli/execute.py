@@ -7,8 +7,8 @@ import platform
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,21 +17,20 @@ from pnas_sim.budget import Budget
 from pnas_sim.cli.folder import RunFolder
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
+from pnas_sim.cli.run_result import SCHEMA, describe_run
 from pnas_sim.cli.settings import RunSettings, make_settings, read_toml
 from pnas_sim.errors import PnasError, RunError, SettingError, WorkError
-from pnas_sim.evaluate import BackendRequest, Evaluator, Status
-from pnas_sim.search.base import Diagnosed, SearchRequest, Strategy
-from pnas_sim.search.catalogue import ONE_BLOCK, describe_search, make_search, resolve_options
+from pnas_sim.evaluate import BackendRequest, Evaluator
+from pnas_sim.plugins import describe_error
+from pnas_sim.search.base import SearchRequest, Strategy
+from pnas_sim.search.catalogue import describe_search, make_search, resolve_options
 from pnas_sim.space import CellSpace
 
 if TYPE_CHECKING:
     from pnas_sim.engine import Progress, RunResult
-    from pnas_sim.evaluate import Evaluation
     from pnas_sim.report.progress import Show
 
-SCHEMA = 1
 PACKAGES = ("pnas-sim", "numpy", "torch", "scikit-learn", "lightgbm", "optuna")
-MOST_POINTS = 500  # of a course
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -84,7 +83,7 @@ def prepare(settings: RunSettings) -> Iterator[Prepared]:
         }
     )
     request = BackendRequest(blocks=filled.blocks, options=filled.options_for_backend())
-    with closing(make_backend(filled.backend, request)) as evaluator:
+    with _closing(make_backend(filled.backend, request), filled.backend) as evaluator:
         _demand_epochs(filled, evaluator)
         space = CellSpace(operations=evaluator.spec.space.operations, max_blocks=filled.blocks)
         wanted = SearchRequest(
@@ -94,6 +93,18 @@ def prepare(settings: RunSettings) -> Iterator[Prepared]:
             options=filled.search_options,
         )
         yield Prepared(filled, evaluator, make_search(filled.search, wanted))
+
+
+@contextmanager
+def _closing(evaluator: Evaluator, name: str) -> Iterator[Evaluator]:
+    """Closes a backend at the end; that it cannot be closed is no reason to lose what it answered."""
+    try:
+        yield evaluator
+    finally:
+        try:
+            evaluator.close()
+        except Exception as error:
+            say(f"warning: backend {name} cannot be closed: {describe_error(error)}")
 
 
 def _demand_epochs(settings: RunSettings, evaluator: Evaluator) -> None:
@@ -210,7 +221,9 @@ def execute(prepared: Prepared, folder: RunFolder, quiet: bool) -> dict[str, Any
     remedy = f"pnas-sim resume {folder.path}"
     try:
         with open_progress(sys.stderr, quiet) as show:
-            result = describe(prepared, _search(prepared, folder, show), folder)
+            found = _search(prepared, folder, show)
+        spec = prepared.evaluator.spec
+        result = describe_run(prepared.settings, spec, prepared.strategy, found, folder.path)
         folder.finish(result)
     except KeyboardInterrupt:
         raise InterruptionError(f"interrupted; go on with: {remedy}") from None
@@ -265,95 +278,6 @@ def expect_models(prepared: Prepared, budget: Budget) -> int | None:
     beam, first = int(settings.search_options["beam"]), len(space.initial())
     whole = first + sum(min(beam, space.count_unique(b)) for b in range(2, settings.blocks + 1))
     return whole if budget.models is None else min(whole, budget.models)
-
-
-def describe(prepared: Prepared, result: RunResult, folder: RunFolder) -> dict[str, Any]:
-    """The `--json` object of a run."""
-    settings, spec = prepared.settings, prepared.evaluator.spec
-    last = max((level.blocks for level in result.levels), default=0)
-    answers = [answer for answer in result.evaluations if answer.status != Status.FAILED]
-    if describe_search(settings.search).progressive:
-        answers = [answer for answer in answers if answer.cell.count("|") + 1 == last]
-    return {
-        "kind": "run",
-        "schema": SCHEMA,
-        "search": settings.search,
-        "predictor": settings.search_options.get("predictor"),
-        "backend": settings.backend,
-        "source": str(result.evaluations[0].source) if result.evaluations else None,
-        "seed": settings.seed,
-        "evaluation_seed": settings.evaluation_seed,
-        "space": {"operations": list(spec.space.operations), "max_blocks": settings.blocks},
-        "models_evaluated": result.models_evaluated,
-        "proposals": result.proposals,
-        "repeats": result.repeats,
-        "failed": result.failed,
-        "examples": result.examples,
-        "seconds": result.seconds,
-        "child_seconds": result.child_seconds,
-        "stopped": result.stopped,
-        "levels": [strict(asdict(level)) for level in result.levels],
-        "best": _describe_best(answers),
-        **_describe_course(prepared.strategy),
-        "notes": list_notes(prepared, result),
-        "out": str(folder.path),
-    }
-
-
-def list_notes(prepared: Prepared, result: RunResult) -> list[str]:
-    """What a reader has to know of a run: whether its budget ended before the search could learn.
-
-    Such a run is no wrong request: a few children show that a backend trains, and nobody knows beforehand how
-    far a budget of seconds goes.
-    """
-    first = _count_first(prepared)
-    if result.stopped != "budget" or result.proposals > first:
-        return []
-    name, models = prepared.settings.search, result.models_evaluated
-    return [
-        f"the budget ended within the first {first} models ({models} evaluated): {name} never learnt from "
-        "any; raise --budget"
-    ]
-
-
-def _count_first(prepared: Prepared) -> int:
-    """Cells that a search proposes before it learns from any; 0 where it never does, or nothing says so."""
-    settings = prepared.settings
-    first = describe_search(settings.search).first
-    if first == ONE_BLOCK:  # with one block these are all there is, and nothing is to be learnt
-        return len(prepared.evaluator.spec.space.initial()) if settings.blocks > 1 else 0
-    return int(settings.search_options[first]) if first else 0
-
-
-def _describe_course(strategy: Strategy) -> dict[str, Any]:
-    """A search's own word on its course (a policy's entropy, say); a point is the mean of `every` batches."""
-    if not isinstance(strategy, Diagnosed):
-        return {}
-    figures = strategy.diagnostics()
-    batches = max((len(values) for values in figures.values()), default=0)
-    every = max(1, -(-batches // MOST_POINTS))
-    course: dict[str, Any] = {"every": every}
-    for name, values in figures.items():
-        chunks = [values[begin : begin + every] for begin in range(0, len(values), every)]
-        course[name] = [strict(float(chunk.mean())) for chunk in chunks]
-    return {"diagnostics": course}
-
-
-def _describe_best(answers: list[Evaluation]) -> dict[str, Any] | None:
-    """The highest validation accuracy, with its noise-free value: the best of many noisy ones is biased."""
-    if not answers:
-        return None
-    best = max(answers, key=lambda answer: answer.valid_accuracy)  # the first of equals
-    known = {
-        "cell": best.cell,
-        "valid_accuracy": best.valid_accuracy,
-        "expected_valid_accuracy": best.expected_valid_accuracy,
-        "test_accuracy": best.test_accuracy,
-        "parameters": best.parameters if best.parameters >= 0 else None,
-        "multiply_adds": best.multiply_adds if best.multiply_adds >= 0 else None,
-        "extrapolated": best.extrapolated,
-    }
-    return {name: strict(value) for name, value in known.items()}
 
 
 def show_result(result: Mapping[str, Any], as_json: bool) -> None:

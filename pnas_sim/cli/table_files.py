@@ -56,6 +56,13 @@ def merge(files: tuple[Path, ...], out: Path, name: str | None, as_json: bool) -
 )
 @click.option("--epochs", type=float, default=1.0, show_default=True, help="Every child's full training.")
 @click.option("--chance", type=float, default=0.1, show_default=True, help="The accuracy of guessing.")
+@click.option(
+    "--train-images",
+    type=int,
+    default=0,
+    metavar="N",
+    help="Images of one epoch, to count examples by.  [default: 0, unknown]",
+)
 @click.option("--licence", default="unknown", show_default=True, help="Of the contents.")
 @json_option
 @verbose_option
@@ -67,6 +74,7 @@ def import_(
     operations: str | None,
     epochs: float,
     chance: float,
+    train_images: int,
     licence: str,
     as_json: bool,
 ) -> None:
@@ -75,8 +83,10 @@ def import_(
     The others are test_accuracy, seconds, parameters, multiply_adds, status (ok, diverged or failed), origin
     and error. A line is one training. Accuracies are from 0 to 1; a cell is written as
     'sep3(-2)+id(-1) | max3(1)+sep5(-1)': blocks of two operations, each with its input, which is -2 or -1 for
-    the cells before and 1, 2, ... for blocks of this cell. Of 20 cells or more `table fit` then makes a
-    surrogate, which searches ask.
+    the cells before and 1, 2, ... for blocks of this cell. An origin says how a cell was chosen: `uniform`
+    for a random draw of its size, which is what `pnas-sim predictors` studies. Of 20 cells or more
+    `table fit` then makes a surrogate, which searches ask; a table of all cells of its space can be asked
+    itself (--table-mode measured).
     """
     from pnas_sim.space import PAPER_OPERATIONS, CellSpace
     from pnas_tables.csv_import import import_csv
@@ -86,9 +96,13 @@ def import_(
         raise SettingError(f"epochs is {epochs}; it must be above 0")
     if not 0 < chance < 1:
         raise SettingError(f"chance is {chance}; it must lie between 0 and 1")
+    if train_images < 0:
+        raise SettingError(f"train-images is {train_images}; it must be at least 0")
     names = PAPER_OPERATIONS if operations is None else tuple(n.strip() for n in operations.split(","))
     space = CellSpace(operations=names, max_blocks=blocks)
-    table = import_csv(file, chosen, space, epochs=epochs, chance=chance, licence=licence)
+    table = import_csv(
+        file, chosen, space, epochs=epochs, chance=chance, train_images=train_images, licence=licence
+    )
     write_file(out, table, as_json)
 
 

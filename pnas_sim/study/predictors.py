@@ -168,7 +168,8 @@ def run_study(
     every = [job for mine in jobs for job in mine]
     if not every and not searches:
         raise SettingError(
-            f"no cells to study: two neighbouring sizes with {LEAST_CELLS} random cells each are needed"
+            f"no cells to study: two neighbouring sizes with {LEAST_CELLS} random cells each are needed, of "
+            "the origin 'uniform' (or all of a size): how cells were chosen otherwise would count"
         )
     for pools, mine in zip(sources, jobs, strict=True):
         _demand_order(pools, mine)

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from pnas_sim.errors import CellError, TableError
 from pnas_sim.evaluate import Status
 from pnas_sim.space import CellSpace
+from pnas_tables.figures import is_complete
 from pnas_tables.journal import TableHead, assemble_table
 from pnas_tables.record import Table
 
@@ -27,6 +29,7 @@ def import_csv(
     *,
     epochs: float = 1.0,
     chance: float = 0.1,
+    train_images: int = 0,
     licence: str = "unknown",
 ) -> Table:
     """Reads a whole CSV file, or nothing of it.
@@ -41,6 +44,7 @@ def import_csv(
         space: of its cells.
         epochs: the full training length of every child.
         chance: the accuracy of guessing.
+        train_images: training images of one epoch; 0 if unknown: examples are then not counted.
         licence: of the contents.
 
     Raises:
@@ -59,22 +63,25 @@ def import_csv(
         space=space,
         recipe={"trainer": "imported", "epochs": epochs},
         licence=licence,
-        train_images=0,
+        train_images=train_images,
         chance=chance,
         epochs=(epochs,),
     )
     provenance = {"command": "pnas-sim table import", "file_sha256": hashlib.sha256(content).hexdigest()}
-    return assemble_table(head, (provenance,), children)
+    table = assemble_table(head, (provenance,), children)
+    # the one checkpoint is the whole training
+    return replace(table, closed=is_complete(table), curves=table.valid_accuracy[:, None].copy())
 
 
 def _read_children(path: Path, text: str, space: CellSpace) -> list[tuple[Any, ...]]:
     """One row of a journal for each line of the file."""
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     seen: dict[tuple[str, int], int] = {}
     costs: dict[str, tuple[int, int]] = {}
     children = []
     try:
-        _check_columns(path, reader.fieldnames or ())
+        reader.fieldnames = [heading.strip() for heading in reader.fieldnames or ()]
+        _check_columns(path, reader.fieldnames)
         for record in reader:
             child = _read_child(f"{path}, line {reader.line_num}", record, space)
             before = seen.setdefault((child[0], child[1]), reader.line_num)
@@ -159,7 +166,9 @@ def _number(
         value = float(text)
     except ValueError:
         raise TableError(f"{where}, column {column}: {text!r} is not a number") from None
-    if not isfinite(value) or value < least or (most is not None and value > most):
+    if not isfinite(value):
+        raise TableError(f"{where}, column {column}: {text!r} is not a finite number")
+    if value < least or (most is not None and value > most):
         raise TableError(f"{where}, column {column}: {text} must be {limits}")
     return value
 

@@ -293,7 +293,9 @@ def test_measured_checkpoints_have_no_test_accuracy(closed_path: Path) -> None:
 
 
 def test_measured_needs_a_closed_table(fitted_path: Path, closed_path: Path) -> None:
-    with pytest.raises(TableError, match=r"fitted is not closed: it has 50 of 1 blocks, .* use surrogate"):
+    with pytest.raises(
+        TableError, match=r"fitted is not closed: it has 50 of the 136 of 1 block, .* use surrogate"
+    ):
         ask(fitted_path, table_mode="measured")
     with pytest.raises(BackendError, match="3 blocks asked for; the table's space has up to 2"):
         ask(closed_path, blocks=3, table_mode="measured")

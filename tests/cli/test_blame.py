@@ -29,6 +29,13 @@ class Stumbling:
         return Prediction(np.arange(len(cells), dtype=float)) if self.raises else None
 
 
+class Seedless(Stumbling):
+    """Cannot be fitted as the search fits it."""
+
+    def fit(self, cells, accuracies):
+        pass
+
+
 def raising(space):
     return Stumbling(True)
 
@@ -41,6 +48,10 @@ def without_file(space):
 
 def silent(space):
     return Stumbling(False)
+
+
+def seedless(space):
+    return Seedless(True)
 '''
 
 
@@ -68,9 +79,17 @@ def test_what_a_part_of_another_package_raises_is_called_its_own(
 
 
 def test_where_nobody_can_tell_both_are_named(pnas: Any, small_table: Path, stumbling: str) -> None:
-    outcome = run(pnas, small_table, f"{stumbling}:silent")
+    outcome = run(pnas, small_table, f"{stumbling}:seedless")
     assert outcome.code == 1
-    assert f"({BUG} or of predictor {stumbling}:silent; -v shows where)" in outcome.complaint
+    assert f"({BUG} or of predictor {stumbling}:seedless; -v shows where)" in outcome.complaint
+
+
+def test_what_is_no_prediction_is_told_as_the_predictors(
+    pnas: Any, small_table: Path, stumbling: str
+) -> None:
+    outcome = run(pnas, small_table, f"{stumbling}:silent")
+    assert outcome.code == 2
+    assert f"predictor {stumbling}.Stumbling answered with NoneType; give" in outcome.complaint
 
 
 def test_a_file_that_a_part_lacks_is_that_parts(pnas: Any, small_table: Path, stumbling: str) -> None:

@@ -315,3 +315,49 @@ def test_a_full_disk_leaves_a_folder_that_can_be_resumed(
     resumed = pnas("resume", out, "--json")
     assert resumed.code == 0, resumed.err
     assert resumed.json["models_evaluated"] == 144
+
+
+FAILING = '''
+from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Status
+from pnas_sim.space import CellSpace
+
+
+class Failing:
+    """Children of two blocks fail; it cannot be closed."""
+
+    def __init__(self, blocks):
+        self.spec = EvaluatorSpec(name="failing", space=CellSpace(max_blocks=blocks), epochs=1.0)
+
+    def evaluate(self, cells, epochs, seed):
+        for number, text in enumerate(self.spec.space.format_many(cells)):
+            if "|" in text:
+                error = "no memory" if number % 3 else ""
+                yield Evaluation(cell=text, status=Status.FAILED, epochs=epochs, error=error)
+            else:
+                yield Evaluation(cell=text, valid_accuracy=0.5, epochs=epochs)
+
+    def close(self):
+        raise RuntimeError("still busy")
+
+
+def make(request):
+    return Failing(request.blocks)
+'''
+
+
+def test_failures_are_told_with_their_reasons_and_lose_nothing(
+    pnas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last level failed whole: the best is of the one before, and the page says why."""
+    (tmp_path / "failing_part.py").write_text(FAILING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = ("--backend", "failing_part:make", "--blocks", 2, "--beam", 6, "--predictor", "ridge")
+    outcome = pnas("run", *words, "--out", "r", "--json")
+    assert outcome.code == 0
+    assert "warning: backend failing_part:make cannot be closed: RuntimeError: still busy" in outcome.err
+    result = outcome.json
+    assert result["failed"] == 6 and result["best"]["valid_accuracy"] == 0.5
+    (note,) = result["notes"]
+    assert note == "6 of 142 children failed: no memory (4); no reason given (2)"
+    assert pnas("report", "r").code == 0
+    assert "no memory (4)" in next(tmp_path.glob("r/*.html")).read_text(encoding="utf-8")

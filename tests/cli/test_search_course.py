@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pnas_sim.cli.execute import MOST_POINTS, _describe_course
+from pnas_sim.cli.run_result import MOST_POINTS, _describe_course
 from pnas_sim.search import RandomSearch
 from pnas_sim.space import CellSpace
 

@@ -64,7 +64,7 @@ ERRORS = {
         "line 3, column valid_accuracy: 'good' is not a number",
     ),
     "too good": ([HEAD, f"{ONE},0,93.5"], "line 2, column valid_accuracy: 93.5 must be in [0, 1]"),
-    "not a number": ([HEAD, f"{ONE},0,nan"], "line 2, column valid_accuracy: nan must be in [0, 1]"),
+    "not a number": ([HEAD, f"{ONE},0,nan"], "line 2, column valid_accuracy: 'nan' is not a finite number"),
     "none": ([HEAD, f"{ONE},0,"], "line 2, column valid_accuracy: it must be a number where status is ok"),
     "no seed": ([HEAD, f"{ONE},,0.5"], "line 2, column seed: '' is not a whole number"),
     "half a seed": ([HEAD, f"{ONE},0.5,0.5"], "line 2, column seed: '0.5' is not a whole number"),
@@ -109,3 +109,14 @@ def test_other_files_are_named(space: CellSpace, tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes(b"cell,seed,valid_accuracy\n\xe9")
     with pytest.raises(TableError, match="is not UTF-8 text"):
         import_csv(tmp_path / "latin.csv", "mine", space)
+
+
+def test_a_file_with_every_cell_makes_a_closed_table(tmp_path: Path) -> None:
+    """Which `--table-mode measured` asks, and whose only checkpoint is the whole training."""
+    small = CellSpace(operations=("conv", "pool"), max_blocks=1)
+    texts = small.format_many(small.initial())
+    lines = ["cell, seed, valid_accuracy", *(f'"{text}", 0, 0.{40 + n}' for n, text in enumerate(texts))]
+    whole = import_csv(write_csv(tmp_path, *lines), "whole", small, train_images=500)
+    assert whole.closed and whole.train_images == 500
+    np.testing.assert_array_equal(whole.curves[:, -1], whole.valid_accuracy)
+    assert not import_csv(write_csv(tmp_path, *lines[:-1]), "part", small).closed

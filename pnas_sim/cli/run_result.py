@@ -1,0 +1,137 @@
+"""What a run came to, as the object of its `result.json` and of `--json`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pnas_sim.cli.output import strict
+from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Status
+from pnas_sim.search.base import Diagnosed, Strategy
+from pnas_sim.search.catalogue import ONE_BLOCK, describe_search
+
+if TYPE_CHECKING:
+    from pnas_sim.cli.settings import RunSettings
+    from pnas_sim.engine import RunResult
+
+SCHEMA = 1
+MOST_POINTS = 500  # of a course
+MOST_REASONS = 3  # of failures, in a note
+
+
+def describe_run(
+    settings: RunSettings, spec: EvaluatorSpec, strategy: Strategy, result: RunResult, folder: Path
+) -> dict[str, Any]:
+    """The `--json` object of a run.
+
+    Args:
+        settings: with all defaults filled in.
+        spec: of its evaluator.
+        strategy: at its end.
+        result: of the engine.
+        folder: of the run.
+    """
+    answers = [answer for answer in result.evaluations if not is_failed(answer)]
+    if describe_search(settings.search).progressive:  # its answer is of the last level that has any
+        last = max((count_blocks(answer) for answer in answers), default=0)
+        answers = [answer for answer in answers if count_blocks(answer) == last]
+    return {
+        "kind": "run",
+        "schema": SCHEMA,
+        "search": settings.search,
+        "predictor": settings.search_options.get("predictor"),
+        "backend": settings.backend,
+        "source": str(result.evaluations[0].source) if result.evaluations else None,
+        "seed": settings.seed,
+        "evaluation_seed": settings.evaluation_seed,
+        "space": {"operations": list(spec.space.operations), "max_blocks": settings.blocks},
+        "models_evaluated": result.models_evaluated,
+        "proposals": result.proposals,
+        "repeats": result.repeats,
+        "failed": result.failed,
+        "examples": result.examples,
+        "seconds": result.seconds,
+        "child_seconds": result.child_seconds,
+        "stopped": result.stopped,
+        "levels": [strict(asdict(level)) for level in result.levels],
+        "best": _describe_best(answers),
+        **_describe_course(strategy),
+        "notes": [*_note_budget(settings, spec, result), *_note_failures(result)],
+        "out": str(folder),
+    }
+
+
+def count_blocks(answer: Evaluation) -> int:
+    """Blocks of its cell."""
+    return answer.cell.count("|") + 1
+
+
+def _note_budget(settings: RunSettings, spec: EvaluatorSpec, result: RunResult) -> Iterator[str]:
+    """Says if a run's budget ended before the search could learn.
+
+    Such a run is no wrong request: a few children show that a backend trains, and nobody knows beforehand how
+    far a budget of seconds goes.
+    """
+    first = _count_first(settings, spec)
+    if result.stopped == "budget" and result.proposals <= first:
+        yield (
+            f"the budget ended within the first {first} models ({result.models_evaluated} evaluated): "
+            f"{settings.search} never learnt from any; raise --budget"
+        )
+
+
+def _note_failures(result: RunResult) -> Iterator[str]:
+    """Says how many children failed, and why most of them did."""
+    failed = [answer.error or "no reason given" for answer in result.evaluations if is_failed(answer)]
+    if failed:
+        counted = Counter(failed).most_common()
+        reasons = [f"{reason} ({count})" for reason, count in counted[:MOST_REASONS]]
+        more = [f"{len(counted) - MOST_REASONS} other reasons"] if len(counted) > MOST_REASONS else []
+        yield f"{len(failed)} of {result.models_evaluated} children failed: {'; '.join([*reasons, *more])}"
+
+
+def is_failed(answer: Evaluation) -> bool:
+    """Whether a child has no accuracy."""
+    return answer.status == Status.FAILED
+
+
+def _count_first(settings: RunSettings, spec: EvaluatorSpec) -> int:
+    """Cells that a search proposes before it learns from any; 0 where it never does, or nothing says so."""
+    first = describe_search(settings.search).first
+    if first == ONE_BLOCK:  # with one block these are all there is, and nothing is to be learnt
+        return len(spec.space.initial()) if settings.blocks > 1 else 0
+    return int(settings.search_options[first]) if first else 0
+
+
+def _describe_course(strategy: Strategy) -> dict[str, Any]:
+    """A search's own word on its course (a policy's entropy, say); a point is the mean of `every` batches."""
+    if not isinstance(strategy, Diagnosed):
+        return {}
+    figures = strategy.diagnostics()
+    batches = max((len(values) for values in figures.values()), default=0)
+    every = max(1, -(-batches // MOST_POINTS))
+    course: dict[str, Any] = {"every": every}
+    for name, values in figures.items():
+        chunks = [values[begin : begin + every] for begin in range(0, len(values), every)]
+        course[name] = [strict(float(chunk.mean())) for chunk in chunks]
+    return {"diagnostics": course}
+
+
+def _describe_best(answers: Sequence[Evaluation]) -> dict[str, Any] | None:
+    """The highest validation accuracy, with its noise-free value: the best of many noisy ones is biased."""
+    if not answers:
+        return None
+    best = max(answers, key=lambda answer: answer.valid_accuracy)  # the first of equals
+    known = {
+        "cell": best.cell,
+        "valid_accuracy": best.valid_accuracy,
+        "expected_valid_accuracy": best.expected_valid_accuracy,
+        "test_accuracy": best.test_accuracy,
+        "parameters": best.parameters if best.parameters >= 0 else None,
+        "multiply_adds": best.multiply_adds if best.multiply_adds >= 0 else None,
+        "extrapolated": best.extrapolated,
+    }
+    return {name: strict(value) for name, value in known.items()}
