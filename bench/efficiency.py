@@ -52,6 +52,7 @@ from pnas_sim.errors import SettingError
 LIMIT_MINUTES = 30.0  # of the plan `speed`, on two cores
 RL, RANDOM = "reinforce,ppo", "random,random-raw"
 ABLATIONS = "pnas-no-growth,pnas-mutations,pnas-random-beam,pnas-oracle"
+MODEL = "pnas-oracle-model"  # where there is a model
 MEASURES = {"by-parameters": "log-parameters", "by-multiply-adds": "multiply-adds", "by-depth": "depth"}
 BEAMS = (32, 64, 128, 256)
 Results: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -70,7 +71,8 @@ GROWING = ("pnas", *ABLATIONS.split(","), *PREDICTORS)
 
 def plan_main(dry: bool) -> list[str]:
     """Every search of the paper's comparison, the others, the ablations."""
-    return [*_searches(SEARCHES, "pnas,pnas-rnn"), *_sets([*SETS, *_dry_ablations(dry)])]
+    dried = [*_dry_ablations(dry), *([f"{MODEL}.beam=10"] if dry else [])]
+    return [*_searches(f"{SEARCHES},{MODEL}", "pnas,pnas-rnn"), *_sets([*SETS, *dried])]
 
 
 def plan_small(dry: bool) -> list[str]:

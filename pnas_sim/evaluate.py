@@ -192,6 +192,15 @@ class BulkEvaluator(Protocol):
         ...
 
 
+@runtime_checkable
+class ModelledEvaluator(Protocol):
+    """An evaluator that answers a model's word and something drawn for each cell, which none can learn."""
+
+    def predict_mean(self, cells: Rows) -> Floats:
+        """What the model alone says of `cells` (`uint8[n, width]`, canonical): accuracies, `float64[n]`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendRequest:
     """What a backend's factory is called with.

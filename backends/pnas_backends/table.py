@@ -229,6 +229,15 @@ class SurrogateBackend:
             extrapolated=blocks > self._surrogate.largest,
         )
 
+    def predict_mean(self, cells: Rows) -> Floats:
+        """What the surrogate's model says of rows after the whole training, without the cells' own effects.
+
+        Args:
+            cells: `uint8[n, width]`, canonical.
+        """
+        self._check(cells)
+        return self._surrogate.predict_mean(cells)
+
     def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
         """Yields the answers of `evaluate_bulk` one by one, with their curves up to `epochs`."""
         answers = self.evaluate_bulk(cells, epochs, seed)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pnas_sim.errors import SettingError
-from pnas_sim.evaluate import BulkEvaluator, Evaluator
+from pnas_sim.evaluate import BulkEvaluator, Evaluator, ModelledEvaluator
 from pnas_sim.predict.base import Prediction
 from pnas_sim.search.base import Floats, Rows, SearchRequest
 from pnas_sim.search.pnas import Pnas
@@ -49,11 +49,11 @@ class RandomScores:
 
 
 class OracleScores:
-    """A predictor that is never wrong: it knows every cell's accuracy free of seed noise.
+    """A predictor that is never wrong: it knows every cell's accuracy free of seed noise, or a model's word.
 
     Args:
         space: of the cells.
-        oracle: the noise-free accuracies (`float64[n]`) of canonical rows (`uint8[n, width]`).
+        oracle: the accuracies (`float64[n]`) of canonical rows (`uint8[n, width]`).
     """
 
     def __init__(self, space: CellSpace, oracle: Oracle) -> None:
@@ -96,6 +96,14 @@ def read_oracle(evaluator: Evaluator, epochs: float | None = None, seed: int = 0
     return ask_oracle
 
 
+def read_model(evaluator: Evaluator) -> Oracle | None:
+    """An evaluator's model as an oracle: all there is to learn, and nothing drawn; None without one."""
+    if not isinstance(evaluator, ModelledEvaluator):
+        return None
+    space, predict_mean = evaluator.spec.space, evaluator.predict_mean
+    return lambda cells: predict_mean(space.fit_width(cells))
+
+
 def create_random_beam(request: SearchRequest) -> Pnas:
     """Growth without a predictor: K random expansions on each level; options `beam` and `batch`."""
     return Pnas(request.space, RandomScores(request.space), **request.options, seed=request.seed)
@@ -113,4 +121,21 @@ def create_oracle(request: SearchRequest) -> Pnas:
             "use pnas-sim compare, or SearchRequest(oracle=...)"
         )
     scores = OracleScores(request.space, request.oracle)
+    return Pnas(request.space, scores, **request.options, seed=request.seed)
+
+
+def create_model_oracle(request: SearchRequest) -> Pnas:
+    """PNAS with a predictor that knows the surrogate's model, but not the effects drawn for single cells.
+
+    A perfect predictor reads those, too, which no predictor could learn: it is an upper bound, this one is
+    what learning could come to. Options `beam` and `batch`.
+
+    Raises:
+        SettingError: the request has no model.
+    """
+    if request.model is None:
+        raise SettingError(
+            "search pnas-oracle-model needs a backend with a model, a table's surrogate, in pnas-sim compare"
+        )
+    scores = OracleScores(request.space, request.model)
     return Pnas(request.space, scores, **request.options, seed=request.seed)

@@ -110,6 +110,8 @@ class SearchRequest:
             (`pnas_sim.search.catalogue.fill_options` does).
         oracle: the noise-free accuracies (`float64[n]`) of canonical rows (`uint8[n, width]`), given by
             studies alone, for the ablation that asks what a perfect predictor would be worth.
+        model: likewise what the evaluator's model says of them, without what it draws for single cells; None
+            where it has none.
     """
 
     space: CellSpace
@@ -117,3 +119,4 @@ class SearchRequest:
     fidelities: tuple[float, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     oracle: Callable[[Rows], Floats] | None = None
+    model: Callable[[Rows], Floats] | None = None

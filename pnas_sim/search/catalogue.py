@@ -160,7 +160,14 @@ _ROWS: Mapping[str, _Row] = MappingProxyType(
         ),
         "pnas-oracle": _Row(
             "pnas_sim.search.ablations:create_oracle",
-            "ablation: PNAS with a perfect predictor, in comparisons only",
+            "ablation: PNAS with a perfect predictor, drawn effects included; in comparisons only",
+            f"against {_LIU}, algorithm 1",
+            {"beam": 256, "batch": 256},
+            progressive=True,
+        ),
+        "pnas-oracle-model": _Row(
+            "pnas_sim.search.ablations:create_model_oracle",
+            "ablation: PNAS with a predictor that knows all but what a world draws for single cells",
             f"against {_LIU}, algorithm 1",
             {"beam": 256, "batch": 256},
             progressive=True,

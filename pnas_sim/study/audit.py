@@ -48,7 +48,7 @@ class Find:
 
 def default_searches() -> list[str]:
     """Names of all searches that ship, but those that need another package, an oracle or no fitted curve."""
-    left_out = {"tpe", "pnas-oracle", "hyperband"}
+    left_out = {"tpe", "pnas-oracle", "pnas-oracle-model", "hyperband"}
     return [info.name for info in list_searches() if info.source and info.name not in left_out]
 
 

@@ -136,8 +136,9 @@ CLAIMS: tuple[Claim | EndClaim, ...] = (
     ),
     Claim(
         name="better predictors would help",
-        text="growth with a perfect predictor is better than with a fitted one at each top M",
-        others=("pnas-oracle",),
+        text="growth with a predictor that knows all that can be learnt is better than with a fitted one, at "
+        "each top M",
+        others=("pnas-oracle-model",),
         figure="difference_at_reference_models",
         below=True,
     ),

@@ -22,7 +22,7 @@ from pnas_sim.budget import Budget
 from pnas_sim.errors import PnasError, RunError, WorkError
 from pnas_sim.evaluate import BackendRequest, Evaluator
 from pnas_sim.registry import make_backend
-from pnas_sim.search.ablations import read_oracle
+from pnas_sim.search.ablations import read_model, read_oracle
 from pnas_sim.search.base import SearchRequest
 from pnas_sim.search.catalogue import make_search
 from pnas_sim.space import CellSpace
@@ -114,6 +114,7 @@ def request_search(
         fidelities=tuple(at for at in spec.fidelities if at <= most),
         options=options,
         oracle=read_oracle(evaluator, settings.epochs, seed),
+        model=read_model(evaluator),
     )
 
 

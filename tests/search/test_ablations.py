@@ -7,9 +7,11 @@ import pytest
 from scipy.stats import kstest, spearmanr
 
 from pnas_sim.errors import SettingError
+from pnas_sim.evaluate import BackendRequest
 from pnas_sim.function_evaluator import FunctionEvaluator
+from pnas_sim.registry import make_backend
 from pnas_sim.search import Pnas, SearchRequest, make_search
-from pnas_sim.search.ablations import OracleScores, RandomScores, create_oracle, read_oracle
+from pnas_sim.search.ablations import OracleScores, RandomScores, create_oracle, read_model, read_oracle
 from pnas_sim.space import CellSpace
 from pnas_sim.testing.strategies import check_strategy
 from pnas_sim.wrappers import Noisy
@@ -132,6 +134,21 @@ def test_beams_of_other_seeds_are_others(answer, drive) -> None:
         request = SearchRequest(space=SPACE, seed=seed, options={"beam": 9})
         beams.append(drive(make_search("pnas-random-beam", request), answer, 2)[-1][0].cells.tolist())
     assert beams[0] == beams[2] != beams[1]
+
+
+def test_a_model_is_read_without_what_is_drawn_for_cells() -> None:
+    """Of a surrogate: its worlds' effects are not in it; a backend without a model has none to give."""
+    backend = make_backend("table", BackendRequest(blocks=2, options={"world": 1}))
+    model = read_model(backend)
+    cells = CellSpace(max_blocks=2).canonical(CellSpace(max_blocks=2).sample(30, np.random.default_rng(0)))
+    assert model is not None
+    np.testing.assert_array_equal(model(cells), backend.predict_mean(backend.spec.space.fit_width(cells)))
+    assert (model(cells) != read_oracle(backend)(cells)).all()
+    assert read_model(Alone(knows=True)) is None
+    named = SearchRequest(space=SPACE, options={"beam": 5}, model=model)
+    assert isinstance(make_search("pnas-oracle-model", named), Pnas)
+    with pytest.raises(SettingError, match="needs a backend with a model"):
+        make_search("pnas-oracle-model", SearchRequest(space=SPACE))
 
 
 def test_the_oracle_comes_with_the_request(answer) -> None:
