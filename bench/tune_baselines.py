@@ -95,7 +95,13 @@ def do(run: dict[str, Any], evaluator: Evaluator) -> dict[str, Any]:
     """Runs a search to its end; adds what it came to."""
     spec = evaluator.spec
     space = CellSpace(operations=spec.space.operations, max_blocks=spec.space.max_blocks)
-    request = SearchRequest(space=space, seed=run["seed"], fidelities=spec.fidelities, options=run["options"])
+    request = SearchRequest(
+        space=space,
+        seed=run["seed"],
+        fidelities=spec.fidelities,
+        chance=spec.chance,
+        options=run["options"],
+    )
     begun = time.process_time()
     result = run_search(
         make_search(run["search"], request),

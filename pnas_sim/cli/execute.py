@@ -90,6 +90,7 @@ def prepare(settings: RunSettings) -> Iterator[Prepared]:
             space=space,
             seed=filled.seed,
             fidelities=evaluator.spec.fidelities,
+            chance=evaluator.spec.chance,
             options=filled.search_options,
         )
         yield Prepared(filled, evaluator, make_search(filled.search, wanted))

@@ -44,10 +44,12 @@ class NetworkSettings:
         bias: the last layer's first bias: "mean" is the logit of the mean fitted accuracy; the paper's own
             is 1.8, the logit of .858, the mean accuracy of its one-block cells.
         refit: "scratch" draws new weights at every fit (section 5.1), "finetune" goes on from the present
-            ones (Algorithm 1).
+            ones, as Algorithm 1 does, but with all cells so far and not the new ones alone. Folds are drawn
+            anew at each fit: members that go on have seen most cells.
         finetune_epochs: passes over the cells of every fit but the first, with `refit="finetune"`.
         patience: epochs without a smaller error on the folds left out, after which a fit of several members
-            stops; each member then keeps the weights that were best on its fold. 0 runs all epochs.
+            stops; each member then keeps the weights that were best on its fold. 0 runs all epochs. Not with
+            "finetune", whose members know their folds from before.
     """
 
     members: int = 5
@@ -79,6 +81,9 @@ class NetworkSettings:
             if self.members == 1:
                 told = f"patience is {self.patience} with 1 member, which leaves no fold out"
                 raise SettingError(f"{told}: give patience 0, or 2 members or more")
+            if self.refit == "finetune":
+                told = f"patience is {self.patience} with refit finetune, whose members know the folds"
+                raise SettingError(f"{told}: give patience 0, or refit scratch")
         if self.refit not in get_args(Refit):
             raise SettingError(f"refit is {self.refit!r}: give one of {', '.join(get_args(Refit))}")
 

@@ -105,6 +105,7 @@ class SearchRequest:
         space: what is searched.
         seed: of everything the search draws.
         fidelities: epochs that the evaluator can answer for, ascending; empty if any positive number will do.
+        chance: the accuracy of guessing, which a search that must put a number on a failed child takes.
         options: by name. A search that ships is given all of its own, in range by type only; one of another
             package only those that the user gave, and refuses any that it does not know with `SettingError`
             (`pnas_sim.search.catalogue.fill_options` does).
@@ -117,6 +118,7 @@ class SearchRequest:
     space: CellSpace
     seed: int = 0
     fidelities: tuple[float, ...] = ()
+    chance: float = 0.1
     options: Mapping[str, Any] = field(default_factory=dict)
     oracle: Callable[[Rows], Floats] | None = None
     model: Callable[[Rows], Floats] | None = None

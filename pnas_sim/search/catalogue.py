@@ -64,7 +64,6 @@ _POLICY = {
     "entropy": 0.00001,
     "baseline": 0.95,
     "batch": 20,
-    "chance": 0.1,
 }
 _LIU = "Liu et al. 2018, arXiv 1712.00559"
 _ZOPH = "Zoph et al. 2018, arXiv 1707.07012, A.2"
@@ -93,7 +92,7 @@ _ROWS: Mapping[str, _Row] = MappingProxyType(
             "pnas_sim.search.evolution:create",
             "regularised evolution: the best of a sample is mutated, the oldest dies",
             "Real et al. 2019, arXiv 1802.01548, algorithm 1",
-            {"population": 100, "sample": 25, "batch": 20, "chance": 0.1},
+            {"population": 100, "sample": 25, "batch": 20},
             first="population",
         ),
         "local": _Row(

@@ -96,5 +96,5 @@ class Evolution:
 
 
 def create(request: SearchRequest) -> Evolution:
-    """Regularised evolution; options as for `Evolution`."""
-    return Evolution(request.space, **request.options, seed=request.seed)
+    """Regularised evolution; options as for `Evolution`; `chance` is the request's."""
+    return Evolution(request.space, **request.options, chance=request.chance, seed=request.seed)

@@ -18,7 +18,9 @@ _MORE_DRAWS = (
 class LocalSearch:
     """Climbs from the best of some random cells to a local optimum, then starts again.
 
-    A cell's neighbours are the cells that one changed input or operation leads to, about 100 of five blocks.
+    A cell's neighbours are the cells that one changed token of its canonical row leads to, about 100 of five
+    blocks: another operation, or another input among the blocks numbered before. (An input from a block that
+    is numbered later, though it could come first, takes more than one move.)
     Those that the search has not proposed before are evaluated in random order, `batch` at a time; as soon as
     a batch holds a better cell than the present one, its best is the next ("query until lower" of White et
     al., who evaluate one at a time: `batch=1`). Where none is better, the cell is a local optimum and the
@@ -106,7 +108,7 @@ class LocalSearch:
 
 
 def list_neighbours(space: CellSpace, cell: Rows) -> Rows:
-    """Every other cell that one changed input or operation of a cell leads to.
+    """Every other cell that one changed token of a cell's row leads to.
 
     Args:
         space: of the cell.

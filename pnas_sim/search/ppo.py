@@ -37,7 +37,8 @@ def make_clipped_objective(clip: float) -> Objective:
 
 
 def create(request: SearchRequest) -> PolicySearch:
-    """PPO; options as in `PolicySettings`, and `clip`."""
+    """PPO; options as in `PolicySettings`, and `clip`; `chance` is the request's."""
     options = dict(request.options)
     objective = make_clipped_objective(options.pop("clip"))
-    return PolicySearch(request.space, PolicySettings(**options, seed=request.seed), objective)
+    settings = PolicySettings(**options, chance=request.chance, seed=request.seed)
+    return PolicySearch(request.space, settings, objective)

@@ -20,9 +20,9 @@ def weigh_log_chances(log_chances: Tensor, before: Tensor, advantages: Tensor) -
 
 
 def create(request: SearchRequest) -> PolicySearch:
-    """REINFORCE; options as in `PolicySettings`, but for `epochs`: one step a batch.
+    """REINFORCE; options as in `PolicySettings` but `epochs` (one step a batch) and `chance`, the request's.
 
     Learning rate 0.00035 is NASNet's for PPO and that of REINFORCE in ENAS (Pham et al. 2018, 1802.03268).
     """
-    settings = PolicySettings(**request.options, seed=request.seed)
+    settings = PolicySettings(**request.options, chance=request.chance, seed=request.seed)
     return PolicySearch(request.space, settings, weigh_log_chances)

@@ -79,7 +79,9 @@ def mutate_cells(cells: Rows, operations: int, rng: np.random.Generator) -> Rows
 
     One input or operation of a cell, chosen uniformly, is set to one of its other values, chosen uniformly;
     drawn again where the cell stays the same. That ends: setting an input of the first block from -2 to -1 or
-    back changes how often the cell reads -2, so every cell has a change that counts.
+    back changes how often the cell reads -2, so every cell has a change that counts. Inputs are among the
+    blocks numbered before in the row: one from a later block, where that could come first, takes several
+    mutations.
     """
     both = np.concatenate([cells, _change_one_token(cells, operations, rng)])
     canonical = find_canonical(both, operations)  # few rows cost as much as many

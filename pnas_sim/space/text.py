@@ -18,7 +18,7 @@ from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, Rows
 
 _HALF = re.compile(r"\s*([^\s()+|]+)\s*\(\s*([^\s()+|]+)\s*\)\s*", re.ASCII)
 _SHAPE = "operation(input)+operation(input)"
-_INPUT = re.compile(r"-?[0-9]{1,9}", re.ASCII)
+_INPUT = re.compile(r"-?[1-9][0-9]{0,8}", re.ASCII)
 
 
 def parse_cell(text: str, operations: Sequence[str], width: int) -> Rows:

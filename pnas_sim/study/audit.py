@@ -111,7 +111,10 @@ def _make(name: str, spec: EvaluatorSpec, seed: int, options: Mapping[str, Any])
     takes = next((info.options for info in list_searches() if info.name == name), {})
     chosen = {key: value for key, value in options.items() if key in takes}
     return make_search(
-        name, SearchRequest(space=spec.space, seed=seed, fidelities=spec.fidelities, options=chosen)
+        name,
+        SearchRequest(
+            space=spec.space, seed=seed, fidelities=spec.fidelities, chance=spec.chance, options=chosen
+        ),
     )
 
 

@@ -119,7 +119,8 @@ def _introduce(result: Mapping[str, Any]) -> str:
         f"# How well predictors rank cells\n\nTable {table['name']}, checksum {table['checksum'][:12]}; "
         f"{result['trials']} trials, seed {result['seed']}. Each trial fits a fresh predictor on K random "
         "cells of one size (Algorithm 2 of the paper). In brackets: 95% intervals, bootstrap over cells and "
-        f"trials ({result['resamples']} resamples), paired where predictors are compared."
+        f"trials ({result['resamples']} resamples), paired where predictors are compared. Figures of a size "
+        "pool its trials, as the paper's do; the mean over sizes is of correlations within trials."
         + (f" Left out: {lost} cells, all of whose trainings failed." if lost else "")
     )
 
@@ -165,6 +166,8 @@ def group_rows(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], list[
 def tabulate_ranks(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Heads and lines: for each predictor the pooled Spearman of every size, the paper's, the trials' mean.
 
+    The last is no mean of the columns beside it: those pool the trials, as the paper does.
+
     Args:
         rows: of one source, K, set of cells and truth.
     """
@@ -174,7 +177,7 @@ def tabulate_ranks(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[l
     for size in sizes:
         cells = next(row["cells"] for row in rows if row["blocks"] == size)
         heads += [f"{name_size(size + step)} (n = {cells:,})", "paper"]
-    heads += ["mean over sizes", "less the first's"]
+    heads += ["mean over sizes, of trials", "less the first's"]
     lines = []
     for name in dict.fromkeys(row["predictor"] for row in rows):
         mine = {row["blocks"]: row for row in rows if row["predictor"] == name}

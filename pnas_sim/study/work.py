@@ -112,6 +112,7 @@ def request_search(
         space=CellSpace(operations=spec.space.operations, max_blocks=settings.blocks),
         seed=seed,
         fidelities=tuple(at for at in spec.fidelities if at <= most),
+        chance=spec.chance,
         options=options,
         oracle=read_oracle(evaluator, settings.epochs, seed),
         model=read_model(evaluator),

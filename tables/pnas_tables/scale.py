@@ -84,7 +84,8 @@ class NormalScores:
         # quantiles between the order statistics at (i - 0.5) / n, the ones whose scores they get
         values = np.quantile(accuracies, chances, method="hazen")
         kept = np.concatenate([[True], np.diff(values) > 1e-9])
-        values, scores = values[kept], ndtri(chances)[kept]
+        tie = np.cumsum(kept) - 1  # equal accuracies have the mean of their scores
+        values, scores = values[kept], np.bincount(tie, ndtri(chances)) / np.bincount(tie)
         if len(values) == 1:  # all the same: any slope will do
             values, scores = np.array([values[0], values[0] + 1e-6]), np.array([0.0, 1.0])
         return cls(np.asarray(scores, np.float64), np.asarray(values, np.float64))

@@ -34,6 +34,11 @@ def test_refit_is_one_of_two() -> None:
         NetworkSettings(refit="continue")
 
 
+def test_what_goes_on_from_its_weights_has_no_cells_left_out_to_watch() -> None:
+    with pytest.raises(SettingError, match="patience is 3 with refit finetune"):
+        NetworkSettings(refit="finetune", patience=3)
+
+
 def test_defaults_are_the_papers() -> None:
     settings = NetworkSettings()
     assert (settings.members, settings.embedding, settings.hidden) == (5, 100, 100)

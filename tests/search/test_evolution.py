@@ -6,6 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pnas_sim.errors import SettingError
+from pnas_sim.search import SearchRequest, make_search
+from pnas_sim.search.base import Observations
 from pnas_sim.search.evolution import Evolution
 from pnas_sim.search.random_search import RandomSearch
 from pnas_sim.space import CellSpace
@@ -130,3 +132,20 @@ def test_misuse_is_explained(small_space, demand_turns) -> None:
         Evolution(small_space, chance=1.5)
     with pytest.raises(SettingError, match="seed is -1"):
         Evolution(small_space, seed=-1)
+
+
+def test_failed_children_join_with_the_evaluators_chance(small_space) -> None:
+    """Else they would be the best parents where there are a hundred classes."""
+    failing = small_space.initial()[:1]
+
+    def share_of_failing(chance: float) -> float:
+        request = SearchRequest(space=small_space, chance=chance, options={"population": 10, "sample": 5})
+        search, failed = make_search("evolution", request), []
+        for _ in range(30):
+            cells = search.ask(10).cells
+            bad = cells[:, 2] == failing[0, 2]  # the first operation of the first block
+            search.tell(Observations(np.where(bad, np.nan, 0.05), np.where(bad, 2, 0).astype(np.uint8)))
+            failed.append(bad.mean())
+        return float(np.mean(failed[-10:]))
+
+    assert share_of_failing(0.01) < 0.5 * share_of_failing(0.1)

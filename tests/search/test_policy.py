@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pnas_sim.errors import SettingError
+from pnas_sim.search import SearchRequest, make_search
 from pnas_sim.search.base import Diagnosed, Observations
 from pnas_sim.search.controller import Controller
 from pnas_sim.search.policy import PolicySearch, PolicySettings
@@ -176,6 +177,15 @@ def test_all_failed_batches_are_survived(small_space) -> None:
         search.tell(Observations(np.full(len(cells), np.nan), failed))
     assert all(bool(torch.isfinite(value).all()) for value in search._weights.values())
     assert len(search.ask(5)) == 5
+
+
+@pytest.mark.parametrize("name", ["reinforce", "ppo"])
+def test_failed_children_are_told_as_the_evaluators_chance(small_space, name: str) -> None:
+    """Of a hundred classes a tenth would be the best there is."""
+    search = make_search(name, SearchRequest(space=small_space, chance=0.01))
+    count = len(search.ask(8))
+    search.tell(Observations(np.full(count, np.nan), np.full(count, 2, np.uint8)))
+    assert search.diagnostics()["mean_accuracy"].tolist() == [0.01]
 
 
 def test_misuse_is_explained(small_space, demand_turns) -> None:

@@ -44,6 +44,14 @@ def test_normal_scores_are_the_normal_quantiles_of_ranks() -> None:
     np.testing.assert_allclose(scores, ndtri([0.125, 0.875, 0.625, 0.375]))
 
 
+def test_equal_accuracies_have_the_mean_of_their_scores() -> None:
+    """Three in ten at chance: else these would all score as the worst of them."""
+    accuracies = np.concatenate([np.full(300, 0.1), np.linspace(0.3, 0.6, 700)])
+    scores = NormalScores.fit(accuracies).to_scores(accuracies)
+    assert abs(scores.mean()) < 0.02 and 0.9 < scores.std() < 1.0
+    assert scores[0] == pytest.approx(-1.16, abs=0.03)
+
+
 def test_beyond_its_knots_a_scale_goes_on_with_the_slope_of_their_outer_tenth() -> None:
     places = np.arange(20.0)
     scale = NormalScores(places, 0.1 + 0.001 * places**2)  # a tenth of 20 knots: two steps

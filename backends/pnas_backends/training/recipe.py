@@ -98,7 +98,7 @@ class Recipe(BaseModel):
 
     @property
     def chance(self) -> float:
-        """The accuracy of guessing."""
+        """The accuracy of guessing, of classes that are equally frequent."""
         return 1.0 / self.classes
 
     @property
