@@ -8,16 +8,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from pnas_backends.training import train, workers
+from pnas_backends.training import serving, train, workers
 from pnas_backends.training.data import Images
 from pnas_backends.training.recipe import Recipe
-from pnas_backends.training.workers import Failure, Task, WorkerPool, WorkerSetup, describe_error, images_part
-from pnas_sim.errors import BackendError, DataError
+from pnas_backends.training.serving import describe_error, images_part
+from pnas_backends.training.workers import Failure, Task, WorkerPool, WorkerSetup
+from pnas_sim.errors import BackendError, DataError, WorkError
 from pnas_sim.evaluate import Evaluation
 from pnas_sim.space import CellSpace
 
@@ -75,15 +78,20 @@ def pool(space: CellSpace, npz_path: Path) -> Iterator[WorkerPool]:
     assert pool.process_ids() == []
 
 
-def kill_when_busy(pool: WorkerPool, count: int, sent: signal.Signals) -> threading.Thread:
-    """Sends a signal to each worker once `count` of them have had time to start."""
+def kill_when_busy(pool: WorkerPool, count: int, sent: signal.Signals, times: int = 1) -> threading.Thread:
+    """Sends a signal to each worker that trains an endless child, so many of them, as often as asked for."""
 
     def kill() -> None:
-        while len(pool.process_ids()) < count:
-            time.sleep(0.02)
-        time.sleep(0.3)
-        for process_id in pool.process_ids():
-            os.kill(process_id, sent)
+        for _ in range(times):
+            endless: list[workers._Worker] = []
+            while len(endless) < count:
+                time.sleep(0.02)
+                known = list(pool._workers.values())
+                endless = [one for one in known if one._ready and one.task and one.task.recipe.epochs > 1]
+            for worker in endless:
+                os.kill(worker.process_id, sent)
+            while any(worker.task for worker in endless):
+                time.sleep(0.02)
 
     thread = threading.Thread(target=kill)
     thread.start()
@@ -93,14 +101,16 @@ def kill_when_busy(pool: WorkerPool, count: int, sent: signal.Signals) -> thread
 def test_a_killed_worker_costs_its_child_only(
     pool: WorkerPool, space: CellSpace, short: Recipe, endless: Recipe, images: Images
 ) -> None:
-    """The first two children would never end; both workers are killed, and new ones train the others."""
+    """The first two children would never end: killed once they are tried again, killed twice they failed."""
     never, others = make_tasks(space, endless, 2), make_tasks(space, short, 6)[2:]
-    killer = kill_when_busy(pool, 2, signal.SIGKILL)
+    killer = kill_when_busy(pool, 2, signal.SIGKILL, times=2)
     outcomes = dict(pool.run([*never, *others]))
     killer.join()
     assert sorted(outcomes) == list(range(6))
     for place in (0, 1):
-        assert outcomes[place] == Failure("the worker process was killed by SIGKILL; out of memory, perhaps")
+        failed = outcomes[place]
+        assert isinstance(failed, Failure) and failed.machine and failed.seconds > 0
+        assert failed.reason == "the worker process was killed by SIGKILL; out of memory, perhaps"
     for task in others:
         expected = train.train_child(task.row, short, images, 1, "cpu", space)
         found = outcomes[task.place]
@@ -118,6 +128,104 @@ def test_a_worker_killed_between_two_calls_costs_no_child(
             (process_id,) = pool.process_ids()
             os.kill(process_id, signal.SIGKILL)
             os.waitid(os.P_PID, process_id, os.WEXITED | os.WNOWAIT)  # it ended, and its pool is not told
+
+
+SILENT = "import sys, time; time.sleep(60)"  # a worker that neither starts nor ends
+BROKEN = "import sys; sys.exit(3)"
+PICKY = """
+import sys
+from multiprocessing.connection import Connection
+from pnas_backends.training.workers import Failure
+connection = Connection(int(sys.argv[1]))
+if connection.recv().device == "cuda":
+    sys.exit(3)
+while connection.recv():
+    connection.send(Failure("told"))
+"""  # a worker that starts on one device only
+
+
+@pytest.mark.parametrize(
+    ("start", "limit", "complaint"),
+    [
+        (
+            BROKEN,
+            600.0,
+            "ended 3 times without an answer: the worker process ended with exit code 3; what was",
+        ),
+        (SILENT, 0.2, "a worker was not ready after 0.2 s"),
+    ],
+)
+def test_workers_that_cannot_start_are_no_fault_of_children(
+    start: str, limit: float, complaint: str, space: CellSpace, short: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "START", start)
+    monkeypatch.setattr(workers, "START_LIMIT", limit)
+    pool = WorkerPool([make_setup(space, None)])
+    with pytest.raises(WorkError, match=complaint):
+        list(pool.run(make_tasks(space, short, 4)))
+    pool.close()
+
+
+def test_a_device_that_is_lost_leaves_the_work_to_the_others(
+    space: CellSpace, short: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "START", PICKY)
+    setups = [replace(make_setup(space, None), device=device) for device in ("cuda", "cpu")]
+    pool = WorkerPool(setups)
+    with pytest.warns(
+        RuntimeWarning, match="worker 1 of 2 on cuda is given up: the worker process ended with"
+    ):
+        outcomes = dict(pool.run(make_tasks(space, short, 30)))
+    assert outcomes == dict.fromkeys(range(30), Failure("told"))
+    pool.close()
+
+
+def test_images_that_do_not_fit_are_no_fault_of_children(
+    space: CellSpace, short: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another job has the memory of a GPU."""
+    crowded = workers.START.replace(
+        "serve(int", "import pnas_backends.training.serving as s; s._load = lambda *_: 1 / 0; serve(int"
+    )
+    monkeypatch.setattr(workers, "START", crowded)
+    pool = WorkerPool([make_setup(space, None)])
+    with pytest.raises(WorkError, match="without an answer: ZeroDivisionError: division by zero"):
+        list(pool.run(make_tasks(space, short, 2)))
+    pool.close()
+
+
+def test_a_signal_for_the_whole_job_ends_no_child(
+    pool: WorkerPool, space: CellSpace, short: Recipe, endless: Recipe
+) -> None:
+    """Schedulers send it to every process; it is the parent that goes, and closes the pipes."""
+    running = pool.run([*make_tasks(space, short, 1), *make_tasks(space, endless, 2)[1:]])
+    assert isinstance(next(running)[1], Evaluation)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for process_id in pool.process_ids():
+            os.kill(process_id, number)
+    time.sleep(0.3)
+    assert all(map(alive, pool.process_ids()))
+    running.close()
+
+
+def test_what_ran_out_of_memory_is_tried_once_more(
+    space: CellSpace, short: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "START", OBEDIENT.replace('"told")', '"out of memory", machine=True)'))
+    given: list[int] = []
+    monkeypatch.setattr(workers._Worker, "give", _count_gifts(workers._Worker.give, given))
+    with closing(WorkerPool([make_setup(space, None)])) as pool:
+        outcomes = dict(pool.run(make_tasks(space, short, 2)))
+    assert outcomes == dict.fromkeys(range(2), Failure("out of memory", machine=True))
+    assert given == [0, 1, 0, 1]
+
+
+def _count_gifts(give: Any, given: list[int]) -> Any:
+    def count(worker: Any, task: Task) -> None:
+        given.append(task.place)
+        give(worker, task)
+
+    return count
 
 
 def test_giving_up_an_iteration_leaves_no_process_at_work(
@@ -186,7 +294,9 @@ def test_a_worker_that_does_not_stop_by_itself_is_killed(
         assert pool.process_ids() == []
     finally:
         pool.close()
-    assert outcomes == {0: Failure("time limit of 30 s")}
+    failed = outcomes[0]
+    assert isinstance(failed, Failure)
+    assert failed.reason == "time limit of 30 s" and failed.seconds > 0 and not failed.machine
 
 
 def test_images_that_cannot_be_loaded_are_the_callers_error(
@@ -210,6 +320,8 @@ def test_images_that_cannot_be_loaded_are_the_callers_error(
             RuntimeError("[enforce fail] can't allocate memory: you tried"),
             "out of memory (RuntimeError: [enforce fail] ",
         ),
+        (RuntimeError("CUDA error: out of memory"), "out of memory (RuntimeError: CUDA error"),
+        (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling"), "out of memory (RuntimeError: CUBLAS"),
         (ValueError("first line\nsecond line"), "ValueError: first line"),
         (train.TimeLimitError("time limit of 3 s"), "time limit of 3 s"),
     ],
@@ -226,10 +338,11 @@ def test_errors_of_a_child_become_one_line(
         raise error
 
     monkeypatch.setattr(train, "train_child", fail)
-    outcome = workers.train_or_fail(make_tasks(space, recipe, 1)[0], images, make_setup(space, None))
+    outcome = serving.train_or_fail(make_tasks(space, recipe, 1)[0], images, make_setup(space, None))
     assert isinstance(outcome, Failure)
     assert outcome.reason.startswith(reason)
     assert "\n" not in outcome.reason
+    assert outcome.machine == reason.startswith("out of memory")
 
 
 def test_an_error_without_text_has_a_name() -> None:

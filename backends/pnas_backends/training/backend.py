@@ -55,8 +55,9 @@ class TrainingBackend:
             describe_operation(name, 4, 4, 1)
         self._recipe = recipe
         self._space = space
+        shares = count > len(devices)
         self._pool = WorkerPool(
-            [WorkerSetup(space, data, devices[i % len(devices)], time_limit) for i in range(count)]
+            [WorkerSetup(space, data, devices[i % len(devices)], time_limit, shares) for i in range(count)]
         )
         own = {"device": ",".join(devices), "workers": count, "time_limit": time_limit}
         self._spec = EvaluatorSpec(
@@ -87,13 +88,14 @@ class TrainingBackend:
     def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
         """Trains the networks of `cells` (`uint8[n, width]`, canonical); yields each as soon as it is done.
 
-        A child that is killed, runs out of memory or time, or raises is answered with `Status.FAILED` and the
-        reason. Giving up the iteration kills the children in flight.
+        A child that runs out of time, raises, or is killed or runs out of memory twice is answered with
+        `Status.FAILED` and the reason. Giving up the iteration kills the children in flight.
 
         Raises:
             CellError: rows of another width than the space's, or cells outside it.
             SettingError: epochs are not a positive number, or a seed below 0.
-            DataError: the images cannot be loaded.
+            DataError: the images are not there, or not what they should be.
+            WorkError: no worker can start any more.
         """
         check_request(self._spec, cells, epochs, seed)
         recipe = self._recipe.change(epochs=epochs)

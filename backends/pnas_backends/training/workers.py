@@ -1,48 +1,53 @@
 """A handful of worker processes that train children, any of which may be killed without ending the search.
 
-Each worker is a fresh Python process with a pipe of its own. Its death shows as the end of that pipe: the
-child it held is answered as failed, and the next child gets a new worker. Workers live in a process group of
-their own, so an interrupt from the keyboard reaches only the parent, and they leave as soon as the parent's
-end of the pipe is closed, however the parent ended. Needs a POSIX system.
+Each worker is a fresh Python process with a pipe of its own (`pnas_backends.training.serving`). Its death
+shows as the end of that pipe, and the next child gets a new worker. Workers live in a process group of their
+own, so an interrupt from the keyboard reaches only the parent, and they leave as soon as the parent's end of
+the pipe is closed, however the parent ended. Needs a POSIX system.
+
+What the machine does is not put down to the child. Where a worker cannot start or load its images, or ends
+by a signal that is meant for the job, its child waits for another one. A place whose workers end so `TRIES`
+times in a row is given up; without any left the call ends with an error, and nothing is lost. A child whose
+worker was killed, or that ran out of memory or left a broken device, is trained once more, since another
+process may be to blame; if it happens again, the child has failed.
 """
 
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import subprocess
 import sys
-import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.connection import Pipe, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_backends.training.recipe import Recipe
-from pnas_sim.errors import BackendError, DataError
+from pnas_sim.errors import BackendError, DataError, WorkError
 from pnas_sim.evaluate import Evaluation
 from pnas_sim.space import CellSpace
 
-if TYPE_CHECKING:
-    from pnas_backends.training.data import Images
-
 GRACE = 10.0  # seconds beyond its time limit after which a worker that does not stop by itself is killed
 FAREWELL = 5.0  # seconds a worker is given to leave
+START_LIMIT = 600.0  # seconds to start, and to load images: a file system or a driver may not answer
+TRIES = 3  # workers in a row that end without an answer
+JOB_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # of a scheduler, a keyboard, a terminal
 # A training step allocates and frees the same tensors again and again: glibc is told to keep them, in huge
 # pages, and not to give them back to the system (5% of a step's CPU time). Other C libraries do not read it.
 KEEP_MEMORY = ":".join(
     f"glibc.malloc.{setting}"
     for setting in ("hugetlb=1", "mmap_threshold=1000000000", "trim_threshold=2000000000")
 )
-START = "import sys; from pnas_backends.training.workers import serve; serve(int(sys.argv[1]))"
+START = "import sys; from pnas_backends.training.serving import serve; serve(int(sys.argv[1]))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +59,14 @@ class WorkerSetup:
         data: folder or file of the images.
         device: to train on.
         time_limit: wall seconds a child may take; None: any.
+        shares: other workers train on the same device.
     """
 
     space: CellSpace
     data: Path | None
     device: str
     time_limit: float | None
+    shares: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +81,27 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a child has no accuracy: one line; and the CPU seconds spent on it, where they are known."""
+    """Why a child has no accuracy.
+
+    Attributes:
+        reason: one line.
+        seconds: spent on it: CPU seconds, or by the clock where the worker was killed.
+        machine: another process or the device may be to blame, so that it is worth another try.
+    """
 
     reason: str
     seconds: float = 0.0
+    machine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailure:
+    """Why a worker has no images, or is gone without a word on its child; nothing of that is the child's."""
+
+    reason: str
 
 
 Outcome: TypeAlias = Evaluation | Failure
-
-
-# -------------------------------------------------------------------------------- the parent's side
 
 
 class WorkerPool:
@@ -93,6 +111,9 @@ class WorkerPool:
         self._setups = tuple(setups)
         self._workers: dict[int, _Worker] = {}  # by place in `_setups`
         self._running = False
+        self._waiting: deque[Task] = deque()
+        self._tried_again: set[int] = set()  # places of tasks
+        self._strikes = [0] * len(self._setups)  # by place: workers in a row that ended without an answer
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Outcome]]:
         """Yields (place, outcome) of every task, each as soon as it is known.
@@ -101,17 +122,19 @@ class WorkerPool:
 
         Raises:
             BackendError: another iteration of this pool is not finished.
-            DataError: a worker could not load its images.
+            DataError: the images are not there, or not what they should be.
+            WorkError: no place is left where a worker starts.
         """
         if self._running:
             raise BackendError(
                 "children are being trained for an earlier call; finish or close that one first"
             )
         self._running = True
-        waiting = deque(tasks)
+        self._waiting, self._tried_again = deque(tasks), set()
+        self._strikes = [0] * len(self._setups)
         try:
-            while waiting or any(worker.task for worker in self._workers.values()):
-                self._hand_out(waiting)
+            while self._waiting or any(worker.task for worker in self._workers.values()):
+                self._hand_out()
                 yield from self._collect()
         finally:
             self._running = False
@@ -128,11 +151,12 @@ class WorkerPool:
         """Of the workers that live, for diagnosis."""
         return [worker.process_id for worker in self._workers.values()]
 
-    def _hand_out(self, waiting: deque[Task]) -> None:
+    def _hand_out(self) -> None:
+        waiting = self._waiting
         for place, setup in enumerate(self._setups):
             if place in self._workers and self._workers[place].has_died_idle():
                 self._workers.pop(place).leave()  # it held no child, so none has failed
-            if waiting and place not in self._workers:
+            if waiting and place not in self._workers and self._strikes[place] < TRIES:
                 self._workers[place] = _Worker(setup)
             worker = self._workers.get(place)
             if waiting and worker is not None and worker.task is None:
@@ -148,11 +172,38 @@ class WorkerPool:
             task = worker.task
             if task is None:
                 continue
-            outcome = worker.hear() if connection in ready else worker.check_time()
-            if outcome is not None:
-                if worker.gone:
-                    del self._workers[place]
-                yield task.place, outcome
+            said = worker.hear() if connection in ready else worker.check_time()
+            if worker.gone:
+                del self._workers[place]
+            if isinstance(said, LoadFailure):
+                self._take_back(task, said, place)
+            elif isinstance(said, Failure) and said.machine and task.place not in self._tried_again:
+                self._tried_again.add(task.place)
+                self._waiting.append(task)  # at the end: what took the memory may be gone by then
+            elif said is not None:
+                self._strikes[place] = 0
+                yield task.place, said
+
+    def _take_back(self, task: Task, said: LoadFailure, place: int) -> None:
+        """Puts a child back that was never begun, or ended with its job, and lets its worker go.
+
+        Raises:
+            WorkError: this goes on and on, and there is no other worker.
+        """
+        if place in self._workers:
+            self._workers.pop(place).leave()
+        self._waiting.appendleft(task)
+        self._strikes[place] += 1
+        if self._strikes[place] < TRIES:
+            return
+        where = f"worker {place + 1} of {len(self._setups)} on {self._setups[place].device}"
+        if min(self._strikes) < TRIES:
+            warnings.warn(f"{where} is given up: {said.reason}", RuntimeWarning, stacklevel=2)
+            return
+        raise WorkError(
+            f"no worker is left to train, {where} ended {TRIES} times without an answer: {said.reason}; what "
+            "was answered is kept: mend it, then go on with the same work"
+        )
 
 
 class _Worker:
@@ -164,7 +215,8 @@ class _Worker:
         self.gone = False
         self._limit = setup.time_limit
         self._ready = False
-        self._deadline = float("inf")
+        self._begun = time.monotonic()
+        self._deadline = self._begun + START_LIMIT
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", START, str(theirs.fileno())],
@@ -195,11 +247,11 @@ class _Worker:
         """Seconds until the task is out of time."""
         return max(0.0, self._deadline - time.monotonic())
 
-    def hear(self) -> Outcome | None:
+    def hear(self) -> Outcome | LoadFailure | None:
         """What the worker says: an outcome, or None if it is only that its images are loaded.
 
         Raises:
-            DataError: it could not load its images.
+            DataError: its images are not there, or not what they should be.
         """
         try:
             message = self.connection.recv()
@@ -212,20 +264,23 @@ class _Worker:
             self._start_clock()
             return None
         self.task = None
-        outcome: Outcome = message
+        outcome: Outcome | LoadFailure = message
         return outcome
 
-    def check_time(self) -> Outcome | None:
+    def check_time(self) -> Outcome | LoadFailure | None:
         """Kills the worker if it is out of time."""
         if self.patience() > 0:
             return None
         self.kill()
-        return Failure(f"time limit of {self._limit:g} s")
+        if not self._ready:
+            return LoadFailure(f"a worker was not ready after {START_LIMIT:g} s")
+        return Failure(f"time limit of {self._limit:g} s", time.monotonic() - self._begun)
 
     def kill(self) -> None:
-        """Ends the process at once."""
+        """Ends the process at once; one that a driver or file system holds is left to itself."""
         self._process.kill()
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(FAREWELL)
         self.connection.close()
         self.task, self.gone = None, True
 
@@ -240,22 +295,23 @@ class _Worker:
 
     def _start_clock(self) -> None:
         """Time counts from when the worker has both its images and a task; loading is not the child's."""
-        if self._ready and self._limit is not None:
-            self._deadline = time.monotonic() + self._limit + GRACE
+        if self._ready:
+            self._begun = time.monotonic()
+            self._deadline = float("inf") if self._limit is None else self._begun + self._limit + GRACE
 
     def _send(self, message: WorkerSetup | Task) -> None:
         with suppress(OSError):  # if it is dead, `hear` will find the end of the pipe and say so
             self.connection.send(message)
 
-    def _bury(self) -> Failure:
-        self._process.wait()
+    def _bury(self) -> Failure | LoadFailure:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(FAREWELL)
         code = self._process.returncode
         self.kill()
-        if code >= 0:
-            return Failure(f"the worker process ended with exit code {code}")
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        hint = "; out of memory, perhaps" if name == "SIGKILL" else ""
-        return Failure(f"the worker process was killed by {name}{hint}")
+        reason = f"the worker process {_explain_end(code)}"
+        if not self._ready or (code is not None and -code in JOB_SIGNALS):
+            return LoadFailure(reason)
+        return Failure(reason, time.monotonic() - self._begun, machine=code == -signal.SIGKILL)
 
 
 def worker_environment() -> dict[str, str]:
@@ -264,76 +320,11 @@ def worker_environment() -> dict[str, str]:
     return {"GLIBC_TUNABLES": KEEP_MEMORY, **os.environ, "PYTHONPATH": path}
 
 
-# -------------------------------------------------------------------------------- the worker's side
-
-
-def serve(handle: int) -> None:
-    """Runs a worker: receives its setup, then tasks, and answers each, until the pipe ends."""
-    connection = Connection(handle)
-    setup: WorkerSetup = connection.recv()
-    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(connection, tasks), daemon=True).start()
-    loaded: tuple[Recipe, Images] | None = None
-    while True:
-        task = tasks.get()
-        try:
-            if loaded is None or loaded[0] != images_part(task.recipe):
-                loaded = images_part(task.recipe), _load(task.recipe, setup)
-                connection.send(None)
-            answer: Outcome | DataError = train_or_fail(task, loaded[1], setup)
-        except DataError as error:
-            answer = error
-        except Exception as error:
-            answer = Failure(describe_error(error))
-        connection.send(answer)
-
-
-def _receive(connection: Connection, tasks: queue.SimpleQueue[Task]) -> None:
-    """Takes in tasks; ends the process with the pipe, in mid-training too: nobody waits for it."""
-    try:
-        while True:
-            tasks.put(connection.recv())
-    except (EOFError, OSError):
-        os._exit(0)
-
-
-def images_part(recipe: Recipe) -> Recipe:
-    """The recipe with everything that does not choose images put back to its default."""
-    kept = ("dataset", "image_size", "channels", "classes", "train_images", "valid_images", "test_images")
-    return Recipe(**{name: getattr(recipe, name) for name in (*kept, "subset_seed", "crop")})
-
-
-def _load(recipe: Recipe, setup: WorkerSetup) -> Images:
-    from pnas_backends.training.data import load_images
-
-    return load_images(recipe, setup.data).to(setup.device)
-
-
-def train_or_fail(task: Task, images: Images, setup: WorkerSetup) -> Outcome:
-    """Trains a child; whatever goes wrong becomes a `Failure` with one line of reason."""
-    import torch
-
-    from pnas_backends.training.train import train_child
-
-    begun = time.process_time()
-    try:
-        return train_child(
-            task.row, task.recipe, images, task.seed, setup.device, setup.space, setup.time_limit
-        )
-    except Exception as error:
-        failure = Failure(describe_error(error), time.process_time() - begun)
-    if torch.device(setup.device).type == "cuda":
-        torch.cuda.empty_cache()
-    return failure
-
-
-def describe_error(error: Exception) -> str:
-    """One line on an error; running out of memory is named as such."""
-    lines = str(error).strip().splitlines()
-    line = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    if isinstance(error, TimeoutError) and lines:
-        return lines[0]
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if names & {"MemoryError", "OutOfMemoryError"} or "can't allocate memory" in line:
-        return f"out of memory ({line})"
-    return line
+def _explain_end(code: int | None) -> str:
+    """How a process ended, by its exit code."""
+    if code is None:
+        return "closed its pipe and does not end"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    return f"was killed by {name}{'; out of memory, perhaps' if name == 'SIGKILL' else ''}"
