@@ -21,6 +21,7 @@ import numpy as np
 from pnas_sim.answers import ARRAYS, list_errors, list_seeds
 from pnas_sim.errors import RunError, WorkError
 from pnas_sim.evaluate import Answers, Evaluation, Source, Status
+from pnas_sim.files import lies_on_network
 from pnas_sim.search.base import Proposals
 
 SCHEMA = 1
@@ -125,15 +126,14 @@ class RunLog:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._trained = path, False
         with self._explained(), ExitStack() as opened:  # what is not opened whole is closed
             # held while the log is open, so that one process at a time goes on with a run and others may read
             lock = sqlite3.connect(path.with_name(f"{path.name}.lock"), timeout=1, isolation_level=None)
             self._lock = opened.enter_context(closing(lock))
             self._lock.execute("BEGIN EXCLUSIVE")
             self._database = opened.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._choose_journal()
             self._database.executescript(_CREATE)
             self._database.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
             (schema,) = self._database.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
@@ -142,6 +142,18 @@ class RunLog:
                     f"{path}: its schema is {schema}, this version reads {SCHEMA}; start a new run"
                 )
             opened.pop_all()
+
+    def _choose_journal(self) -> None:
+        """Sets how commits reach the disk.
+
+        A write-ahead log is fastest and lets others read meanwhile, but needs memory that all of them share:
+        on a network file system, where they may be on other machines, it is the rollback journal.
+        """
+        shared = lies_on_network(self._path)
+        wanted = "DELETE" if shared else "WAL"
+        (mode,) = self._database.execute(f"PRAGMA journal_mode={wanted}").fetchone()
+        safe = "NORMAL" if str(mode).lower() == "wal" else "FULL"
+        self._database.execute(f"PRAGMA synchronous={safe}")
 
     def __enter__(self) -> RunLog:
         return self
@@ -171,7 +183,11 @@ class RunLog:
             )
 
     def add(self, evaluations: list[Evaluation], asked_epochs: float) -> None:
-        """Keeps answers, in one commit."""
+        """Keeps answers, in one commit; a power cut does not take one that was trained."""
+        if not self._trained and any(one.source == Source.TRAINED for one in evaluations):
+            self._trained = True
+            with self._explained():
+                self._database.execute("PRAGMA synchronous=FULL")
         self._write(_as_values(evaluation, asked_epochs) for evaluation in evaluations)
 
     def add_bulk(self, cells: list[str], answers: Answers, asked_epochs: float) -> None:

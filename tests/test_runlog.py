@@ -256,3 +256,23 @@ def test_what_cannot_be_read_as_a_log_is_told(tmp_path: Path) -> None:
         database.execute("UPDATE meta SET value = '2'")
     with pytest.raises(RunError, match="its schema is 2, this version reads 1"):
         read_log(tmp_path / "other")
+
+
+@pytest.mark.parametrize(("shared", "mode", "safe"), [(False, "wal", 1), (True, "delete", 2)])
+def test_on_network_file_systems_commits_go_the_safe_way(
+    shared: bool, mode: str, safe: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write-ahead log needs memory that all who read share, and they may be on other machines."""
+    monkeypatch.setattr("pnas_sim.runlog.lies_on_network", lambda path: shared)
+    with RunLog(tmp_path / "log.sqlite") as log:
+        assert log._database.execute("PRAGMA journal_mode").fetchone() == (mode,)
+        assert log._database.execute("PRAGMA synchronous").fetchone() == (safe,)
+
+
+def test_trained_answers_are_flushed_each(tmp_path: Path) -> None:
+    with RunLog(tmp_path / "log.sqlite") as log:
+        log.add([Evaluation(cell=TEXTS[0], source=Source.PREDICTED)], 1.0)
+        assert log._database.execute("PRAGMA synchronous").fetchone() == (1,)
+        log.add([Evaluation(cell=TEXTS[1], source=Source.TRAINED)], 1.0)
+        assert log._database.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert len(log.read_evaluations()) == 2

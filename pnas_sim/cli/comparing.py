@@ -14,7 +14,7 @@ import click
 
 from pnas_sim.cli.backend_options import parse_pairs
 from pnas_sim.cli.execute import count_cores, list_versions, make_absolute
-from pnas_sim.cli.folder import RECORD, RESULT, RUNS, find_kind, make_folder, write_whole
+from pnas_sim.cli.folder import RECORD, RESULT, claim_folder, find_kind, make_folder, write_whole
 from pnas_sim.cli.lists import read_members, read_numbers, split_list
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
@@ -131,7 +131,7 @@ def carry_out(
     if workers is not None and workers < 1:
         raise SettingError(f"workers is {workers}; it must be at least 1")
     prepared = prepare(settings)
-    folder = out or _choose_folder(datetime.now())
+    folder = out or claim_folder("compare", datetime.now())
     begin_folder(folder, prepared)
     try:
         with open_comparison_progress(sys.stderr, quiet) as tell:
@@ -142,15 +142,6 @@ def carry_out(
         remedy = shlex.join(["pnas-sim", "compare", "--config", str(folder / RECORD), "--out", str(folder)])
         raise InterruptionError(f"interrupted; go on with: {remedy}") from None
     return result
-
-
-def _choose_folder(now: datetime) -> Path:
-    base = RUNS / f"{now:%Y%m%d-%H%M%S}-compare"
-    path, number = base, 1
-    while path.exists():
-        number += 1
-        path = base.with_name(f"{base.name}-{number}")
-    return path
 
 
 def begin_folder(folder: Path, prepared: Prepared) -> None:

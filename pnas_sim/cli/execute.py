@@ -117,11 +117,17 @@ def _demand_epochs(settings: RunSettings, evaluator: Evaluator) -> None:
 
 
 @contextmanager
-def prepare_again(folder: RunFolder) -> Iterator[Prepared]:
+def prepare_again(folder: RunFolder, moved: Mapping[str, Any] | None = None) -> Iterator[Prepared]:
     """As `prepare`, of a run folder's own settings.
 
+    Args:
+        folder: of the run.
+        moved: options of the backend that say where it works, not what it answers: device, workers, data
+            and time limit may be others on another machine.
+
     Raises:
-        RunError: there is no run in the folder, or its backend answers from other data now.
+        RunError: there is no run in the folder, or its backend answers from other data, or trains by another
+            recipe, now.
     """
     if not folder.settings.exists():
         raise RunError(
@@ -130,8 +136,11 @@ def prepare_again(folder: RunFolder) -> Iterator[Prepared]:
     record = read_toml(folder.settings, "the run's")
     if record.get("kind") != "run" or record.get("schema") != SCHEMA:
         raise RunError(f"{folder.settings} is not of a run of schema {SCHEMA}; start a new one")
-    with prepare(make_settings(record.get("settings", {}))) as prepared:
+    settings = make_settings(record.get("settings", {}))
+    options = {**settings.backend_options, **(moved or {})}
+    with prepare(settings.model_copy(update={"backend_options": options})) as prepared:
         _demand_same_data(folder, record, prepared)
+        _demand_same_recipe(folder, record, prepared)
         _warn_of_versions(record)
         yield prepared
 
@@ -144,6 +153,22 @@ def _demand_same_data(folder: RunFolder, record: Mapping[str, Any], prepared: Pr
             f"{folder.path} was begun on data with checksum {then[:12] or 'none'}, which is now "
             f"{now[:12] or 'none'}; bring the old file back or start a new run"
         )
+
+
+def _demand_same_recipe(folder: RunFolder, record: Mapping[str, Any], prepared: Prepared) -> None:
+    """Checks that children are trained as before: another version may have other defaults."""
+    then = record.get("backend", {}).get("settings", {}).get("recipe")
+    now = strict(prepared.evaluator.spec.settings).get("recipe")
+    if not isinstance(then, Mapping) or not isinstance(now, Mapping):
+        return
+    for name in sorted({*then, *now}):
+        # what is unset has no place in TOML
+        old, new = then.get(name), now.get(name)
+        if old != new and not (old is None and new is None):
+            raise RunError(
+                f"{folder.path} was begun with {name} {old}, this version trains with {new}; bring the old "
+                "version back or start a new run"
+            )
 
 
 def _warn_of_versions(record: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from pnas_sim.cli.output import strict
 from pnas_sim.cli.toml import format_toml
 from pnas_sim.errors import RunError, WorkError
-from pnas_sim.files import replace_file
+from pnas_sim.files import create_file, make_folder_anew, replace_file
 
 SETTINGS, LOG, RESULT = "run.toml", "evaluations.sqlite", "result.json"
 SHOWN = frozenset({"search", "backend", "seed", "source", "space", "levels", "best", "out"})  # of a result
@@ -75,17 +75,23 @@ class RunFolder:
         return None if kind is None or kind == "run" else COMMANDS.get(kind)
 
     def begin(self, settings: Mapping[str, Any]) -> None:
-        """Makes the folder and writes the settings.
+        """Makes the folder and writes the settings; of several runs that begin here at once, one does.
 
         Raises:
             WorkError: the disk is full.
-            RunError: the folder cannot be made.
+            RunError: the folder cannot be made, or another run has begun in it.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _explain(error, self.path) from None
-        write_whole(self.settings, format_toml(settings))
+        try:
+            create_file(self.settings, format_toml(settings).encode("utf-8"))
+        except FileExistsError:
+            self.demand_free()
+            raise
+        except OSError as error:
+            raise _explain(error, self.settings) from None
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Writes the result.
@@ -165,16 +171,18 @@ def demand_parent(path: Path, option: str = "--out") -> None:
         raise RunError(f"nothing may be written into {folder}; give {option} another place")
 
 
-def choose_folder(out: Path | None, search: str, seed: int, now: datetime) -> RunFolder:
-    """The folder of a new run: the one asked for, or `runs/<date-time>-<search>-<seed>`, unlike any there."""
-    if out is not None:
-        return RunFolder(out)
-    base = RUNS / f"{now:%Y%m%d-%H%M%S}-{search}-{seed}"
-    path, number = base, 1
-    while path.exists():
-        number += 1
-        path = base.with_name(f"{base.name}-{number}")
-    return RunFolder(path)
+def claim_folder(words: str, now: datetime) -> Path:
+    """Makes a folder of this process's own: `runs/<date-time>-<words>`, unlike any there.
+
+    Raises:
+        WorkError: the disk is full.
+        RunError: it cannot be made.
+    """
+    base = RUNS / f"{now:%Y%m%d-%H%M%S}-{words}"
+    try:
+        return make_folder_anew(base)
+    except OSError as error:
+        raise _explain(error, base) from None
 
 
 def write_whole(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from pnas_sim.cli.backend_options import choose_given
 from pnas_sim.cli.options import FOLDER, example, json_option, quiet_option, verbose_option
 
 
@@ -16,17 +18,25 @@ from pnas_sim.cli.options import FOLDER, example, json_option, quiet_option, ver
     ),
 )
 @click.argument("folder", type=FOLDER, metavar="DIR")
+@click.option("--device", help="To train on from now on: cuda, cuda:0,cuda:1, cpu or mps.")
+@click.option("--workers", type=int, metavar="N", help="Processes from now on.")
+@click.option("--data", metavar="DIR", help="Where the same data set lies now.")
+@click.option("--time-limit", type=float, metavar="S", help="Seconds that a child may take from now on.")
 @json_option
 @quiet_option
 @verbose_option
-def resume(folder: Path, as_json: bool, quiet: bool) -> None:
-    """Go on with the run in DIR, to the same end as if it had not stopped; show it, if it has ended."""
+def resume(folder: Path, as_json: bool, quiet: bool, **moved: Any) -> None:
+    """Go on with the run in DIR, to the same end as if it had not stopped; show it, if it has ended.
+
+    On another machine a run that trains may want another device, number of workers or place of its data. On
+    a CPU of the same kind nothing else changes by that; on GPUs two trainings of one child differ anyway.
+    """
     from pnas_sim.cli.execute import execute, prepare_again, show_result
     from pnas_sim.cli.folder import RunFolder
 
     run_folder = RunFolder(folder)
     result = run_folder.read_result()
     if result is None:
-        with prepare_again(run_folder) as prepared:
+        with prepare_again(run_folder, choose_given(moved, tuple(moved))) as prepared:
             result = execute(prepared, run_folder, quiet)
     show_result(result, as_json)

@@ -90,8 +90,9 @@ def run(
     The run's folder holds run.toml (to repeat it: --config DIR/run.toml), every evaluation, and the result.
     """
     from pnas_sim.cli.execute import execute, prepare, show_result
-    from pnas_sim.cli.folder import choose_folder
+    from pnas_sim.cli.folder import RunFolder, claim_folder
     from pnas_sim.cli.settings import join_settings, make_settings, read_config
+    from pnas_sim.files import make_plain
 
     asked = {
         **choose_given(given, OWN_NAMES),
@@ -99,8 +100,10 @@ def run(
         "backend_options": choose_given(given, (*TRAINING_NAMES, *TABLE_NAMES)) | parse_pairs(backend_option),
     }
     settings = make_settings(join_settings(read_config(config) if config else {}, asked))
-    folder = choose_folder(out, settings.search, settings.seed, datetime.now())
-    folder.demand_free()
+    if out is not None:
+        RunFolder(out).demand_free()
     with prepare(settings) as prepared:
+        words = f"{make_plain(settings.search)}-{settings.seed}"
+        folder = RunFolder(out or claim_folder(words, datetime.now()))
         folder.begin(prepared.record())
         show_result(execute(prepared, folder, quiet), as_json)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pnas_sim.cli.execute import count_cores, list_versions, make_absolute
-from pnas_sim.cli.folder import demand_parent, find_kind, make_folder, write_whole
+from pnas_sim.cli.folder import claim_folder, demand_parent, find_kind, make_folder, write_whole
 from pnas_sim.cli.lists import read_members, read_numbers, split_list
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
@@ -193,29 +193,32 @@ def carry_out(
         InterruptionError: the user stopped it.
         WorkError: a predictor failed, or the disk is full.
     """
-    folder = _choose_folder(out)
+    folder = out
+    if out is not None:
+        _demand_folder(out)
     if markdown is not None:
         demand_parent(markdown, "--markdown")
     try:
         pools, searches = _prepare(request)
+        folder = out or claim_folder("predictors", datetime.now())
         make_folder(folder / PARTS, folder)
         study = run_study(pools, searches, request.settings, folder / PARTS, _make_teller(quiet))
         about, kind = _tell_of(request, pools, folder), _find_kind(request)
         result: dict[str, Any] = strict(describe_study(study, request.settings, request.infos, about, kind))
         _write(result, study, folder, markdown, pictures)
     except KeyboardInterrupt:
-        raise InterruptionError(f"interrupted; give the same command with --out {folder} to go on") from None
+        remedy = f"; give the same command with --out {folder} to go on" if folder else ""
+        raise InterruptionError(f"interrupted{remedy}") from None
     return result
 
 
-def _choose_folder(out: Path | None) -> Path:
-    folder = out or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-predictors"
+def _demand_folder(folder: Path) -> None:
+    """Checks that a study may begin or go on here."""
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is not a folder; give another --out")
     kind = find_kind(folder)
     if kind not in (None, "predictors", "unknown"):
         raise RunError(f"{folder} holds the result of another command ({kind}); give another --out")
-    return folder
 
 
 def _prepare(request: StudyRequest) -> tuple[list[Pools], list[SearchJob]]:

@@ -73,7 +73,7 @@ def build_table(
         out: the table file; if it exists, it is added to.
         evaluator: trains; its space is the head's.
         provenance: JSON object on this sitting: versions, machine, command.
-        hours: no child is waited for after this time by the clock on the wall.
+        hours: by the clock on the wall; the first child that ends after these is the last.
         children: at most this many are trained.
         save_every: children between two writings of `out`.
         progress: called after each child.
@@ -88,8 +88,9 @@ def build_table(
     """
     demand_positive(hours=hours, children=children, save_every=save_every)
     demand_name(head.name)
-    earlier = [read_table(out)] if out.exists() else []
     with Journal(_journal_path(out), head, provenance) as journal:
+        # read under the journal's lock: another build may just have written it
+        earlier = [read_table(out)] if out.exists() else []
         # also says at once, and not after hours, when what is there does not fit
         table = merge_tables([*earlier, journal.read()], head.name)
         missing = list_missing(jobs, table)

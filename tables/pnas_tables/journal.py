@@ -80,6 +80,8 @@ class Journal:
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = FULL")
                 self._begin(provenance)
+                if not path.exists():  # a build that has ended removed it before this one had the lock
+                    raise TableError(f"journal {path} was finished by another build meanwhile; start again")
                 opened.pop_all()
         except sqlite3.Error as error:
             raise _explain(error, path) from None
@@ -146,9 +148,13 @@ class Journal:
         return assemble_table(self.head, [json.loads(entry) for (entry,) in entries], children)
 
     def remove(self) -> None:
-        """Closes the journal and deletes it, once its children stand in a table file."""
-        self._database.close()
+        """Deletes the journal and closes it, once its children stand in a table file.
+
+        In this order, so that nobody has the lock of a file that is about to go.
+        """
         self.path.unlink(missing_ok=True)
+        self._database.close()
+        self.path.with_name(f"{self.path.name}-wal").unlink(missing_ok=True)
 
 
 def _explain(error: sqlite3.Error, path: Path) -> TableError | WorkError:

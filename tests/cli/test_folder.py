@@ -10,30 +10,38 @@ from typing import Any
 
 import pytest
 
-from pnas_sim.cli.folder import RunFolder, choose_folder, demand_parent, write_whole
+from pnas_sim.cli.folder import RunFolder, claim_folder, demand_parent, write_whole
 from pnas_sim.errors import RunError, WorkError
 
 NOW = datetime(2026, 11, 24, 9, 30)
 
 
-def test_default_folders_are_named_and_unlike_each_other(
+def test_default_folders_are_named_and_each_is_one_runs_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Made when they are named: two runs that begin in one second do not share one."""
     monkeypatch.chdir(tmp_path)
-    names = []
-    for _ in range(3):
-        folder = choose_folder(None, "pnas", 7, NOW)
-        folder.begin({})
-        names.append(str(folder.path))
+    names = [str(claim_folder("pnas-7", NOW)) for _ in range(3)]
     first = "runs/20261124-093000-pnas-7"
     assert names == [first, f"{first}-2", f"{first}-3"]
+    assert all(Path(name).is_dir() for name in names)
 
 
-def test_choosing_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    choose_folder(None, "pnas", 0, NOW)
-    choose_folder(tmp_path / "mine", "pnas", 0, NOW).demand_free()
+def test_asking_whether_a_folder_is_free_makes_nothing(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "mine").demand_free()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_runs_that_begin_in_one_folder_one_does(tmp_path: Path) -> None:
+    """Both saw it free; the second must not change what the first goes by."""
+    one, other = RunFolder(tmp_path / "r"), RunFolder(tmp_path / "r")
+    one.demand_free()
+    other.demand_free()
+    one.begin({"settings": {"seed": 1}})
+    with pytest.raises(RunError, match="holds another run; go on with it by pnas-sim resume"):
+        other.begin({"settings": {"seed": 2}})
+    assert tomllib.loads(one.settings.read_text())["settings"] == {"seed": 1}
+    assert [entry.name for entry in one.path.iterdir()] == ["run.toml"]
 
 
 @pytest.mark.parametrize("name", ["run.toml", "evaluations.sqlite", "result.json"])

@@ -114,6 +114,36 @@ def test_other_versions_are_said(
     assert outcome.json["models_evaluated"] == 144
 
 
+def test_another_version_with_another_recipe_does_not_go_on(
+    pnas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its defaults may differ, and half of the children would be trained otherwise."""
+    with monkeypatch.context() as stopping, _stop_after(2) as show:
+        stopping.setattr("pnas_sim.report.progress.open_progress", show)
+        assert pnas(*TRAIN, "--out", tmp_path / "r").code == 130
+    record = tmp_path / "r" / "run.toml"
+    record.write_text(record.read_text().replace("warmup = 0.15", "warmup = 0.5"))
+    outcome = pnas("resume", tmp_path / "r")
+    assert outcome.code == 2
+    assert "was begun with warmup 0.5, this version trains with 0.15; bring the old" in outcome.complaint
+
+
+def test_a_run_goes_on_with_what_another_machine_has(
+    pnas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = pnas(*TRAIN, "--out", tmp_path / "whole", "--json").json
+    with monkeypatch.context() as stopping, _stop_after(2) as show:
+        stopping.setattr("pnas_sim.report.progress.open_progress", show)
+        assert pnas(*TRAIN, "--out", tmp_path / "r").code == 130
+    record = tmp_path / "r" / "run.toml"
+    record.write_text(record.read_text().replace('device = "cpu"', 'device = "cuda:7"'))
+    assert pnas("resume", tmp_path / "r").code == 2
+    words = ("--device", "cpu", "--workers", 2, "--time-limit", 60)
+    resumed = pnas("resume", tmp_path / "r", *words, "--json")
+    assert resumed.code == 0, resumed.err
+    assert _lasting(resumed.json) == _lasting(whole)
+
+
 @pytest.mark.parametrize("content", [None, "", "beam = ", 'kind = "run"\nschema = 99\n'])
 def test_folders_without_a_run_are_refused(pnas: Any, tmp_path: Path, content: str | None) -> None:
     (tmp_path / "r").mkdir()
