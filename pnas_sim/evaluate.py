@@ -65,7 +65,8 @@ class Evaluation:
         test_accuracy: in [0, 1] or NaN. Recorded, never shown to a strategy or predictor.
         epochs: passes over the training images; may be a fraction.
         examples: epochs times training images.
-        seconds: CPU or device seconds of this child, never the wall clock of a shared machine.
+        seconds: CPU seconds of this child, never the wall clock of a shared machine; on a GPU the time
+            between two marks in its stream, which holds what other processes on that GPU took meanwhile.
         parameters: of the child network; -1 if unknown.
         multiply_adds: of one forward pass on one image; -1 if unknown.
         curve: (epochs, validation accuracy) at each checkpoint.

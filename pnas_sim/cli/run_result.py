@@ -59,7 +59,7 @@ def describe_run(
         "levels": [strict(asdict(level)) for level in result.levels],
         "best": _describe_best(answers),
         **_describe_course(strategy),
-        "notes": [*_note_budget(settings, spec, result), *_note_failures(result)],
+        "notes": [*_note_budget(settings, spec, result), *_note_failures(result), *_note_repeats(spec)],
         "out": str(folder),
     }
 
@@ -91,6 +91,15 @@ def _note_failures(result: RunResult) -> Iterator[str]:
         reasons = [f"{reason} ({count})" for reason, count in counted[:MOST_REASONS]]
         more = [f"{len(counted) - MOST_REASONS} other reasons"] if len(counted) > MOST_REASONS else []
         yield f"{len(failed)} of {result.models_evaluated} children failed: {'; '.join([*reasons, *more])}"
+
+
+def _note_repeats(spec: EvaluatorSpec) -> Iterator[str]:
+    """Says if the same run again need not be the same."""
+    if not spec.deterministic:
+        yield (
+            f"backend {spec.name} does not repeat itself there: the same seed gives a child other "
+            "accuracies, and a run that is resumed or repeated may take another course"
+        )
 
 
 def is_failed(answer: Evaluation) -> bool:

@@ -88,8 +88,10 @@ def build_table(
     """
     demand_positive(hours=hours, children=children, save_every=save_every)
     demand_name(head.name)
+    if out.exists():
+        read_table(out)  # what is wrong with it is told before a journal is begun
     with Journal(_journal_path(out), head, provenance) as journal:
-        # read under the journal's lock: another build may just have written it
+        # read again under the journal's lock: another build may just have written it
         earlier = [read_table(out)] if out.exists() else []
         # also says at once, and not after hours, when what is there does not fit
         table = merge_tables([*earlier, journal.read()], head.name)

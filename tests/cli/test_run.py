@@ -326,7 +326,8 @@ class Failing:
     """Children of two blocks fail; it cannot be closed."""
 
     def __init__(self, blocks):
-        self.spec = EvaluatorSpec(name="failing", space=CellSpace(max_blocks=blocks), epochs=1.0)
+        space = CellSpace(max_blocks=blocks)
+        self.spec = EvaluatorSpec(name="failing", space=space, epochs=1.0, deterministic=False)
 
     def evaluate(self, cells, epochs, seed):
         for number, text in enumerate(self.spec.space.format_many(cells)):
@@ -357,7 +358,8 @@ def test_failures_are_told_with_their_reasons_and_lose_nothing(
     assert "warning: backend failing_part:make cannot be closed: RuntimeError: still busy" in outcome.err
     result = outcome.json
     assert result["failed"] == 6 and result["best"]["valid_accuracy"] == 0.5
-    (note,) = result["notes"]
+    note, other = result["notes"]
     assert note == "6 of 142 children failed: no memory (4); no reason given (2)"
+    assert other.startswith("backend failing does not repeat itself there")
     assert pnas("report", "r").code == 0
     assert "no memory (4)" in next(tmp_path.glob("r/*.html")).read_text(encoding="utf-8")

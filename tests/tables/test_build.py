@@ -104,6 +104,30 @@ def test_limits_stop_a_build_that_goes_on_later(space: CellSpace, tmp_path: Path
     assert checksum(build(space, jobs_of(space, 10), tmp_path / "x.h5")) == checksum(whole)
 
 
+def test_what_another_build_wrote_meanwhile_is_kept(
+    space: CellSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended, and let go of the journal, while this one waited for the lock."""
+    out, begin = tmp_path / "x.h5", Journal.__init__
+    build(space, jobs_of(space, 2), out)
+
+    def wait(self: Journal, *arguments: object) -> None:
+        monkeypatch.setattr(Journal, "__init__", begin)
+        build(space, jobs_of(space, 6), out)
+        begin(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Journal, "__init__", wait)
+    assert len(build(space, jobs_of(space, 8), out)) == 8
+    assert len(read_table(out)) == 8
+
+
+def test_a_file_that_is_no_table_leaves_no_journal(space: CellSpace, tmp_path: Path) -> None:
+    (tmp_path / "x.h5").write_bytes(b"something else")
+    with pytest.raises(TableError, match="not an HDF5 file"):
+        build(space, jobs_of(space, 2), tmp_path / "x.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.h5"]
+
+
 @pytest.mark.parametrize("limit", ["children", "hours", "save_every"])
 def test_limits_must_be_positive(limit: str, space: CellSpace, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=f"{limit} is 0; it must be above 0"):

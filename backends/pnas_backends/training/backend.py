@@ -60,6 +60,7 @@ class TrainingBackend:
             [WorkerSetup(space, data, devices[i % len(devices)], time_limit, shares) for i in range(count)]
         )
         own = {"device": ",".join(devices), "workers": count, "time_limit": time_limit}
+        own |= _describe_cuda(devices)
         self._spec = EvaluatorSpec(
             name="gpu",
             space=space,
@@ -124,6 +125,15 @@ class TrainingBackend:
             seed=task.seed,
             error=failure.reason,
         )
+
+
+def _describe_cuda(devices: Sequence[str]) -> dict[str, Any]:
+    """What decides a GPU's roundings beside the recipe, for the record; no context is made for it."""
+    if not any(device.startswith("cuda") for device in devices):
+        return {}
+    import torch
+
+    return {"cuda": torch.version.cuda, "tf32_convolutions": torch.backends.cudnn.allow_tf32}
 
 
 def _check_limits(devices: Sequence[str], workers: Any, time_limit: Any) -> int:

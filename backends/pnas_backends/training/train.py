@@ -205,7 +205,10 @@ def use_threads(count: int) -> Iterator[None]:
 
 
 class _Stopwatch:
-    """Seconds that a device works: CPU time of this process, or between two events of a CUDA stream."""
+    """Seconds that a device works: CPU time of this process, or between two events of a CUDA stream.
+
+    The latter hold what other processes on the GPU took meanwhile: count seconds with one worker a GPU.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
