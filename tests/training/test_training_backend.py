@@ -50,10 +50,13 @@ def test_search_goes_on_after_a_killed_child(backend: TrainingBackend) -> None:
     endless = backend.evaluate(space.initial()[:1], 1e5, 0)
 
     def kill() -> None:
-        while not backend.process_ids():
-            time.sleep(0.02)
-        time.sleep(0.3)
-        os.kill(backend.process_ids()[0], signal.SIGKILL)
+        for _ in range(2):  # killed once a child is trained again
+            while not any(worker._ready and worker.task for worker in list(backend._pool._workers.values())):
+                time.sleep(0.02)
+            (process_id,) = backend.process_ids()
+            os.kill(process_id, signal.SIGKILL)
+            while process_id in backend.process_ids():
+                time.sleep(0.02)
 
     killer = threading.Thread(target=kill)
     killer.start()
