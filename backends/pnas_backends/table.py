@@ -301,7 +301,9 @@ class MeasuredBackend:
         self._count = np.bincount(table.run_cells, minlength=len(table))
         curves = table.curves.copy()
         curves[:, -1] = table.valid_accuracy
-        self._curves, self._means = curves, mean_by_cell(table, curves)
+        means = mean_by_cell(table, curves)
+        means[self._count < 2] = np.nan  # one run is no mean over seeds: a winner's luck would be its worth
+        self._curves, self._means = curves, means
         self._spec = _spec(table, blocks, {"table": name, "table_mode": "measured"})
 
     @property

@@ -85,6 +85,7 @@ def prepare(settings: RunSettings) -> Iterator[Prepared]:
     request = BackendRequest(blocks=filled.blocks, options=filled.options_for_backend())
     with _closing(make_backend(filled.backend, request), filled.backend) as evaluator:
         _demand_epochs(filled, evaluator)
+        _demand_counted(filled, evaluator)
         space = CellSpace(operations=evaluator.spec.space.operations, max_blocks=filled.blocks)
         wanted = SearchRequest(
             space=space,
@@ -114,6 +115,16 @@ def _demand_epochs(settings: RunSettings, evaluator: Evaluator) -> None:
     if settings.epochs is not None and known and settings.epochs not in known:
         listed = ", ".join(f"{at:g}" for at in known)
         raise SettingError(f"epochs is {settings.epochs:g}; backend {settings.backend} has {listed}")
+
+
+def _demand_counted(settings: RunSettings, evaluator: Evaluator) -> None:
+    """Checks that a budget of examples can be counted: a table of a CSV file may not know its images."""
+    spec = evaluator.spec
+    if Budget.parse(settings.budget).examples is not None and spec.train_images == 0:
+        raise SettingError(
+            f"budget is {settings.budget}; backend {settings.backend} does not know how many images are "
+            "trained on, and counts no examples: give a number of models"
+        )
 
 
 @contextmanager

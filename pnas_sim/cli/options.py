@@ -102,7 +102,7 @@ def json_option(function: _Function) -> _Function:
 
 
 def verbose_option(function: _Function) -> _Function:
-    """`-v`: more of what happens, and tracebacks of unexpected errors, on standard error."""
+    """`-v`: tracebacks of unexpected errors, and what libraries log, on standard error."""
 
     def start_log(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:
         if value:
@@ -115,7 +115,7 @@ def verbose_option(function: _Function) -> _Function:
         is_flag=True,
         expose_value=False,
         callback=start_log,
-        help="Log what happens; show where an unexpected error came from.",
+        help="Show where an unexpected error came from, and what libraries log.",
     )(function)
 
 

@@ -39,4 +39,4 @@ def resume(folder: Path, as_json: bool, quiet: bool, **moved: Any) -> None:
     if result is None:
         with prepare_again(run_folder, choose_given(moved, tuple(moved))) as prepared:
             result = execute(prepared, run_folder, quiet)
-    show_result(result, as_json)
+    show_result({**result, "out": str(folder)}, as_json)  # where it lies now

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pnas_sim.budget import Budget
 from pnas_sim.cli.output import strict
 from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Status
 from pnas_sim.search.base import Diagnosed, Strategy
@@ -59,7 +60,12 @@ def describe_run(
         "levels": [strict(asdict(level)) for level in result.levels],
         "best": _describe_best(answers),
         **_describe_course(strategy),
-        "notes": [*_note_budget(settings, spec, result), *_note_failures(result), *_note_repeats(spec)],
+        "notes": [
+            *_note_budget(settings, spec, result),
+            *_note_seconds(settings, result),
+            *_note_failures(result),
+            *_note_repeats(spec),
+        ],
         "out": str(folder),
     }
 
@@ -80,6 +86,16 @@ def _note_budget(settings: RunSettings, spec: EvaluatorSpec, result: RunResult) 
         yield (
             f"the budget ended within the first {first} models ({result.models_evaluated} evaluated): "
             f"{settings.search} never learnt from any; raise --budget"
+        )
+
+
+def _note_seconds(settings: RunSettings, result: RunResult) -> Iterator[str]:
+    """Says if a budget of time could not be counted."""
+    counted = result.child_seconds > 0 or not result.models_evaluated
+    if Budget.parse(settings.budget).seconds is not None and not counted:
+        yield (
+            f"budget is {settings.budget}, but backend {settings.backend} tells no time of children: it was "
+            "not counted"
         )
 
 

@@ -309,6 +309,7 @@ def _tell_of(request: StudyRequest, pools: list[Pools], folder: Path) -> dict[st
         "table": {"name": request.table.name, "checksum": checksum(request.table)},
         "space": {"operations": list(request.table.space.operations), "max_blocks": request.blocks},
         "backend_options": dict(request.backend_options),
+        "command_options": _list_options(request),
         "surrogate_kind": _find_kind(request) or None,
         "cells_by_source": {
             one.source: {size: len(pool) for size, pool in one.by_blocks.items()} for one in pools
@@ -317,6 +318,27 @@ def _tell_of(request: StudyRequest, pools: list[Pools], folder: Path) -> dict[st
         "versions": list_versions(),
         "out": str(folder),
     }
+
+
+def _list_options(request: StudyRequest) -> dict[str, str]:
+    """What repeats the study, but for the table's: options of the command by their long names."""
+    settings, seeds = request.settings, request.search_seeds
+    listed = ",".join(map(str, seeds if len(seeds) > 1 else seeds * 2))  # one alone would be a number of them
+    values = {
+        "predictors": ",".join(settings.predictors),
+        "sources": ",".join(request.sources),
+        "blocks": request.blocks,
+        "trials": settings.trials,
+        "fitted": ",".join(map(str, settings.fitted[TRAINED])),
+        "seed": settings.seed,
+        "surrogate-fitted": ",".join(map(str, settings.fitted[SURROGATE])),
+        "cells": request.cells,
+        "epochs": request.epochs,
+        "search-seeds": len(seeds) if seeds == tuple(range(len(seeds))) else listed,
+        "beam": request.beam,
+        "resamples": settings.resamples,
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}
 
 
 def _write(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pnas_tables.record import Table
 
 OUT = click.option("--out", type=NEW_FILE, required=True, metavar="FILE", help="The table to write.")
+FORCE = click.option("--force", is_flag=True, help="Write over a table that is there, its surrogates lost.")
 
 
 @click.command(
@@ -26,15 +27,16 @@ OUT = click.option("--out", type=NEW_FILE, required=True, metavar="FILE", help="
 )
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @OUT
+@FORCE
 @click.option("--name", help="Of the table.  [default: the file's]")
 @json_option
 @verbose_option
-def merge(files: tuple[Path, ...], out: Path, name: str | None, as_json: bool) -> None:
+def merge(files: tuple[Path, ...], out: Path, force: bool, name: str | None, as_json: bool) -> None:
     """Join table FILES of one recipe and space into one; fit a surrogate on it afterwards."""
     from pnas_tables.format import read_table
     from pnas_tables.merge import merge_tables
 
-    chosen = _choose_name(name, out)
+    chosen = _choose_name(name, out, force)
     write_file(out, merge_tables([read_table(path) for path in files], chosen), as_json)
 
 
@@ -49,6 +51,7 @@ def merge(files: tuple[Path, ...], out: Path, name: str | None, as_json: bool) -
 )
 @click.argument("file", type=FILE)
 @OUT
+@FORCE
 @click.option("--name", help="Of the table.  [default: the file's]")
 @click.option("--blocks", type=int, default=5, show_default=True, help="Of the space's largest cells.")
 @click.option(
@@ -69,6 +72,7 @@ def merge(files: tuple[Path, ...], out: Path, name: str | None, as_json: bool) -
 def import_(
     file: Path,
     out: Path,
+    force: bool,
     name: str | None,
     blocks: int,
     operations: str | None,
@@ -91,7 +95,7 @@ def import_(
     from pnas_sim.space import PAPER_OPERATIONS, CellSpace
     from pnas_tables.csv_import import import_csv
 
-    chosen = _choose_name(name, out)
+    chosen = _choose_name(name, out, force)
     if not 0 < epochs < float("inf"):
         raise SettingError(f"epochs is {epochs}; it must be above 0")
     if not 0 < chance < 1:
@@ -106,7 +110,7 @@ def import_(
     write_file(out, table, as_json)
 
 
-def _choose_name(name: str | None, out: Path) -> str:
+def _choose_name(name: str | None, out: Path, force: bool) -> str:
     """The name of a new table, once it is known that it may be had and that its file can be written.
 
     Raises:
@@ -116,6 +120,8 @@ def _choose_name(name: str | None, out: Path) -> str:
     from pnas_tables.record import demand_name
 
     demand_parent(out)
+    if out.exists() and not force:
+        raise SettingError(f"{out} is there; give another --out, or --force to write over it")
     chosen = name or out.stem
     demand_name(chosen)
     return chosen

@@ -9,12 +9,16 @@ from pnas_sim.report.comparison_sheets import Topic, list_topics
 
 
 def write_markdown(result: Mapping[str, Any]) -> str:
-    """Every table of a comparison that has rows, each under a heading of the third level.
+    """The notes on a comparison, then every table that has rows, each under a heading of the third level.
 
     Args:
         result: the object of a comparison.
     """
-    return "\n".join(line for topic in list_topics(result) for line in _write_topic(topic)) + "\n"
+    notes = [f"- {note}" for note in result["notes"]]
+    lines = [*notes, ""] if notes else []
+    return (
+        "\n".join([*lines, *(line for topic in list_topics(result) for line in _write_topic(topic))]) + "\n"
+    )
 
 
 def _write_topic(topic: Topic) -> Iterator[str]:

@@ -266,7 +266,8 @@ def _explain_regret(result: Mapping[str, Any]) -> str:
     )
     return (
         "Points below the best noise-free value known in the world: the highest that any search here or "
-        f"{long} found. Better cells may exist."
+        f"{long} found. Better cells may exist. Observed: the cell's value with its seed noise less that "
+        "noise-free best, which is smaller than the regret and may be below 0."
     )
 
 

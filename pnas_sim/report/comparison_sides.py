@@ -17,7 +17,7 @@ Write: TypeAlias = Callable[[Mapping[str, Any]], str]
 
 
 def make_side_table(results: Results, reference: str) -> list[str]:
-    """How each search does against a reference on each family: noise-free, by the paper's counting.
+    """How each search does against a reference on each family: noise-free if known, by the paper's counting.
 
     Args:
         results: the object of a comparison, by the name of its surrogate family.
@@ -25,7 +25,8 @@ def make_side_table(results: Results, reference: str) -> list[str]:
     """
     found = {
         family: {
-            (row["search"], row["top"]): row for row in choose_duels(result, reference, "paper", "expected")
+            (row["search"], row["top"]): row
+            for row in choose_duels(result, reference, "paper", result["kinds"][-1])
         }
         for family, result in results.items()
     }
@@ -38,7 +39,7 @@ def make_side_table(results: Results, reference: str) -> list[str]:
 
 
 def make_end_table(results: Results, tops: Sequence[int]) -> list[str]:
-    """The noise-free accuracy of the best cells visited: after as many models as the reference, at the end.
+    """The accuracy of the best cells visited, noise-free if known: after the reference's models, at the end.
 
     Args:
         results: as for `make_side_table`.
@@ -49,7 +50,8 @@ def make_end_table(results: Results, tops: Sequence[int]) -> list[str]:
             (search["label"], final["top"]): final
             for search in result["searches"]
             for final in search["final"]
-            if (final["counting"], final["kind"]) == ("symmetrical", "expected") and final["top"] in tops
+            if (final["counting"], final["kind"]) == ("symmetrical", result["kinds"][-1])
+            and final["top"] in tops
         }
         for family, result in results.items()
     }

@@ -27,6 +27,7 @@ STOPS = {
     "proposals": "too many proposals were repeats",
     "stalled": "no batch brought anything new any more",
 }
+CLOCKS = {"predicted": "simulated", "measured": "recorded"}  # by source; else real
 ANSWERED = {"trained": "trained", "measured": "looked up", "predicted": "predicted"}
 
 
@@ -86,14 +87,16 @@ def _print_best(console: Console, result: Mapping[str, Any], encoding: str | Non
 
 
 def _print_cost(console: Console, result: Mapping[str, Any]) -> None:
-    kind = "simulated" if result["source"] == "predicted" else "real"
+    kind = CLOCKS.get(result["source"], "real")
     failed = f" ({result['failed']} of them failed)" if result["failed"] else ""
     models = f"{format_count(result['models_evaluated'])} models{failed}"
     repeats = f"{format_count(result['repeats'])} repeats, which cost nothing"
     children, here = format_duration(result["child_seconds"]), format_duration(result["seconds"])
     stopped = STOPS.get(result["stopped"], result["stopped"])
-    console.print(f"cost        {models}, {format_large(result['examples'])} examples", highlight=False)
-    console.print(f"time        {children} of children ({kind}), {here} here", highlight=False)
+    examples = f"{format_large(result['examples'])} examples" if result["examples"] else "examples unknown"
+    console.print(f"cost        {models}, {examples}", highlight=False)
+    spent = f"{children} of children ({kind})" if result["child_seconds"] else "that of children is unknown"
+    console.print(f"time        {spent}, {here} here", highlight=False)
     console.print(f"ended       {stopped}; {repeats}", highlight=False)
     _print_policy(console, result.get("diagnostics", {}))
 

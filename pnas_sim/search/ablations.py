@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pnas_sim.errors import SettingError
-from pnas_sim.evaluate import BulkEvaluator, Evaluator, ModelledEvaluator
+from pnas_sim.evaluate import BulkEvaluator, Evaluator, ModelledEvaluator, Source
 from pnas_sim.predict.base import Prediction
 from pnas_sim.search.base import Floats, Rows, SearchRequest
 from pnas_sim.search.pnas import Pnas
@@ -83,7 +83,10 @@ def read_oracle(evaluator: Evaluator, epochs: float | None = None, seed: int = 0
     def ask_oracle(cells: Rows) -> Floats:
         rows = space.fit_width(cells)
         if isinstance(evaluator, BulkEvaluator):
-            values = evaluator.evaluate_bulk(rows, at, seed).expected_valid_accuracy
+            whole = evaluator.evaluate_bulk(rows, at, seed)
+            # where trainings are looked up, what was measured once is all there is to know
+            looked_up = whole.source == Source.MEASURED
+            values = whole.valid_accuracy if looked_up else whole.expected_valid_accuracy
         else:
             answers = {one.cell: one.expected_valid_accuracy for one in evaluator.evaluate(rows, at, seed)}
             values = np.array([answers[text] for text in space.format_many(rows)], np.float64)

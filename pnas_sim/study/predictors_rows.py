@@ -152,7 +152,8 @@ def _measure(
     """All figures of one comparison; of Spearman the resamples, and the correlation of each trial."""
     parts = {name: score_trials(measure, predicted, values, asked) for name, measure in MEASURES.items()}
     parts[POOLED] = score_pooled(MEASURES[RANK], predicted, values, asked)
-    found = {name: estimate(part, draws) for name, part in parts.items()}
+    least = {PRECISION: 0.0}  # a share; the others are correlations
+    found = {name: estimate(part, draws, least.get(name)) for name, part in parts.items()}
     figures = {name: figure for name, (figure, _) in found.items()}
     if count_top(int(asked[0].sum())) < LEAST_TOP:
         figures[PRECISION] = Estimate(figures[PRECISION].value, float("nan"), float("nan"))

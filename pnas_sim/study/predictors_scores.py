@@ -181,21 +181,22 @@ class Estimate:
 UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
 
 
-def estimate(parts: Floats, resamples: Resamples) -> tuple[Estimate, Floats]:
-    """The figure with its interval, and the resamples that it comes from."""
+def estimate(parts: Floats, resamples: Resamples, least: float | None = None) -> tuple[Estimate, Floats]:
+    """The figure with its interval, which does not go below `least`, and the resamples that it comes from."""
     value = float(np.nanmean(parts, axis=1).mean())
     drawn = average_resamples(parts, resamples)
-    return bound(value, drawn), drawn
+    return bound(value, drawn, least=least), drawn
 
 
-def bound(value: float, drawn: Floats, largest: float = 1.0) -> Estimate:
-    """A value with the interval of its resamples; neither end is further from 0 than `largest`.
+def bound(value: float, drawn: Floats, largest: float = 1.0, least: float | None = None) -> Estimate:
+    """A value with the interval of its resamples, neither end above `largest` or below `least` (minus that).
 
     Every figure here is within [-1, 1], but the resamples of its linearised form need not be. The difference
     of two figures may be as large as 2.
     """
     tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(np.clip(drawn, -largest, largest), [tail, 100 - tail]).tolist()
+    least = -largest if least is None else least
+    low, high = np.percentile(np.clip(drawn, least, largest), [tail, 100 - tail]).tolist()
     return Estimate(value, low, high)
 
 

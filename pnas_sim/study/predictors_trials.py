@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim import __version__
-from pnas_sim.errors import PnasError, WorkError
+from pnas_sim.errors import PnasError, SettingError, WorkError
 from pnas_sim.files import make_plain, replace_file
 from pnas_sim.predict import Predictor, make_predictor
 from pnas_sim.predict.asking import ask_predictor
@@ -152,7 +152,13 @@ def _fit(job: TrialJob, predictor: Predictor, chosen: Indices, trial: int) -> No
 
 def _ask(job: TrialJob, predictor: Predictor, pool: Pool) -> Floats:
     with _name_in_errors(job):
-        return np.asarray(ask_predictor(predictor, pool.cells).mean, np.float64)
+        try:
+            return np.asarray(ask_predictor(predictor, pool.cells).mean, np.float64)
+        except SettingError as error:
+            raise WorkError(
+                f"predictor {job.predictor} does not answer every cell: {error}; check it with "
+                "pnas_sim.testing.predictors.check_predictor"
+            ) from error
 
 
 @contextmanager

@@ -261,9 +261,10 @@ def test_measured_answers_are_the_trained_ones(closed_path: Path) -> None:
     runs = [first[cell] for cell in reversed(range(len(table)))]
     assert answers.valid_accuracy.tolist() == table.valid_accuracy[runs].tolist()
     assert answers.test_accuracy.tolist() == table.test_accuracy[runs].tolist()
-    assert (
-        answers.expected_valid_accuracy.tolist() == mean_by_cell(table, table.valid_accuracy)[::-1].tolist()
-    )
+    means = mean_by_cell(table, table.valid_accuracy)
+    means[np.bincount(table.run_cells) < 2] = np.nan  # one run's luck is no mean over seeds
+    assert np.isnan(means).any() and not np.isnan(means).all()
+    np.testing.assert_array_equal(answers.expected_valid_accuracy, means[::-1])
     assert answers.parameters.tolist() == table.parameters[::-1].tolist()
 
 

@@ -84,6 +84,8 @@ def test_a_finished_run_is_shown_again(pnas: Any, small_table: Path, tmp_path: P
     assert text.code == 0
     assert "best cell" in text.out
     assert {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir()} == before
+    (tmp_path / "r").rename(tmp_path / "moved")
+    assert pnas("resume", tmp_path / "moved", "--json").json["out"] == str(tmp_path / "moved")
 
 
 def test_a_table_that_changed_is_refused(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pnas_sim.space import CellSpace
 from pnas_tables.format import read_table, write_table
 
 
@@ -179,6 +180,40 @@ def test_import_reads_a_csv(pnas: Any, tmp_path: Path) -> None:
     table = read_table(tmp_path / "runs.h5")
     assert table.epochs.tolist() == [20.0]
     assert table.name == "runs"
+    again = pnas("table", "import", tmp_path / "runs.csv", "--out", tmp_path / "runs.h5")
+    assert again.code == 2
+    assert "runs.h5 is there; give another --out, or --force to write over it" in again.complaint
+    assert read_table(tmp_path / "runs.h5").epochs.tolist() == [20.0]
+    assert pnas("table", "import", tmp_path / "runs.csv", "--out", tmp_path / "runs.h5", "--force").code == 0
+    assert read_table(tmp_path / "runs.h5").epochs.tolist() == [1.0]
+
+
+def test_budgets_that_an_imported_table_cannot_count(pnas: Any, tmp_path: Path) -> None:
+    """Examples are refused before anything is made; time is told of at the end."""
+    small = CellSpace(operations=("conv", "pool"), max_blocks=1)
+    lines = [f"{text},0,0.{40 + place}" for place, text in enumerate(small.format_many(small.initial()))]
+    (tmp_path / "all.csv").write_text("\n".join(["cell,seed,valid_accuracy", *lines]) + "\n")
+    words = ("--operations", "conv,pool", "--blocks", 1)
+    assert pnas("table", "import", tmp_path / "all.csv", "--out", tmp_path / "all.h5", *words).code == 0
+    run = (
+        "run",
+        "--table",
+        tmp_path / "all.h5",
+        "--table-mode",
+        "measured",
+        "--blocks",
+        1,
+        "--search",
+        "random",
+    )
+    refused = pnas(*run, "--budget", "1000ex", "--out", "a")
+    assert refused.code == 2 and not Path("a").exists()
+    assert "does not know how many images are trained on, and counts no examples" in refused.complaint
+    timed = pnas(*run, "--budget", "1h", "--out", "b", "--json").json
+    assert any("tells no time of children: it was not counted" in note for note in timed["notes"])
+    assert timed["best"]["expected_valid_accuracy"] is None, "one training is no mean over seeds"
+    shown = pnas("resume", "b")
+    assert "examples unknown" in shown.out and "that of children is unknown" in shown.out
 
 
 @pytest.mark.parametrize(

@@ -202,16 +202,7 @@ def _show_settings(folder: Path, result: Mapping[str, Any]) -> Iterator[Part]:
             *((f"{name}'s version", str(value)) for name, value in result["versions"].items()),
         ]
     )
-    names = ",".join(one["name"] for one in result["predictors"])
-    words = [
-        f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
-        for name, value in result["backend_options"].items()
-    ]
-    command = " ".join(
-        [
-            f"pnas-sim predictors --predictors {shlex.quote(names)} --trials {result['trials']}",
-            f"--seed {result['seed']} --resamples {result['resamples']} --out NEW_FOLDER",
-            *words,
-        ]
-    )
-    yield Listing(caption="The study again, where other options were not given:", text=command)
+    table_options = {name.replace("_", "-"): value for name, value in result["backend_options"].items()}
+    options = {**result["command_options"], "out": "NEW_FOLDER", **table_options}
+    words = [f"--{name} {shlex.quote(str(value))}" for name, value in options.items()]
+    yield Listing(caption="The study again:", text=" ".join(["pnas-sim predictors", *words]))

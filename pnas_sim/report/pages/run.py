@@ -30,7 +30,7 @@ from pnas_sim.report.pages.parts import (
 from pnas_sim.report.pages.run_models import Replayed, count_operations, follow_best, rank_models
 from pnas_sim.report.pages.scales import Scale, span
 from pnas_sim.report.picture import picture_cell
-from pnas_sim.report.summary import STOPS
+from pnas_sim.report.summary import CLOCKS, STOPS
 from pnas_sim.report.text import (
     UNKNOWN,
     format_accuracy,
@@ -303,15 +303,18 @@ def _tabulate_operations(replayed: Replayed) -> Table:
 
 
 def _show_cost(files: RunFiles, result: Mapping[str, Any]) -> Iterator[Part]:
-    kind = "simulated" if result["source"] == "predicted" else "real"
+    kind = CLOCKS.get(result["source"], "real")
     stopped = result["stopped"]
     rows = [
         ("models evaluated", format_count(result["models_evaluated"])),
         ("proposals", format_count(result["proposals"])),
         ("repeats, which cost nothing", format_count(result["repeats"])),
         ("failed", format_count(result["failed"])),
-        ("training examples", format_large(result["examples"])),
-        (f"time of children, {kind}", format_duration(result["child_seconds"])),
+        ("training examples", format_large(result["examples"]) if result["examples"] else "unknown"),
+        (
+            f"time of children, {kind}",
+            format_duration(result["child_seconds"]) if result["child_seconds"] else "unknown",
+        ),
         ("time of the search itself", format_duration(result["seconds"])),
         ("ended because", "it has not ended" if stopped is None else STOPS.get(stopped, str(stopped))),
     ]

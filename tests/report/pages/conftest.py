@@ -224,6 +224,7 @@ def make_study() -> Callable[..., dict[str, Any]]:
             "resamples": 20,
             "table": {"name": name, "checksum": "abc"},
             "backend_options": {"table": name},
+            "command_options": {"predictors": name, "trials": "2", "search-seeds": "0"},
             "versions": {"python": "3"},
             "left_out": {"trained": 2},
             "out": name,

@@ -55,5 +55,5 @@ def test_scatter_pictures_are_put_inside_and_other_files_are_not(make_study: Any
 
 def test_the_command_names_what_was_studied(make_study: Any, tmp_path: Path) -> None:
     (listing,) = list_parts(report_predictors(tmp_path, make_study("odd name")), Listing)
-    assert listing.text.startswith("pnas-sim predictors --predictors 'odd name' --trials 2 --seed 0")
+    assert listing.text.startswith("pnas-sim predictors --predictors 'odd name' --trials 2 --search-seeds 0")
     assert listing.text.endswith("--table 'odd name'")
