@@ -38,6 +38,12 @@ class Sheet:
     rows: list[tuple[str, ...]]
 
 
+COLUMNS = (
+    "Models needed: until the mean curve is first as high as the reference's at its end; for good: until it "
+    "is never lower again; own first crossing: when the reference itself was first so high."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """A table and what it is about.
@@ -68,16 +74,19 @@ def list_topics(result: Mapping[str, Any]) -> Iterator[Topic]:
 
 def _list_own(result: Mapping[str, Any], reference: str) -> Iterator[Topic]:
     """How others do against a reference."""
-    best = result["kinds"][-1]
+    best, rerun = result["kinds"][-1], result["manifest"]["reranking"]
     for counting, meaning in COUNTINGS.items():
         for kind in reversed(result["kinds"]):
             heading = f"Efficiency of {reference}, {kind}, {counting} counting"
-            text = f"{meaning[0].upper()}{meaning[1:]}. In brackets: {_confidence(result)} intervals."
+            text = (
+                f"{meaning[0].upper()}{meaning[1:]}. In brackets: {_confidence(result)} intervals. {COLUMNS}"
+            )
             sheet = make_efficiency_table(result, reference, counting, kind)
             yield Topic(heading, text, sheet, reference)
     yield Topic(
         f"Who pays for reranking: {reference}, {best}, paper counting",
-        "Speed-up in training examples, M1 E1 + M2 E2.",
+        "Speed-up in training examples, M1 E1 + M2 E2: the models, and for who pays for reranking up to "
+        f"{rerun['models']} of them again at {rerun['factor']:g} times the examples.",
         make_account_table(result, reference, best),
         reference,
     )
@@ -85,7 +94,9 @@ def _list_own(result: Mapping[str, Any], reference: str) -> Iterator[Topic]:
     yield Topic(heading, _explain_paper(), make_paper_table(result, reference), reference)
     yield Topic(
         f"Log-efficiency of {reference}",
-        "Vizier's score of whole curves, symmetrical counting; above 0: the reference needs fewer models",
+        "Vizier's score of whole curves, symmetrical counting, a natural logarithm: at the median height of "
+        "the curves the other search needs about exp(score) times as many models. Below 0 the reference "
+        "needs more, as one does that first trains all cells of one block.",
         make_score_table(result, reference),
         reference,
     )
@@ -93,7 +104,11 @@ def _list_own(result: Mapping[str, Any], reference: str) -> Iterator[Topic]:
 
 def _list_shared(result: Mapping[str, Any]) -> Iterator[Topic]:
     """What is told of every search."""
-    yield Topic("What each search reached", "", make_final_table(result))
+    yield Topic(
+        "What each search reached",
+        "Flattery: what was observed of the best cells less what they are worth.",
+        make_final_table(result),
+    )
     yield Topic("Models to fixed targets", _explain_targets(result), make_target_table(result))
     yield Topic("Regret", _explain_regret(result), make_regret_table(result))
     yield Topic("The best known of each world", "", make_best_table(result))

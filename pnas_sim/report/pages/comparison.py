@@ -61,10 +61,8 @@ def _sum_up(result: Mapping[str, Any]) -> Iterator[str]:
     """What was compared, and the headline: of each reference, what the others need for its best cell."""
     manifest, kind = result["manifest"], result["kinds"][-1]
     seeds, worlds = len(manifest["seeds"]), len(manifest["worlds"])
-    yield (
-        f"{format_count(manifest['runs'])} runs of up to {result['budget']} each: {_count(seeds, 'seed')} "
-        f"in {_count(worlds, 'world')}."
-    )
+    runs = f"{format_count(manifest['runs'])} runs of up to {_tell_budget(result)} each"
+    yield f"{runs}: {_count(seeds, 'seed')} in {_count(worlds, 'world')}."
     top = result["tops"][0]
     for reference in result["references"]:
         rows = [row for row in choose_duels(result, reference, "paper", kind) if row["top"] == top]
@@ -78,12 +76,18 @@ def _sum_up(result: Mapping[str, Any]) -> Iterator[str]:
 def _sum_up_rivals(rows: Sequence[Mapping[str, Any]]) -> str:
     """Who gets as high within its budget, and by how many models."""
     near = [row for row in rows if row["models_needed"]["value"] is not None]
-    told = [f"{row['search']} with {format_needed(row['models_needed'])}" for row in near]
+    told = [f"{row['search']} {format_needed(row['models_needed'])}" for row in near]
     missing = len(rows) - len(near)
     if not near:
         return "no other search gets as high" if missing > 1 else f"{rows[0]['search']} does not get as high"
-    rest = f"; {_count(missing, 'other')} not" if missing else ""
-    return f"as high, as the paper counts, {'get' if len(told) > 1 else 'gets'} {', '.join(told)}{rest}"
+    rest = f"; {_count(missing, 'other')} never within the budget" if missing else ""
+    return f"models to get as high, as the paper counts: {', '.join(told)}{rest}"
+
+
+def _tell_budget(result: Mapping[str, Any]) -> str:
+    """A run's budget with its unit; a bare number is of models."""
+    text = str(result["budget"])
+    return f"{format_count(int(text))} models" if text.isdigit() else text
 
 
 def _count(number: int, word: str) -> str:
@@ -220,7 +224,7 @@ def _show_manifest(folder: str, result: Mapping[str, Any]) -> Iterator[Part]:
     reranking = manifest["reranking"]
     yield Facts(
         rows=[
-            ("budget of each run", str(result["budget"])),
+            ("budget of each run", _tell_budget(result)),
             ("seeds", ", ".join(map(str, manifest["seeds"]))),
             ("worlds", ", ".join(map(str, manifest["worlds"]))),
             ("runs", format_count(manifest["runs"])),

@@ -78,13 +78,13 @@ def test_what_was_not_reached_is_an_arrow_and_never_a_dot(make_comparison: Any) 
 def test_the_summary_says_who_gets_as_high(make_comparison: Any) -> None:
     result = make_comparison()
     text = report_comparison("here", result).summary
-    assert "18 runs of up to 6000 each: 3 seeds in 2 worlds." in text
+    assert "18 runs of up to 6,000 models each: 3 seeds in 2 worlds." in text
     assert "no other search gets as high" in text
     for row in result["efficiency"]:
         if row["search"] == "random":
             row["models_needed"] = {"value": 50.0, "low": None, "high": None, "reached": None, "bound": 60.0}
     assert (
-        "as high, as the paper counts, gets random with 50; 1 other not"
+        "models to get as high, as the paper counts: random 50; 1 other never within the budget"
         in report_comparison("", result).summary
     )
 
