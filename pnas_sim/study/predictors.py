@@ -94,6 +94,7 @@ class Ceiling:
         blocks: size of the cells.
         cells: how many.
         noise: deviation of a seed.
+        noise_of_all_sizes: of cells of all sizes, for want of this size's with several seeds.
         deviation: of the noisy accuracies.
         figures: by name; NaN where the noise is not known.
     """
@@ -102,13 +103,15 @@ class Ceiling:
     blocks: int
     cells: int
     noise: float
+    noise_of_all_sizes: bool
     deviation: float
     figures: Mapping[str, float]
 
     def flat(self) -> dict[str, Any]:
         """As one flat record."""
         about = {"source": self.source, "blocks": self.blocks, "cells": self.cells}
-        return about | {"noise": self.noise, "deviation": self.deviation} | dict(self.figures)
+        about |= {"noise": self.noise, "noise_of_all_sizes": self.noise_of_all_sizes}
+        return about | {"deviation": self.deviation} | dict(self.figures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +232,7 @@ def _list_ceilings(pools: Pools, seed: int) -> Iterator[Ceiling]:
                 blocks=blocks,
                 cells=len(pool),
                 noise=pool.noise,
+                noise_of_all_sizes=pool.pooled,
                 deviation=float(pool.noisy.std()),
                 # a mean over seeds holds the noisy accuracy itself, so it would flatter
                 figures=find_ceilings(

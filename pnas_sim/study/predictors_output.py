@@ -253,6 +253,8 @@ def tabulate_ceilings(ceilings: Sequence[Mapping[str, Any]]) -> tuple[list[str],
         deviations = [
             "-" if _is_unknown(row[name]) else f"{row[name]:.4f}" for name in ("noise", "deviation")
         ]
+        if row["noise_of_all_sizes"]:
+            deviations[0] += ", of all sizes"
         figures = [format_number(row[name]) for name in ("spearman", "kendall_tau", "top5_precision")]
         lines.append([row["source"], str(row["blocks"]), f"{row['cells']:,}", *deviations, *figures])
     return heads, lines

@@ -38,12 +38,14 @@ class Pool:
         expected: `float64[n]`, free of seed noise as far as known, NaN where it is not: the mean over seeds
             of cells trained more than once (the noisy one among them), or what the surrogate expects.
         noise: deviation of a training seed; NaN if unknown.
+        pooled: that is of cells of all sizes, for want of this size's with several seeds.
     """
 
     cells: Rows
     noisy: Floats
     expected: Floats
     noise: float
+    pooled: bool = False
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -122,9 +124,8 @@ def pool_trained(trained: TrainedCells) -> Pools:
     pools = {}
     for size in np.unique(sizes[uniform & (runs > 0)]).tolist():
         mine = np.flatnonzero(uniform & (runs > 0) & (sizes == size))
-        pools[size] = Pool(
-            trained.cells[mine], noisy[mine], expected[mine], _pool_noise(squares, runs, sizes == size)
-        )
+        noise, pooled = _pool_noise(squares, runs, sizes == size)
+        pools[size] = Pool(trained.cells[mine], noisy[mine], expected[mine], noise, pooled)
     left_out = int((uniform & (runs == 0)).sum())
     return Pools(TRAINED, trained.space, pools, trained.data, left_out)
 
@@ -134,13 +135,13 @@ def _is_uniform(origin: str, size: int) -> bool:
     return "uniform" in words or f"all-{size}" in words
 
 
-def _pool_noise(squares: Floats, runs: NDArray[np.integer], mine: NDArray[np.bool_]) -> float:
-    """The deviation of a seed: of this size's repeated trainings, or of all where those are too few."""
-    for chosen in (mine & (runs > 1), runs > 1):
+def _pool_noise(squares: Floats, runs: NDArray[np.integer], mine: NDArray[np.bool_]) -> tuple[float, bool]:
+    """The deviation of a seed: of this size's repeated trainings, or of all; and whether it is of all."""
+    for pooled, chosen in enumerate((mine & (runs > 1), runs > 1)):
         freedom = int((runs[chosen] - 1).sum())
         if freedom >= LEAST_FREEDOM:
-            return float(np.sqrt(squares[chosen].sum() / freedom))
-    return float("nan")
+            return float(np.sqrt(squares[chosen].sum() / freedom)), bool(pooled)
+    return float("nan"), False
 
 
 def pool_answers(evaluator: Evaluator, cells: int, epochs: float, seed: int, largest: int) -> Pools:

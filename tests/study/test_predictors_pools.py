@@ -69,6 +69,25 @@ def test_seed_noise_is_pooled_within_cells() -> None:
     assert np.isfinite(pool.expected).all()
 
 
+def test_noise_of_other_sizes_is_called_so() -> None:
+    """Where no cell of a size has a second seed, all others' deviation stands in for its own."""
+    several = make_trained([(c, s, 0, 0.4 + 0.01 * s) for c in range(9) for s in range(2)], ["uniform"] * 9)
+    once = make_trained([(c, 0, 0, 0.5) for c in range(9)], ["uniform"] * 9, blocks=1)
+    both = replace(
+        several,
+        cells=np.concatenate([several.cells, once.cells]),
+        origins=[*several.origins, *once.origins],
+        run_cells=np.concatenate([several.run_cells, once.run_cells + 9]),
+        **{
+            name: np.concatenate([getattr(several, name), getattr(once, name)])
+            for name in ("seeds", "status", "valid_accuracy")
+        },
+    )
+    pools = pool_trained(both).by_blocks
+    assert (pools[1].pooled, pools[2].pooled) == (True, False)
+    assert pools[1].noise == pools[2].noise > 0
+
+
 def test_a_table_without_uniform_cells_gives_no_pools() -> None:
     assert pool_trained(make_trained([(0, 0, 0, 0.5)], ["search"])).by_blocks == {}
 

@@ -211,6 +211,7 @@ def make_study() -> Callable[..., dict[str, Any]]:
             for blocks in (1, 2, 0)
         ]
         ceiling = {"source": "surrogate", "blocks": 2, "cells": 10_000, "noise": 0.007, "deviation": 0.02}
+        ceiling["noise_of_all_sizes"] = False
         ceiling |= {"spearman": 0.9, "kendall_tau": 0.7, "top5_precision": None}
         search = {"predictor": name, "circular": True, "blocks": 2, "pool": 31_620, "beam": 256}
         search |= {"rank_correlation": 0.1, "rank_correlation_noise_free": None}
