@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,9 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: as the disk says; what was there is unchanged.
     """
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
     _put(path, content, lambda fresh: fresh.replace(path))
 
 
@@ -102,12 +105,12 @@ def make_plain(text: str) -> str:
 
 def _put(path: Path, content: bytes, place: Callable[[Path], object]) -> None:
     """Writes a file under another name, flushes it, has it placed, and flushes the folder."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    # other machines have processes of this number, too
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.new")
     try:
-        with fresh.open("wb") as file:
+        with fresh.open("xb") as file:
             file.write(content)
-            if path.exists():
-                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
+            _keep_mode(path, file.fileno())
             file.flush()
             os.fsync(file.fileno())
         place(fresh)
@@ -115,6 +118,19 @@ def _put(path: Path, content: bytes, place: Callable[[Path], object]) -> None:
         _remove(fresh)
         raise
     _flush_folder(path.parent)
+
+
+def _keep_mode(path: Path, file: int) -> None:
+    """Lets who may read and write a file's successor, as far as the file system knows of it."""
+    if not path.exists():
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    try:
+        if stat.S_IMODE(os.fstat(file).st_mode) != mode:
+            os.fchmod(file, mode)
+    except OSError as error:
+        if error.errno not in NOT_OFFERED:
+            raise
 
 
 def _flush_folder(path: Path) -> None:

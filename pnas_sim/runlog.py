@@ -84,8 +84,9 @@ def read_log(path: Path) -> LoggedRun:
     """
     if not path.is_file():
         raise RunError(f"{path} is not there; name the folder of a run that has its log")
-    # a log that nobody has open is one whole file, which may also lie where nothing can be written
-    writing = path.with_name(f"{path.name}-wal").exists()
+    # a log that nobody has open is one whole file, which may also lie where nothing can be written; one with
+    # a rollback journal does not tell whether somebody has
+    writing = path.with_name(f"{path.name}-wal").exists() or _rolls_back(path)
     address = f"{path.absolute().as_uri()}?{'mode=ro' if writing else 'immutable=1'}"
     try:
         with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as database:
@@ -97,6 +98,12 @@ def read_log(path: Path) -> LoggedRun:
     if run is None:
         raise RunError(f"{path}: its schema is {schema}, this version reads {SCHEMA}; start a new run")
     return run
+
+
+def _rolls_back(path: Path) -> bool:
+    """Whether a database has a rollback journal, as its header says, and no write-ahead log."""
+    with path.open("rb") as file:
+        return file.read(20)[19:] == b"\x01"
 
 
 def _read_all(database: sqlite3.Connection) -> LoggedRun:
@@ -132,7 +139,9 @@ class RunLog:
             lock = sqlite3.connect(path.with_name(f"{path.name}.lock"), timeout=1, isolation_level=None)
             self._lock = opened.enter_context(closing(lock))
             self._lock.execute("BEGIN EXCLUSIVE")
-            self._database = opened.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
+            # where a rollback journal is used, a commit waits for those who read
+            database = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._database = opened.enter_context(closing(database))
             self._choose_journal()
             self._database.executescript(_CREATE)
             self._database.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA),))

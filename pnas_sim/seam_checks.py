@@ -17,6 +17,18 @@ from pnas_sim.evaluate import Answers, Evaluation, EvaluatorSpec, Floats, Source
 from pnas_sim.search.base import Proposals, Rows
 from pnas_sim.space import CellSpace
 
+_NUMBER, _WHOLE = (int, float, np.integer, np.floating), (int, np.integer)
+_NUMBERS = ("valid_accuracy", "expected_valid_accuracy", "test_accuracy", "epochs", "examples", "seconds")
+_FIELDS = {
+    **dict.fromkeys(_NUMBERS, _NUMBER),
+    **dict.fromkeys(("parameters", "multiply_adds", "seed"), _WHOLE),
+}
+_KINDS = {  # of arrays, as NumPy names them; of the others numbers
+    **dict.fromkeys(("status", "parameters", "multiply_adds", "seeds"), "iu"),
+    "extrapolated": "b",
+    "errors": "OU",
+}
+_WORDS = {"fiu": "number", "iu": "whole number", "b": "bool", "OU": "text"}
 SHARES = ("expected_valid_accuracy", "test_accuracy")
 COSTS = ("examples", "seconds")
 
@@ -60,6 +72,12 @@ def check_answer(backend: str, answer: object) -> Evaluation:
         raise BackendError(
             f"backend {backend} answered with {type(answer).__name__}; give pnas_sim.evaluate.Evaluation"
         )
+    for name, kinds in _FIELDS.items():
+        if not isinstance(getattr(answer, name), kinds) or isinstance(getattr(answer, name), bool):
+            wanted = "a whole number" if kinds is _WHOLE else "a number"
+            raise BackendError(
+                f"backend {backend} gave a child {name} {getattr(answer, name)!r}; give {wanted}"
+            )
     if answer.status == Status.OK and not 0 <= answer.valid_accuracy <= 1:
         raise explain_accuracy(backend, answer.valid_accuracy)
     for name in SHARES:
@@ -98,10 +116,19 @@ def check_answers(backend: str, answers: object, asked: int) -> Answers:
         )
     for name in (*ARRAYS, *OPTIONAL):
         values = getattr(answers, name)
-        if values is not None and len(values) != asked:
+        if values is None and name in OPTIONAL:
+            continue
+        kinds = _KINDS.get(name, "fiu")
+        if not isinstance(values, np.ndarray) or values.shape != (asked,) or values.dtype.kind not in kinds:
+            given = f"{values.dtype}{list(values.shape)}" if isinstance(values, np.ndarray) else type(values)
             raise BackendError(
-                f"backend {backend} gave {len(values)} values of {name} for {asked} cells; mend it"
+                f"backend {backend} gave {name} as {given} for {asked} cells; give one {_WORDS[kinds]} a cell"
             )
+    strange = answers.status[~np.isin(answers.status, tuple(Status))]
+    if len(strange):
+        raise BackendError(f"backend {backend} gave a child the status {strange[0]}; give one of Status")
+    if answers.source not in tuple(Source):
+        raise BackendError(f"backend {backend} gave the source {answers.source!r}; give one of Source")
     accuracies = answers.valid_accuracy[answers.status == Status.OK]
     if len(wrong := _list_outside(accuracies)):
         raise explain_accuracy(backend, wrong[0])

@@ -66,6 +66,14 @@ def test_a_folder_that_cannot_be_flushed_is_no_reason_to_fail(
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
+def test_what_is_no_ordinary_file_is_left_alone(tmp_path: Path) -> None:
+    """A device, say, which an administrator could replace."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no ordinary file"):
+        replace_file(tmp_path / "pipe", b"new")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
 def test_a_link_stays_one_and_a_file_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "scratch").mkdir()
     real, link = tmp_path / "scratch" / "table.h5", tmp_path / "table.h5"

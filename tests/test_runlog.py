@@ -276,3 +276,18 @@ def test_trained_answers_are_flushed_each(tmp_path: Path) -> None:
         log.add([Evaluation(cell=TEXTS[1], source=Source.TRAINED)], 1.0)
         assert log._database.execute("PRAGMA synchronous").fetchone() == (2,)
         assert len(log.read_evaluations()) == 2
+
+
+def test_a_log_with_a_rollback_journal_is_read_as_it_was_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process is in the middle of a commit, or died there."""
+    monkeypatch.setattr("pnas_sim.runlog.lies_on_network", lambda path: True)
+    path = tmp_path / "log.sqlite"
+    with RunLog(path) as log:
+        log.add([Evaluation(cell=TEXTS[0])], 1.0)
+        log._database.execute("PRAGMA cache_size=1")
+        log._database.execute("BEGIN IMMEDIATE")
+        log._database.execute("INSERT INTO meta VALUES ('half', 'done')")
+        assert len(read_log(path).evaluations) == 1
+        log._database.execute("ROLLBACK")

@@ -119,6 +119,38 @@ def test_answers_that_cannot_be_gone_through_are_named() -> None:
         search(bulk)
 
 
+BULK = {
+    "status": (np.array([7], np.uint8), "the status 7; give one of Status"),
+    "source": ("nope", "the source 'nope'; give one of Source"),
+    "parameters": (np.array([1.5]), r"parameters as float64\[1\] for 1 cells; give one whole number a cell"),
+    "valid_accuracy": (np.array([[0.5]]), r"valid_accuracy as float64\[1, 1\] for 1 cells; give one number"),
+    "seconds": ([1.0], "seconds as <class 'list'> for 1 cells"),
+    "extrapolated": (np.array([0]), "give one bool a cell"),
+}
+
+
+@pytest.mark.parametrize("name", BULK)
+def test_arrays_of_other_kinds_are_refused_before_they_are_logged(name: str, tmp_path: Path) -> None:
+    value, complaint = BULK[name]
+    evaluator = ChangedBulk(lambda one: one)
+    whole = evaluator.evaluate_bulk
+
+    def spoil(cells: Rows, epochs: float, seed: int) -> Answers:
+        return replace(whole(cells, epochs, seed), **{name: value})
+
+    evaluator.evaluate_bulk = spoil  # type: ignore[method-assign]
+    with pytest.raises(BackendError, match=f"backend mine gave .*{complaint}"):
+        search(evaluator, tmp_path / "log.sqlite", Fixed(Proposals(INITIAL[:1])))
+    with RunLog(tmp_path / "log.sqlite") as log:
+        assert log.read_evaluations() == {}
+
+
+@pytest.mark.parametrize("name", ["valid_accuracy", "seconds", "parameters", "seed", "epochs"])
+def test_a_field_that_is_no_number_is_named(name: str) -> None:
+    with pytest.raises(BackendError, match=f"gave a child {name} None; give a (whole )?number"):
+        search(Changed(lambda one: replace(one, **{name: None})))
+
+
 def test_numbers_of_numpy_are_kept_as_numbers(tmp_path: Path) -> None:
     """SQLite would keep them as bytes, and nobody could read the log again."""
     numbers = {

@@ -302,7 +302,8 @@ class MeasuredBackend:
         curves = table.curves.copy()
         curves[:, -1] = table.valid_accuracy
         means = mean_by_cell(table, curves)
-        means[self._count < 2] = np.nan  # one run is no mean over seeds: a winner's luck would be its worth
+        told = np.bincount(table.run_cells, ~np.isnan(table.valid_accuracy), minlength=len(table))
+        means[told < 2] = np.nan  # one run is no mean over seeds: a winner's luck would be its worth
         self._curves, self._means = curves, means
         self._spec = _spec(table, blocks, {"table": name, "table_mode": "measured"})
 

@@ -18,7 +18,7 @@ from pnas_sim.cli.folder import RunFolder
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.cli.run_result import SCHEMA, describe_run
-from pnas_sim.cli.settings import RunSettings, make_settings, read_toml
+from pnas_sim.cli.settings import RunSettings, leave_out_gone, make_settings, read_toml
 from pnas_sim.errors import PnasError, RunError, SettingError, WorkError
 from pnas_sim.evaluate import BackendRequest, Evaluator
 from pnas_sim.plugins import describe_error
@@ -118,12 +118,12 @@ def _demand_epochs(settings: RunSettings, evaluator: Evaluator) -> None:
 
 
 def _demand_counted(settings: RunSettings, evaluator: Evaluator) -> None:
-    """Checks that a budget of examples can be counted: a table of a CSV file may not know its images."""
-    spec = evaluator.spec
-    if Budget.parse(settings.budget).examples is not None and spec.train_images == 0:
+    """Checks that a table can count a budget of examples: one of a CSV file may not know its images."""
+    spec, table = evaluator.spec, settings.backend == "table"
+    if table and Budget.parse(settings.budget).examples is not None and spec.train_images == 0:
         raise SettingError(
-            f"budget is {settings.budget}; backend {settings.backend} does not know how many images are "
-            "trained on, and counts no examples: give a number of models"
+            f"budget is {settings.budget}; the table does not know how many images were trained on, and "
+            "counts no examples: give a number of models"
         )
 
 
@@ -147,8 +147,11 @@ def prepare_again(folder: RunFolder, moved: Mapping[str, Any] | None = None) -> 
     record = read_toml(folder.settings, "the run's")
     if record.get("kind") != "run" or record.get("schema") != SCHEMA:
         raise RunError(f"{folder.settings} is not of a run of schema {SCHEMA}; start a new one")
-    settings = make_settings(record.get("settings", {}))
+    settings = make_settings(leave_out_gone(record.get("settings", {})))
     options = {**settings.backend_options, **(moved or {})}
+    dataset = str(options.get("dataset", ""))
+    if dataset.endswith(".npz") and "data" in (moved or {}):  # recorded with its old place
+        options["dataset"] = Path(dataset).name
     with prepare(settings.model_copy(update={"backend_options": options})) as prepared:
         _demand_same_data(folder, record, prepared)
         _demand_same_recipe(folder, record, prepared)

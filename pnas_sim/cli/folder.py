@@ -89,7 +89,7 @@ class RunFolder:
             create_file(self.settings, format_toml(settings).encode("utf-8"))
         except FileExistsError:
             self.demand_free()
-            raise
+            raise RunError(f"{self.settings} is in the way; give another --out") from None
         except OSError as error:
             raise _explain(error, self.settings) from None
 

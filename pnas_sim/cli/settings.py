@@ -104,8 +104,20 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     document = read_toml(path, "config")
     if document.get("kind") == "run" and isinstance(document.get("settings"), dict):
-        document = document["settings"]
+        document = leave_out_gone(document["settings"])
     return sort_settings({key.replace("-", "_"): value for key, value in document.items()})
+
+
+def leave_out_gone(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's recorded settings without the defaults of options that there were once.
+
+    What a failed child is taken for was an option of evolution and reinforcement learning; now it is the
+    evaluator's chance.
+    """
+    options = dict(settings.get("search_options", {}))
+    if settings.get("search") in ("evolution", "reinforce", "ppo") and options.get("chance") == 0.1:
+        del options["chance"]
+    return {**settings, "search_options": options}
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:

@@ -279,6 +279,11 @@ def _explain_regret(result: Mapping[str, Any]) -> str:
         if any(asked)
         else "nothing else"
     )
+    if result["kinds"] == ["observed"]:
+        return (
+            "Points below the best value known: no noise-free ones are. Better cells may exist, and the best "
+            "of many noisy values is too high."
+        )
     return (
         "Points below the best noise-free value known in the world: the highest that any search here or "
         f"{long} found. Better cells may exist. Observed: the cell's value with its seed noise less that "

@@ -75,7 +75,7 @@ def read_oracle(evaluator: Evaluator, epochs: float | None = None, seed: int = 0
     Args:
         evaluator: must know its answers free of seed noise, as the table's surrogate does.
         epochs: of the answers; by default the evaluator's own.
-        seed: of the evaluation; noise-free answers do not depend on it.
+        seed: of the evaluation: noise-free answers do not depend on it, trainings looked up do.
     """
     space = evaluator.spec.space
     at = evaluator.spec.epochs if epochs is None else epochs
@@ -87,6 +87,8 @@ def read_oracle(evaluator: Evaluator, epochs: float | None = None, seed: int = 0
             # where trainings are looked up, what was measured once is all there is to know
             looked_up = whole.source == Source.MEASURED
             values = whole.valid_accuracy if looked_up else whole.expected_valid_accuracy
+            if looked_up:
+                values = np.where(np.isnan(values), evaluator.spec.chance, values)  # a training that failed
         else:
             answers = {one.cell: one.expected_valid_accuracy for one in evaluator.evaluate(rows, at, seed)}
             values = np.array([answers[text] for text in space.format_many(rows)], np.float64)

@@ -143,7 +143,7 @@ def _tell_same(rows: Sequence[Mapping[str, Any]]) -> str:
     same = {
         row["blocks"]: row["fitted_cells"]
         for row in rows
-        if row["fitted_sets"] == 1 and row["trials"] > 1 and row["fitted_cells"] > 1
+        if row.get("fitted_sets") == 1 and row["trials"] > 1 and row["fitted_cells"] > 1
     }
     listed = ", ".join(f"{count:,} of {name_size(size)}" for size, count in sorted(same.items()))
     if not listed:
@@ -253,7 +253,7 @@ def tabulate_ceilings(ceilings: Sequence[Mapping[str, Any]]) -> tuple[list[str],
         deviations = [
             "-" if _is_unknown(row[name]) else f"{row[name]:.4f}" for name in ("noise", "deviation")
         ]
-        if row["noise_of_all_sizes"]:
+        if row.get("noise_of_all_sizes"):  # studies of earlier versions do not say
             deviations[0] += ", of all sizes"
         figures = [format_number(row[name]) for name in ("spearman", "kendall_tau", "top5_precision")]
         lines.append([row["source"], str(row["blocks"]), f"{row['cells']:,}", *deviations, *figures])

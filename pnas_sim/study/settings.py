@@ -83,9 +83,10 @@ class CompareSettings(BaseModel):
     @classmethod
     def _check_numbers(cls, value: tuple[int, ...], info: Any) -> tuple[int, ...]:
         least = 1 if info.field_name == "tops" else 0
+        most = WORLDS_APART - 1 if info.field_name == "seeds" else LARGEST_SEED // WORLDS_APART - 1
         for number in value:
-            if not least <= number <= LARGEST_SEED:
-                raise ValueError(f"{info.field_name} has {number}; each must be at least {least}")
+            if not least <= number <= most:
+                raise ValueError(f"{info.field_name} has {number}; each must be from {least} to {most}")
         if not value or len(set(value)) < len(value):
             listed = ", ".join(map(str, value)) or "empty"
             raise ValueError(f"{info.field_name} is {listed}; give at least one number, and none twice")

@@ -86,8 +86,8 @@ class Job:
             )
         if fingerprint != self.fingerprint:
             raise RunError(
-                f"{self.path} was made with other settings of {self.place.label or 'landmarks'}; "
-                "give the old ones, or another --out"
+                f"{self.path} was made with other settings of {self.place.label or 'landmarks'}, or by a "
+                "version that gave all worlds the same seeds; give the old settings, or another --out"
             )
         return True
 

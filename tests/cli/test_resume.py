@@ -130,6 +130,25 @@ def test_another_version_with_another_recipe_does_not_go_on(
     assert "was begun with warmup 0.5, this version trains with 0.15; bring the old" in outcome.complaint
 
 
+def test_a_run_of_a_version_with_other_options_goes_on(
+    pnas: Any, small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a failed child is taken for was an option of evolution's, recorded with its default."""
+    words = ("run", "--table", small_table, "--blocks", 3, "--search", "evolution", "--budget", 60)
+    whole = pnas(*words, "--out", tmp_path / "whole", "--json").json
+    with monkeypatch.context() as stopping, _stop_after(30) as show:
+        stopping.setattr("pnas_sim.report.progress.open_progress", show)
+        assert pnas(*words, "--out", tmp_path / "r").code == 130
+    record = tmp_path / "r" / "run.toml"
+    text = record.read_text()
+    assert "population = 100" in text
+    record.write_text(text.replace("population = 100", "population = 100\nchance = 0.1"))
+    resumed = pnas("resume", tmp_path / "r", "--json")
+    assert resumed.code == 0, resumed.err
+    assert _lasting(resumed.json) == _lasting(whole)
+    assert pnas("run", "--config", record, "--out", tmp_path / "again").code == 0
+
+
 def test_a_run_goes_on_with_what_another_machine_has(
     pnas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -229,7 +229,7 @@ def test_damaged_run_is_named(tmp_path: Path) -> None:
         ({"seeds": ()}, "seeds is empty"),
         ({"seeds": (1, 1)}, "none twice"),
         ({"worlds": (-1,)}, "worlds has -1"),
-        ({"tops": (0,)}, "tops has 0; each must be at least 1"),
+        ({"tops": (0,)}, "tops has 0; each must be from 1"),
         ({"references": ("rl",)}, "'rl' is not compared; the searches are: pnas, random"),
         ({"budget": "much"}, "budget is 'much'"),
         ({"confidence": 1.5}, "confidence is 1.5; it must be below 1"),

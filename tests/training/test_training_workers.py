@@ -220,6 +220,20 @@ def test_what_ran_out_of_memory_is_tried_once_more(
     assert given == [0, 1, 0, 1]
 
 
+def test_a_worker_with_a_broken_device_leaves_and_costs_no_other_child(
+    space: CellSpace, short: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last words say so, so that nothing more is given to it."""
+    sticky = OBEDIENT.replace('"told"))', '"illegal access", machine=True, last=True)); sys.exit(1)')
+    monkeypatch.setattr(workers, "START", sticky)
+    given: list[int] = []
+    monkeypatch.setattr(workers._Worker, "give", _count_gifts(workers._Worker.give, given))
+    with closing(WorkerPool([make_setup(space, None)])) as pool:
+        outcomes = dict(pool.run(make_tasks(space, short, 2)))
+    assert outcomes == dict.fromkeys(range(2), Failure("illegal access", machine=True, last=True))
+    assert given == [0, 1, 0, 1]
+
+
 def _count_gifts(give: Any, given: list[int]) -> Any:
     def count(worker: Any, task: Task) -> None:
         given.append(task.place)

@@ -49,7 +49,7 @@ def serve(handle: int) -> None:
             connection.send(None)
         answer = train_or_fail(task, loaded[1], setup)
         connection.send(answer)
-        if isinstance(answer, Failure) and answer.machine and is_broken(setup.device):
+        if isinstance(answer, Failure) and answer.last:
             os._exit(1)
 
 
@@ -88,7 +88,8 @@ def train_or_fail(task: Task, images: Images, setup: WorkerSetup) -> Outcome:
     except Exception as error:
         reason, seconds = describe_error(error), time.process_time() - begun
         broken = on_gpu and is_broken(setup.device)
-        answer = Failure(reason, seconds, machine=broken or reason.startswith("out of memory"))
+        memory = reason.startswith("out of memory")
+        answer = Failure(reason, seconds, machine=broken or memory, last=broken)
     if on_gpu and (setup.shares or isinstance(answer, Failure)):
         with suppress(RuntimeError):  # what is cached here is missing to the others on this device
             torch.cuda.empty_cache()

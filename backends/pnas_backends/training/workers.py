@@ -87,11 +87,13 @@ class Failure:
         reason: one line.
         seconds: spent on it: CPU seconds, or by the clock where the worker was killed.
         machine: another process or the device may be to blame, so that it is worth another try.
+        last: the worker leaves after these words, since its device answers it no more.
     """
 
     reason: str
     seconds: float = 0.0
     machine: bool = False
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,8 @@ class WorkerPool:
             if task is None:
                 continue
             said = worker.hear() if connection in ready else worker.check_time()
+            if isinstance(said, Failure) and said.last:
+                worker.leave()
             if worker.gone:
                 del self._workers[place]
             if isinstance(said, LoadFailure):

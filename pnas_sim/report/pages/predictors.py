@@ -203,6 +203,8 @@ def _show_settings(folder: Path, result: Mapping[str, Any]) -> Iterator[Part]:
         ]
     )
     table_options = {name.replace("_", "-"): value for name, value in result["backend_options"].items()}
-    options = {**result["command_options"], "out": "NEW_FOLDER", **table_options}
-    words = [f"--{name} {shlex.quote(str(value))}" for name, value in options.items()]
-    yield Listing(caption="The study again:", text=" ".join(["pnas-sim predictors", *words]))
+    asked = result.get("command_options")  # studies of earlier versions do not say
+    if asked is not None:
+        options = {**asked, "out": "NEW_FOLDER", **table_options}
+        words = [f"--{name} {shlex.quote(str(value))}" for name, value in options.items()]
+        yield Listing(caption="The study again:", text=" ".join(["pnas-sim predictors", *words]))
