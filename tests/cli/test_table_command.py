@@ -208,7 +208,7 @@ def test_budgets_that_an_imported_table_cannot_count(pnas: Any, tmp_path: Path) 
     )
     refused = pnas(*run, "--budget", "1000ex", "--out", "a")
     assert refused.code == 2 and not Path("a").exists()
-    assert "does not know how many images are trained on, and counts no examples" in refused.complaint
+    assert "does not know how many images were trained on, and counts no examples" in refused.complaint
     timed = pnas(*run, "--budget", "1h", "--out", "b", "--json").json
     assert any("tells no time of children: it was not counted" in note for note in timed["notes"])
     assert timed["best"]["expected_valid_accuracy"] is None, "one training is no mean over seeds"
