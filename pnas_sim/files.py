@@ -46,8 +46,6 @@ def create_file(path: Path, content: bytes) -> None:
     def link(fresh: Path) -> None:
         try:
             os.link(fresh, path)
-        except FileExistsError:
-            raise
         except OSError as error:
             if error.errno not in NOT_OFFERED:
                 raise

@@ -79,7 +79,7 @@ def check_answer(backend: str, answer: object) -> Evaluation:
                 f"backend {backend} gave a child {name} {getattr(answer, name)!r}; give {wanted}"
             )
     if answer.status == Status.OK and not 0 <= answer.valid_accuracy <= 1:
-        raise explain_accuracy(backend, answer.valid_accuracy)
+        raise _explain_accuracy(backend, answer.valid_accuracy)
     for name in SHARES:
         value = getattr(answer, name)
         if not (0 <= value <= 1 or isnan(value)):
@@ -131,7 +131,7 @@ def check_answers(backend: str, answers: object, asked: int) -> Answers:
         raise BackendError(f"backend {backend} gave the source {answers.source!r}; give one of Source")
     accuracies = answers.valid_accuracy[answers.status == Status.OK]
     if len(wrong := _list_outside(accuracies)):
-        raise explain_accuracy(backend, wrong[0])
+        raise _explain_accuracy(backend, wrong[0])
     for name in SHARES:
         values = getattr(answers, name)
         if len(wrong := _list_outside(values[~np.isnan(values)])):
@@ -148,7 +148,7 @@ def _list_outside(values: Floats) -> Floats:
     return values[~((values >= 0) & (values <= 1))]
 
 
-def explain_accuracy(backend: str, accuracy: float) -> BackendError:
+def _explain_accuracy(backend: str, accuracy: float) -> BackendError:
     """What is wrong with the accuracy that drives a search."""
     return BackendError(
         f"backend {backend} gave a child that ended well the accuracy {accuracy:g}; "

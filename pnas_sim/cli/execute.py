@@ -176,9 +176,8 @@ def _demand_same_recipe(folder: RunFolder, record: Mapping[str, Any], prepared: 
     if not isinstance(then, Mapping) or not isinstance(now, Mapping):
         return
     for name in sorted({*then, *now}):
-        # what is unset has no place in TOML
-        old, new = then.get(name), now.get(name)
-        if old != new and not (old is None and new is None):
+        old, new = then.get(name), now.get(name)  # what is unset has no place in TOML
+        if old != new:
             raise RunError(
                 f"{folder.path} was begun with {name} {old}, this version trains with {new}; bring the old "
                 "version back or start a new run"

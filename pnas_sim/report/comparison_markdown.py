@@ -16,9 +16,9 @@ def write_markdown(result: Mapping[str, Any]) -> str:
     """
     notes = [f"- {note}" for note in result["notes"]]
     lines = [*notes, ""] if notes else []
-    return (
-        "\n".join([*lines, *(line for topic in list_topics(result) for line in _write_topic(topic))]) + "\n"
-    )
+    for topic in list_topics(result):
+        lines += _write_topic(topic)
+    return "\n".join(lines) + "\n"
 
 
 def _write_topic(topic: Topic) -> Iterator[str]:

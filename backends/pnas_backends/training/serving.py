@@ -12,15 +12,13 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from pnas_backends.training.recipe import Recipe
-from pnas_backends.training.workers import Failure, LoadFailure, Outcome, Task, WorkerSetup
+from pnas_backends.training.workers import JOB_SIGNALS, Failure, LoadFailure, Outcome, Task, WorkerSetup
 from pnas_sim.errors import DataError
 
 if TYPE_CHECKING:
     from pnas_backends.training.data import Images
 
 NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # of PyTorch, CUDA, cuBLAS, MPS
-# the pipe ends a worker; a signal to the whole job is the parent's business, which then closes the pipes
-UNHEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def serve(handle: int) -> None:
@@ -28,7 +26,7 @@ def serve(handle: int) -> None:
 
     A device whose context is broken answers nothing any more: the process leaves, and a new one takes over.
     """
-    for number in UNHEARD:
+    for number in JOB_SIGNALS:  # the parent's business, which then closes the pipes
         signal.signal(number, signal.SIG_IGN)
     connection = Connection(handle)
     setup: WorkerSetup = connection.recv()
@@ -87,7 +85,7 @@ def train_or_fail(task: Task, images: Images, setup: WorkerSetup) -> Outcome:
         )
     except Exception as error:
         reason, seconds = describe_error(error), time.process_time() - begun
-        broken = on_gpu and is_broken(setup.device)
+        broken = is_broken(setup.device)
         memory = reason.startswith("out of memory")
         answer = Failure(reason, seconds, machine=broken or memory, last=broken)
     if on_gpu and (setup.shares or isinstance(answer, Failure)):
