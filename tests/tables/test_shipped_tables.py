@@ -71,6 +71,7 @@ def test_a_fit_makes_by_default_the_surrogates_that_ship(shipped: Table) -> None
     assert scales == {FitSettings().scale}
 
 
+@pytest.mark.parts
 def test_every_run_stands_in_a_part(shipped: Table, gathered: Table) -> None:
     """Else the table could not be made again of its parts."""
     known = list_runs(gathered)
@@ -80,6 +81,7 @@ def test_every_run_stands_in_a_part(shipped: Table, gathered: Table) -> None:
     assert not lost, f"{len(lost)} runs of cells of origin {words} stand in no part"
 
 
+@pytest.mark.parts
 def test_the_parts_know_why_each_cell_was_chosen(shipped: Table, gathered: Table) -> None:
     known = {
         row.tobytes(): set(words.split("+"))
