@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,29 +13,46 @@ from pnas_sim.errors import SettingError
 from pnas_sim.space import CellSpace
 from pnas_tables.features import cell_features
 
+if TYPE_CHECKING:
+    from pnas_backends.training.layout import NetworkShape
+
 Rows: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
-CostRule: TypeAlias = Callable[[Sequence[str], Rows], tuple[Integers, Integers]]
+
+
+@dataclass(frozen=True, slots=True)
+class CostRule:
+    """Counts what cells cost as networks of one shape. A value, so that what holds one can be pickled.
+
+    Attributes:
+        shape: of the networks.
+    """
+
+    shape: NetworkShape
+
+    def __call__(self, operations: Sequence[str], cells: Rows) -> tuple[Integers, Integers]:
+        """Parameters and multiply-adds, `int64[n]` each, of rows `uint8[n, width]` over these operations.
+
+        Raises:
+            CellError: there is an operation that cannot be trained.
+        """
+        from pnas_backends.training.costs import cell_costs
+
+        if len(cells) == 0:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        space = CellSpace(operations=tuple(operations), max_blocks=cells.shape[1] // 4)
+        return cell_costs(cells, space, self.shape)
 
 
 def find_cost_rule(recipe: Mapping[str, Any]) -> CostRule | None:
     """What counts the costs of cells trained by this recipe; None if it is of another trainer."""
-    from pnas_backends.training.costs import cell_costs
     from pnas_backends.training.recipe import make_recipe
 
     try:
-        shape = make_recipe(recipe).shape
+        return CostRule(make_recipe(recipe).shape)
     except SettingError:
         return None
-
-    def count(operations: Sequence[str], cells: Rows) -> tuple[Integers, Integers]:
-        if len(cells) == 0:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        space = CellSpace(operations=tuple(operations), max_blocks=cells.shape[1] // 4)
-        return cell_costs(cells, space, shape)
-
-    return count
 
 
 def describe_cells(space: CellSpace, rule: CostRule | None, cells: Rows) -> tuple[Floats, Integers, Integers]:
