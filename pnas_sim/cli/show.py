@@ -54,11 +54,10 @@ def show(
     CELL is a text such as 'sep5(-2)+max3(-2) | id(-1)+sep3(1)' or one of the paper's cells, PNASNet-1 to
     PNASNet-5.
     """
-    from pnas_sim.report.known_cells import find_known_cell
     from pnas_sim.space import Cell
 
     space = _make_space(operations)
-    parsed = Cell.parse(find_known_cell(cell), space)
+    parsed = Cell.parse(cell, space)
     given: dict[str, int | None] = {
         "cells_per_stage": cells_per_stage,
         "filters": filters,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pnas_sim.errors import CellError
+from pnas_sim.space.genotype import Genotype, list_concatenated, read_pairs, write_genotype
 from pnas_sim.space.rows import TOKENS_PER_BLOCK, Rows, count_blocks
 from pnas_sim.space.text import format_cells, input_number
 
@@ -23,10 +26,13 @@ class Block:
     op1: str
     op2: str
 
+    def __str__(self) -> str:
+        return f"{self.op1}({self.input1})+{self.op2}({self.input2})"
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One row of a space, as it is written.
+    """One row of a space, as it is written; `print` gives its text, a notebook shows its picture.
 
     Attributes:
         space: the space it is of.
@@ -38,18 +44,68 @@ class Cell:
 
     @staticmethod
     def parse(text: str, space: CellSpace) -> Cell:
-        """The cell of a text.
+        """The cell of a text, or of a published cell's name: `Cell.parse("PNASNet-5", CellSpace())`.
 
         Raises:
             CellError: the text is not a cell of the space.
         """
+        if isinstance(space, str):
+            raise CellError("Cell.parse was given a text as its space; give the text first, then the space")
         return Cell.of_row(space.parse(text), space)
+
+    @staticmethod
+    def from_blocks(blocks: Iterable[Block | tuple[int, int, str, str]], space: CellSpace) -> Cell:
+        """The cell of some blocks: `Block`, or plain (input1, input2, op1, op2).
+
+        Raises:
+            CellError: they are no cell of the space.
+        """
+        try:
+            given = [block if isinstance(block, Block) else Block(*block) for block in blocks]
+        except TypeError:
+            raise CellError(f"blocks are {blocks!r}; give (input1, input2, op1, op2) for each") from None
+        return Cell.parse(" | ".join(map(str, given)), space)
+
+    @staticmethod
+    def from_genotype(genotype: Genotype, space: CellSpace) -> Cell:
+        """The cell of a genotype (`pnas_sim.space.genotype`), which may come from other code.
+
+        Args:
+            genotype: any object with the four attributes of `Genotype`; operations by their names there or
+                in the space.
+            space: that the cell is of.
+
+        Raises:
+            CellError: it is no cell of the space, its normal and reduction cells differ, or it concatenates
+                something else than all blocks and the inputs that no block reads, in any order.
+        """
+        cell = Cell.from_blocks(read_pairs(genotype, space.operations), space)
+        joined, wanted = sorted(genotype.normal_concat), list_concatenated(cell)
+        if joined != sorted(wanted):
+            raise CellError(
+                f"the genotype concatenates {joined}; cells here join every block and the inputs that none "
+                f"reads: {wanted}"
+            )
+        return cell
 
     @staticmethod
     def of_row(row: Rows, space: CellSpace) -> Cell:
         """The cell of a valid row (`uint8[width]`)."""
         size = TOKENS_PER_BLOCK * int(count_blocks(row[None])[0])
         return Cell(space, tuple(row[:size].tolist()))
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"Cell({self.text!r})"
+
+    def _repr_svg_(self) -> str:
+        """Its picture, by which notebooks show it."""
+        # late and against the arrows: nothing of a space needs pictures but this word to a notebook
+        from pnas_sim.report.picture import picture_cell
+
+        return picture_cell(self)
 
     @property
     def row(self) -> Rows:
@@ -84,3 +140,7 @@ class Cell:
     def canonical(self) -> Cell:
         """The same cell in its canonical form."""
         return Cell.of_row(self.space.canonical(self.row[None])[0], self.space)
+
+    def to_genotype(self) -> Genotype:
+        """Its blocks and halves as they are written, in DARTS's notation; `from_genotype` gives it back."""
+        return write_genotype(self)

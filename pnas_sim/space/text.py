@@ -2,7 +2,7 @@
 
 Blocks are separated by `|`, the halves of a block by `+`; a half is an operation and its input: -2 and -1 for
 the outputs of the cell before the previous one and of the previous one, k for block k (from 1). White space
-means nothing.
+means nothing. Published cells have names that are read, too (`pnas_sim.space.known_cells`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 
 from pnas_sim.errors import CellError
+from pnas_sim.space.known_cells import find_known_cell
 from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, Rows
 
 _HALF = re.compile(r"\s*([^\s()+|]+)\s*\(\s*([^\s()+|]+)\s*\)\s*", re.ASCII)
@@ -22,11 +23,14 @@ _INPUT = re.compile(r"-?[1-9][0-9]{0,8}", re.ASCII)
 
 
 def parse_cell(text: str, operations: Sequence[str], width: int) -> Rows:
-    """The row of a text as it is written, `uint8[width]`.
+    """The row of a text as it is written, or of a published cell's name, `uint8[width]`.
 
     Raises:
-        CellError: names the piece that is wrong and what may stand there.
+        CellError: it is no text, or names the piece that is wrong and what may stand there.
     """
+    if not isinstance(text, str):
+        raise CellError(f"a cell is {type(text).__name__}; give its text, such as {_SHAPE}")
+    text = find_known_cell(text)
     pieces = text.split("|")
     most = width // TOKENS_PER_BLOCK
     if len(pieces) > most:

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pnas_sim.report.drawing import ASCII, LANE, UNICODE, Strokes, choose_strokes, draw_cell
-from pnas_sim.report.known_cells import KNOWN_CELLS
-from pnas_sim.space import Cell, CellSpace
+from pnas_sim.space import KNOWN_CELLS, Cell, CellSpace
 
 SPACE = CellSpace(max_blocks=10)
 

@@ -7,9 +7,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pnas_sim.report.known_cells import KNOWN_CELLS
 from pnas_sim.report.picture import COLUMN, MARGIN, picture_cell
-from pnas_sim.space import Cell, CellSpace
+from pnas_sim.space import KNOWN_CELLS, Cell, CellSpace
 
 SPACE = CellSpace(max_blocks=10)
 SVG = "{http://www.w3.org/2000/svg}"

@@ -11,10 +11,9 @@ from matplotlib.image import imread
 from matplotlib.path import Path as Curve
 
 from pnas_sim.errors import SettingError
-from pnas_sim.report.known_cells import KNOWN_CELLS
 from pnas_sim.report.picture import picture_cell
 from pnas_sim.report.picture_png import SCALE, read_path, render_png
-from pnas_sim.space import Cell, CellSpace
+from pnas_sim.space import KNOWN_CELLS, Cell, CellSpace
 
 SPACE = CellSpace(max_blocks=10)
 

@@ -5,9 +5,8 @@ from typing import Any
 
 from rich.console import Console
 
-from pnas_sim.report.known_cells import KNOWN_CELLS
 from pnas_sim.report.summary import print_run
-from pnas_sim.space import PAPER_OPERATIONS
+from pnas_sim.space import KNOWN_CELLS, PAPER_OPERATIONS
 
 LEVEL = {
     "blocks": 1,

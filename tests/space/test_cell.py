@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pnas_sim.errors import CellError
+from pnas_sim.report.picture import picture_cell
 from pnas_sim.space import Block, Cell, CellSpace
 
 SPACE = CellSpace(max_blocks=4)
@@ -51,3 +53,39 @@ def test_canonical_is_the_spaces() -> None:
 def test_a_wrong_text_is_refused() -> None:
     with pytest.raises(CellError, match="unknown operation 'nope'"):
         Cell.parse("nope(-1)+id(-1)", SPACE)
+    with pytest.raises(CellError, match="give the text first, then the space"):
+        Cell.parse(SPACE, TEXT)  # type: ignore[arg-type]
+
+
+def test_printing_shows_the_text_alone() -> None:
+    cell = Cell.parse(TEXT, SPACE)
+    assert str(cell) == f"{cell}" == TEXT
+    assert repr(cell) == f"Cell('{TEXT}')"
+    assert [str(block) for block in cell.blocks] == TEXT.split(" | ")
+
+
+def test_notebooks_show_the_picture() -> None:
+    cell = Cell.parse(TEXT, SPACE)
+    assert cell._repr_svg_() == picture_cell(cell)
+
+
+def test_blocks_make_a_cell() -> None:
+    cell = Cell.parse(TEXT, SPACE)
+    assert Cell.from_blocks(cell.blocks, SPACE) == cell
+    assert Cell.from_blocks([(-1, -2, "id", "sep3")], SPACE).text == "id(-1)+sep3(-2)"
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ([], "block 1 is empty"),
+        ([Block(1, -1, "id", "id")], "input 1 of block 1"),
+        ([(-1, -1, "id", "nope")], "unknown operation 'nope'"),
+        ([(-1, -1, "id")], "give \\(input1, input2, op1, op2\\) for each"),
+        (7, "blocks are 7"),
+        ([(-1, -1, "id", "id")] * 5, "at most 4"),
+    ],
+)
+def test_blocks_of_no_cell_are_refused(blocks: Any, message: str) -> None:
+    with pytest.raises(CellError, match=message):
+        Cell.from_blocks(blocks, SPACE)

@@ -4,8 +4,9 @@ import pytest
 
 from pnas_backends.training.costs import cell_costs
 from pnas_backends.training.layout import NetworkShape
-from pnas_sim.report.known_cells import KNOWN_CELLS, find_known_cell
-from pnas_sim.space import CellSpace
+from pnas_sim.errors import CellError
+from pnas_sim.space import KNOWN_CELLS, Cell, CellSpace
+from pnas_sim.space.known_cells import find_known_cell
 
 # parameters of the supplement's table 2 networks under its N and F, as counted for this project
 COUNTS = {
@@ -24,6 +25,20 @@ def test_cells_have_the_published_size(name: str) -> None:
     row = space.parse(KNOWN_CELLS[name])
     shape = NetworkShape(cells_per_stage=cells_per_stage, filters=filters)
     assert cell_costs(row[None], space, shape)[0].tolist() == [expected]
+
+
+@pytest.mark.parametrize("name", KNOWN_CELLS)
+def test_a_name_is_read_as_its_cell(name: str) -> None:
+    space = CellSpace()
+    assert Cell.parse(name, space).text == KNOWN_CELLS[name]
+    assert space.canonical_text(name) == space.canonical_text(KNOWN_CELLS[name])
+
+
+def test_a_cell_of_another_space_is_refused() -> None:
+    with pytest.raises(CellError, match="a cell of 5 blocks"):
+        CellSpace(max_blocks=4).parse("PNASNet-5")
+    with pytest.raises(CellError, match="unknown operation 'sep7'"):
+        CellSpace(("id", "max3")).parse("PNASNet-1")
 
 
 def test_names_are_found_in_any_case() -> None:

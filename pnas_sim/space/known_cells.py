@@ -1,4 +1,4 @@
-"""Cells that the paper publishes, by name."""
+"""Cells that the paper publishes, by name; a name will do wherever a cell's text is read."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ KNOWN_CELLS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_BY_LOWER_NAME = {name.lower(): cell for name, cell in KNOWN_CELLS.items()}
+
 
 def find_known_cell(text: str) -> str:
     """The text of a published cell where `text` names one, in any case; else `text` itself."""
-    by_name = {name.lower(): cell for name, cell in KNOWN_CELLS.items()}
-    return by_name.get(text.strip().lower(), text)
+    return _BY_LOWER_NAME.get(text.strip().lower(), text)
