@@ -7,8 +7,7 @@ import numpy as np
 from pnas_sim.search.base import Observations, Proposals, Rows, SearchRequest
 from pnas_sim.search.turns import Turns
 from pnas_sim.space import CellSpace
-
-_MOST_LISTED = 50_000  # cells of a size that are listed whole; the paper's two-block cells are 31,620
+from pnas_sim.space.distinct import MOST_LISTED, draw_new, list_cells
 
 
 class RandomSearch:
@@ -48,10 +47,11 @@ class RandomSearch:
         rng = self._turns.draw_stream()
         if not self._unique:
             cells = self._space.sample(n, rng, blocks=self._blocks, unique=False)
-        elif self._count <= _MOST_LISTED:
+        elif self._count <= MOST_LISTED:
             cells = self._draw_listed(n, rng)
         else:
-            cells = self._draw_new(n, rng)
+            wanted = min(n, self._count - len(self._drawn))
+            cells = draw_new(self._space, wanted, self._blocks, rng, self._drawn)
         return self._turns.give(Proposals(cells=cells))
 
     def tell(self, observations: Observations) -> None:
@@ -81,37 +81,6 @@ class RandomSearch:
         self._drawn.update(self._space.list_keys(cells))
         self._left = np.delete(self._left, chosen, axis=0)
         return cells
-
-    def _draw_new(self, n: int, rng: np.random.Generator) -> Rows:
-        """Draws until there are n cells that were not drawn before, or no more."""
-        wanted = min(n, self._count - len(self._drawn))
-        pieces = [np.empty((0, self._space.width), np.uint8)]
-        while wanted > 0:
-            cells = self._space.sample(wanted, rng, blocks=self._blocks)
-            known = len(self._drawn)
-            fresh = [self._take(key) for key in self._space.list_keys(cells)]
-            pieces.append(cells[fresh])
-            wanted -= len(self._drawn) - known
-        return np.concatenate(pieces)
-
-    def _take(self, key: bytes) -> bool:
-        """Whether a cell was not drawn before; now it is."""
-        before = len(self._drawn)
-        self._drawn.add(key)
-        return len(self._drawn) > before
-
-
-def list_cells(space: CellSpace, blocks: int) -> Rows:
-    """Every unique cell of so many blocks, as ascending canonical rows: `uint8[count_unique(blocks), width]`.
-
-    The first blocks of a canonical row are one themselves, so every canonical row is among the expansions of
-    the canonical rows of one block less, once.
-    """
-    cells = space.initial()
-    for _ in range(1, blocks):
-        rows = space.expand(cells).cells
-        cells = rows[(space.canonical(rows) == rows).all(axis=1)]
-    return cells
 
 
 def create(request: SearchRequest) -> RandomSearch:

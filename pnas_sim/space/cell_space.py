@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import CellError, SettingError
 from pnas_sim.space import canonical, counting, expansion, rows, sampling, text
+from pnas_sim.space import distinct as without_repeats
 from pnas_sim.space.cell import Cell
 from pnas_sim.space.expansion import Expansion
 from pnas_sim.space.rows import MOST_BLOCKS, MOST_OPERATIONS, TOKENS_PER_BLOCK, Rows
@@ -26,8 +27,9 @@ class CellSpace:
     """All cells of up to `max_blocks` blocks over some operations (section 3 of the paper).
 
     Cells are token rows, see `pnas_sim.space.rows`; what a canonical row is, see `pnas_sim.space.canonical`.
-    Rows given to any method are `uint8[n, width]`. Except for `validate`, `parse` and `fit_width`, rows are
-    taken to be valid.
+    Rows given to any method are `uint8[n, width]`. `validate`, `canonical`, `format` and `format_many` check
+    every token; the other methods take rows to be valid. Randomness comes from a NumPy generator or from a
+    seed, a whole number of at least 0.
 
     Attributes:
         operations: their names; an operation's token is its position here.
@@ -82,35 +84,46 @@ class CellSpace:
         return expansion.expand_cells(self._rows(parents), len(self.operations))
 
     def sample(
-        self, n: int, rng: np.random.Generator, blocks: int | None = None, unique: bool = True
+        self,
+        n: int,
+        rng: np.random.Generator | int,
+        blocks: int | None = None,
+        unique: bool = True,
+        distinct: bool = False,
     ) -> Rows:
-        """Cells drawn at random, independently, so that one may come twice: `uint8[n, width]`.
+        """Cells drawn at random, `uint8[n, width]`; independently, so that one may come twice, by default.
 
         Args:
             n: how many.
-            rng: where the randomness comes from; the same state gives the same cells.
+            rng: where the randomness comes from; the same state, or seed, gives the same cells.
             blocks: of each cell; None for `max_blocks`.
             unique: uniform over unique cells, as canonical rows; else uniform over raw rows, as drawn (the
                 paper's random search).
+            distinct: no cell twice, as if drawn without replacement; of unique cells alone.
 
         Raises:
-            SettingError: `n` is negative or `blocks` is out of range.
+            SettingError: `n` is negative, `blocks` or the seed is out of range, or there are not so many
+                distinct cells.
         """
-        if n < 0:
-            raise SettingError(f"cannot draw {n} cells; n must be at least 0")
-        size = self.max_blocks if blocks is None else self._check_blocks(blocks)
+        if not rows.is_whole(n) or n < 0:
+            raise SettingError(f"cannot draw {n!r} cells; n must be a whole number of at least 0")
+        size, stream = self.max_blocks if blocks is None else blocks, sampling.read_stream(rng)
+        self._check_blocks(size)
+        if distinct:
+            self._check_distinct(n, size, unique)
+            return without_repeats.draw_distinct(self, n, size, stream)
         draw = sampling.sample_unique if unique else sampling.sample_raw
-        return draw(n, size, self.width, len(self.operations), rng)
+        return draw(n, size, self.width, len(self.operations), stream)
 
-    def mutate(self, cells: Rows, rng: np.random.Generator) -> Rows:
+    def mutate(self, cells: Rows, rng: np.random.Generator | int) -> Rows:
         """Canonical rows of cells with one input or operation changed; every one differs from its cell."""
-        return sampling.mutate_cells(self._rows(cells), len(self.operations), rng)
+        return sampling.mutate_cells(self._rows(cells), len(self.operations), sampling.read_stream(rng))
 
     # Rows
 
     def canonical(self, cells: Rows) -> Rows:
-        """The canonical row of each cell, `uint8[n, width]`."""
-        return canonical.find_canonical(self._rows(cells), len(self.operations))
+        """The canonical row of each cell, `uint8[n, width]`; raises as `validate`."""
+        return canonical.find_canonical(self._cells(cells), len(self.operations))
 
     def unique(self, cells: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Exactly the distinct rows, in order of first occurrence; takes canonical rows to tell cells apart.
@@ -139,7 +152,7 @@ class CellSpace:
         Raises:
             CellError: names the row, the token and its limit.
         """
-        rows.check_rows(self._rows(cells), len(self.operations))
+        self._cells(cells)
 
     def fit_width(self, cells: Rows) -> Rows:
         """Rows of a narrower or wider space of the same operations as rows of this one, `uint8[n, width]`.
@@ -155,7 +168,7 @@ class CellSpace:
     # Text
 
     def parse(self, cell: str) -> Rows:
-        """The row of a cell's text as it is written, `uint8[width]`.
+        """The row of a cell's text as it is written, or of a published cell's name: `uint8[width]`.
 
         Raises:
             CellError: names the piece that is wrong and what may stand there.
@@ -168,20 +181,20 @@ class CellSpace:
         return np.array(parsed, np.uint8).reshape(-1, self.width)
 
     def format(self, row: Rows) -> str:
-        """The text of one row (`uint8[width]`), as it is written."""
-        return text.format_cells(self._rows(row[None]), self.operations)[0]
+        """The text of one row (`uint8[width]`), as it is written; raises as `validate`."""
+        return self.format_many(np.asarray(row)[None])[0]
 
     def format_many(self, cells: Rows) -> list[str]:
-        """The text of each row."""
-        return text.format_cells(self._rows(cells), self.operations)
+        """The text of each row; raises as `validate`."""
+        return text.format_cells(self._cells(cells), self.operations)
 
     def canonical_text(self, cell: str) -> str:
         """The canonical text of a cell's text; raises as `parse`."""
         return self.format(self.canonical(self.parse(cell)[None])[0])
 
     def cell(self, row: Rows) -> Cell:
-        """The friendly face of one row (`uint8[width]`)."""
-        return Cell.of_row(self._rows(row[None])[0], self)
+        """The friendly face of one row (`uint8[width]`); raises as `validate`."""
+        return Cell.of_row(self._cells(np.asarray(row)[None])[0], self)
 
     # Counts
 
@@ -200,8 +213,23 @@ class CellSpace:
     def _rows(self, cells: Rows) -> Rows:
         return rows.as_rows(cells, self.width)
 
+    def _cells(self, cells: Rows) -> Rows:
+        """Rows whose tokens are checked."""
+        given = self._rows(cells)
+        rows.check_rows(given, len(self.operations))
+        return given
+
+    def _check_distinct(self, n: int, blocks: int, unique: bool) -> None:
+        if not unique:
+            raise SettingError("distinct is True with unique False; distinct cells are unique ones")
+        there = self.count_unique(blocks)
+        if n > there:
+            raise SettingError(
+                f"cannot draw {n} distinct cells of {text.name_size(blocks)}; there are {there:,}"
+            )
+
     def _check_blocks(self, blocks: int) -> int:
-        if not 1 <= blocks <= self.max_blocks:
+        if not rows.is_whole(blocks) or not 1 <= blocks <= self.max_blocks:
             raise SettingError(f"cells of {blocks} blocks; this space holds those of 1 to {self.max_blocks}")
         return blocks
 

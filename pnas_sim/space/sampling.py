@@ -7,13 +7,29 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from pnas_sim.errors import SettingError
 from pnas_sim.space.canonical import encode_blocks, find_canonical, rank_last_block, to_rows
 from pnas_sim.space.counting import count_half_ordered, count_unique
 from pnas_sim.space.expansion import list_half_ordered_blocks
-from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, Rows, count_blocks, token_limits
+from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, Rows, count_blocks, is_whole, token_limits
 
 _FEWEST_DRAWS = 256
 _MOST_DRAWS = 1 << 17
+
+
+def read_stream(rng: np.random.Generator | int) -> np.random.Generator:
+    """The generator given, or that of a seed.
+
+    Raises:
+        SettingError: it is neither; nothing is drawn without a seed.
+    """
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if not is_whole(rng) or rng < 0:
+        raise SettingError(
+            f"rng is {rng!r}; give a numpy.random.Generator, or a seed, a whole number of at least 0"
+        )
+    return np.random.default_rng(rng)
 
 
 def sample_raw(n: int, blocks: int, width: int, operations: int, rng: np.random.Generator) -> Rows:

@@ -12,8 +12,8 @@ from scipy.stats import chisquare
 
 from pnas_sim.errors import SettingError
 from pnas_sim.search import Observations, RandomSearch, random_search
-from pnas_sim.search.random_search import list_cells
 from pnas_sim.space import CellSpace
+from pnas_sim.space.distinct import list_cells
 from pnas_sim.testing.strategies import check_strategy
 
 SPACE = CellSpace()
@@ -41,7 +41,7 @@ def draw_all(search: RandomSearch, n: int) -> list[tuple[int, ...]]:
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Small spaces are listed; with this they are also drawn from as large ones are."""
     if request.param == "drawn":
-        monkeypatch.setattr(random_search, "_MOST_LISTED", 0)
+        monkeypatch.setattr(random_search, "MOST_LISTED", 0)
     return str(request.param)
 
 

@@ -132,3 +132,26 @@ def test_mutation_changes_every_cell_and_keeps_its_size() -> None:
 
 def test_mutation_takes_no_cells() -> None:
     assert PAPER.mutate(np.empty((0, PAPER.width), np.uint8), np.random.default_rng(0)).shape == (0, 20)
+
+
+def test_a_seed_is_the_generator_it_makes() -> None:
+    for ask in (PAPER.sample, lambda n, rng: PAPER.mutate(PAPER.initial()[:n], rng)):
+        np.testing.assert_array_equal(ask(9, 42), ask(9, np.random.default_rng(42)))
+    rng = np.random.default_rng(42)
+    assert (PAPER.sample(9, rng) != PAPER.sample(9, rng)).any()  # one given goes on
+
+
+@pytest.mark.parametrize("rng", [None, -1, True, 0.5, "42"])
+def test_what_is_neither_seed_nor_generator_is_refused(rng: object) -> None:
+    with pytest.raises(SettingError, match=f"rng is {rng!r}; give a numpy.random.Generator, or a seed"):
+        PAPER.sample(2, rng)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="rng is"):
+        PAPER.mutate(PAPER.initial(), rng)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n", [-1, 2.0, "2", None, True])
+def test_how_many_is_a_whole_number(n: object) -> None:
+    with pytest.raises(SettingError, match=f"cannot draw {n!r} cells"):
+        PAPER.sample(n, 0)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match=r"cells of 2\.5 blocks"):
+        PAPER.sample(3, 0, blocks=2.5)  # type: ignore[arg-type]

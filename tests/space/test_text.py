@@ -98,3 +98,28 @@ def test_any_text_is_a_cell_or_an_error(text: str) -> None:
         return
     PAPER.validate(row[None])
     np.testing.assert_array_equal(PAPER.parse(PAPER.format(row)), row)
+
+
+@pytest.mark.parametrize("text", [None, 3, b"id(-1)+id(-1)", CellSpace()])
+def test_what_is_no_text_is_refused(text: object) -> None:
+    with pytest.raises(CellError, match=f"a cell is {type(text).__name__}; give its text"):
+        PAPER.parse(text)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["canonical", "format_many", "validate"])
+def test_rows_with_a_wrong_token_are_refused(name: str) -> None:
+    rows = PAPER.parse_many(["id(-2)+id(-1)", "id(-2)+id(-1) | id(1)+id(1)"])
+    for column, limit in ((4, 2), (7, 7)):
+        wrong = rows.copy()
+        wrong[1, column] = limit + 1
+        message = f"row 1, block 2: .* is {limit + 1}; it must be from 0 to {limit}"
+        with pytest.raises(CellError, match=message):
+            getattr(PAPER, name)(wrong)
+
+
+def test_one_row_is_checked_too() -> None:
+    for ask in (PAPER.format, PAPER.cell):
+        with pytest.raises(CellError, match="second operation is 8"):
+            ask(np.array([0, 0, 0, 8, *[255] * 16], np.uint8))
+        with pytest.raises(CellError, match="cells of shape"):
+            ask("id(-2)+id(-1)")  # type: ignore[arg-type]
