@@ -358,8 +358,9 @@ def _find_end(claim: EndClaim, result: Mapping[str, Any], counting: str) -> Find
     """The interval of what the better search ends above the worse one, runs of one world and seed paired."""
     better, worse = (_list_ends(result, names, counting) for names in (claim.better, claim.worse))
     manifest = result["manifest"]
+    count = manifest["resamples"] or 1  # a comparison of one run says 0, and draws none whatever is asked
     resamples = draw_resamples(
-        len(manifest["worlds"]), len(manifest["seeds"]), manifest["resamples"], manifest["confidence"]
+        len(manifest["worlds"]), len(manifest["seeds"]), count, manifest["confidence"]
     )
     found = []
     for (label, top), values in better.items():

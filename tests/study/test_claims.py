@@ -294,3 +294,14 @@ def test_every_pair_of_comparisons_must_agree() -> None:
 def test_searches_that_one_comparison_alone_has_are_no_difference() -> None:
     (verdict,) = judge_claims({"trees": make_result(GOOD), "graphs": choose("own", "tpe")}, claims=[FEWER])
     assert verdict.supported
+
+
+def test_comparisons_of_one_run_bear_no_claim_out() -> None:
+    """They have no resamples, so no interval."""
+    result = make_result(GOOD)
+    for search in result["searches"]:
+        search["final"] = [{**final, "in_runs": final["in_runs"][:1]} for final in search["final"]]
+    result["manifest"] |= {"worlds": [0], "seeds": [0], "resamples": 0}
+    finding = judge_claims({"trees": result}, claims=[ENDS])[0].findings["trees"]
+    assert finding.holds is False
+    assert finding.figure["value"] is not None and finding.figure["low"] is None
