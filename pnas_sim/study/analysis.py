@@ -9,7 +9,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.errors import SettingError
 from pnas_sim.study.curves import Counting, Kind, TopCurve, View
 from pnas_sim.study.efficiency import Costs, Efficiency, measure_efficiency
 from pnas_sim.study.grid import Course, RunGrid, demand_tops
@@ -124,12 +123,11 @@ class Wishes:
     """What is to be measured.
 
     Attributes:
-        references: labels of the searches that others are measured against.
+        references: labels of the searches, all in the grid, that others are measured against.
         tops: M, of the means.
         costs: what examples are counted by.
         confidence: of intervals.
         resamples: of the bootstrap.
-        demand_intervals: refuse to go on where there can be none.
     """
 
     references: Sequence[str]
@@ -137,7 +135,6 @@ class Wishes:
     costs: Costs
     confidence: float = 0.95
     resamples: int = 1000
-    demand_intervals: bool = False
 
 
 def analyse(grid: RunGrid, landmarks: Mapping[int, Landmarks], wishes: Wishes) -> Analysis:
@@ -149,10 +146,9 @@ def analyse(grid: RunGrid, landmarks: Mapping[int, Landmarks], wishes: Wishes) -
         wishes: what is to be measured.
 
     Raises:
-        SettingError: a reference is no search of the comparison, a run has fewer cells than the top M, or
-            intervals are demanded of one run.
+        SettingError: a run has fewer cells than the top M.
     """
-    _demand(grid, wishes)
+    demand_tops(grid, wishes.tops)
     resamples = draw_resamples(len(grid.worlds), len(grid.seeds), wishes.resamples, wishes.confidence)
     kinds = tuple(Kind) if grid.knows_expected() else (Kind.OBSERVED,)
     analysis = Analysis(
@@ -171,18 +167,6 @@ def analyse(grid: RunGrid, landmarks: Mapping[int, Landmarks], wishes: Wishes) -
         analysis.reaches.extend(reach_targets(grid, known, kinds, resamples))
         analysis.regrets.extend(measure_regrets(grid, known, kinds, resamples, wishes.references[0]))
     return analysis
-
-
-def _demand(grid: RunGrid, wishes: Wishes) -> None:
-    for label in wishes.references:
-        if label not in grid.labels:
-            known = ", ".join(grid.labels)
-            raise SettingError(f"reference {label!r} is not compared; the searches are: {known}")
-    if wishes.demand_intervals and len(grid.worlds) * len(grid.seeds) == 1:
-        raise SettingError(
-            "intervals are demanded of one seed in one world; they need at least 2 runs: raise --seeds"
-        )
-    demand_tops(grid, wishes.tops)
 
 
 def _add(
@@ -205,7 +189,7 @@ def _add(
                 found = measure_efficiency(courses[reference], courses[label], resamples, wishes.costs)
                 analysis.duels.append(Duel(reference, label, view, found))
                 if view.counting is Counting.SYMMETRICAL:
-                    score = _score(courses[reference], courses[label], view.top)
+                    score = _score(courses[reference], courses[label])
                     analysis.scores.append(LogScore(reference, label, view, *score))
     analysis.rankings.extend(_rank(courses, equal, view, len(grid.seeds)))
     for label, course in courses.items():
@@ -222,7 +206,7 @@ def _describe_final(label: str, view: View, course: Course, equal: Floats, resam
     )
 
 
-def _score(own: Course, other: Course, top: int) -> tuple[int, float]:
+def _score(own: Course, other: Course) -> tuple[int, float]:
     """Models compared over, and the score; before the top M are there, nothing is compared."""
     models = int(min(own.lengths.min(), other.lengths.min()))
     known = [course.values[:, :models] for course in (own, other)]

@@ -246,6 +246,5 @@ def measure(prepared: Prepared, jobs: Sequence[Job]) -> Comparison:
         costs=prepared.costs,
         confidence=settings.confidence,
         resamples=settings.resamples,
-        demand_intervals=settings.demand_intervals,
     )
     return Comparison(prepared, grid, marks, analyse(grid, marks, wishes))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pnas_sim.study.curves import View
 from pnas_sim.study.finished import FinishedRun
 from pnas_sim.study.grid import Course
-from pnas_sim.study.resampling import Resamples
+from pnas_sim.study.resampling import Resamples, find_ends
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -115,7 +115,6 @@ def _find_band(values: Floats, resamples: Resamples) -> tuple[Floats, Floats]:
     """The percentile interval of the mean at each point."""
     if len(resamples) == 0 or values.shape[1] == 0:
         return np.full(values.shape[1], np.nan), np.full(values.shape[1], np.nan)
-    tail = int(len(resamples) * (1 - resamples.confidence) / 2)
-    ends = (tail, len(resamples) - 1 - tail)
-    means = np.partition(resamples.weights @ values, ends, axis=0)
-    return means[ends[0]], means[ends[1]]
+    low, high = find_ends(len(resamples), resamples.confidence)
+    means = np.partition(resamples.weights @ values, (low, high), axis=0)
+    return means[low], means[high]

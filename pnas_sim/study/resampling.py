@@ -132,10 +132,15 @@ def find_interval(resampled: Floats, confidence: float) -> tuple[float, float]:
     known = np.sort(resampled[~np.isnan(resampled)])
     if len(known) == 0:
         return math.nan, math.nan
-    tail = (1 - confidence) / 2
-    low = max(math.ceil(round(tail * len(known), 9)) - 1, 0)
-    high = len(known) - 1 - low
+    low, high = find_ends(len(known), confidence)
     return float(known[low]), float(known[high])
+
+
+def find_ends(count: int, confidence: float) -> tuple[int, int]:
+    """Places of a percentile interval's ends among `count` resampled figures in ascending order."""
+    tail = (1 - confidence) / 2
+    low = max(math.ceil(round(tail * count, 9)) - 1, 0)
+    return low, count - 1 - low
 
 
 def resample_means(values: Floats, resamples: Resamples) -> Floats:
