@@ -23,6 +23,7 @@ from pnas_sim.space import CellSpace, name_size
 from pnas_tables.catalogue import DEFAULT_TABLE, find_table
 from pnas_tables.figures import cells_by_blocks, mean_by_cell
 from pnas_tables.format import read_table
+from pnas_tables.given_cells import show_value
 from pnas_tables.index import RowIndex
 from pnas_tables.record import Table, checksum
 from pnas_tables.surrogate import DEFAULT_SURROGATE, Surrogate
@@ -98,7 +99,8 @@ def _find_checkpoint(epochs: Any, checkpoints: Floats) -> int:
     """The place of `epochs` among the checkpoints."""
     known = ", ".join(f"{at:g}" for at in checkpoints)
     if isinstance(epochs, bool) or not isinstance(epochs, Real):
-        raise SettingError(f"epochs is {_show(epochs)}; it must be a number, one of the checkpoints {known}")
+        shown = show_value(epochs)
+        raise SettingError(f"epochs is {shown}; it must be a number, one of the checkpoints {known}")
     near = np.flatnonzero(np.isclose(checkpoints, float(epochs), rtol=1e-9, atol=0))
     if len(near) == 0:
         raise BackendError(f"{epochs:g} epochs asked for; the table has the checkpoints {known}; choose one")
@@ -110,15 +112,9 @@ def _read_seed(seed: Any) -> int:
     whole = isinstance(seed, Integral) and not isinstance(seed, bool)
     if not whole or not 0 <= seed <= LARGEST_SEED:
         raise SettingError(
-            f"evaluation seed is {_show(seed)}; it must be a whole number, at least 0 and below 2**63"
+            f"evaluation seed is {show_value(seed)}; it must be a whole number, at least 0 and below 2**63"
         )
     return int(seed)
-
-
-def _show(value: Any) -> str:
-    """A value for an error's one line."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _spec(table: Table, blocks: int, settings: dict[str, Any]) -> EvaluatorSpec:
@@ -173,6 +169,7 @@ class SurrogateBackend:
             "table": name,
             "table_mode": "surrogate",
             "surrogate": surrogate,
+            "surrogate_kind": table.surrogates[surrogate].metadata["kind"],
             "world": world,
             "noise": "on" if noise else "off",
             "extrapolate": extrapolate,
