@@ -7,7 +7,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import isfinite, nan
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pnas_sim.errors import CellError, TableError
 from pnas_sim.evaluate import Status
 from pnas_sim.space import CellSpace
 from pnas_tables.figures import is_complete
-from pnas_tables.journal import TableHead, assemble_table
+from pnas_tables.journal import Child, TableHead, assemble_table
 from pnas_tables.record import Table
 
 REQUIRED = ("cell", "seed", "valid_accuracy")
@@ -73,7 +73,7 @@ def import_csv(
     return replace(table, closed=is_complete(table), curves=table.valid_accuracy[:, None].copy())
 
 
-def _read_children(path: Path, text: str, space: CellSpace) -> list[tuple[Any, ...]]:
+def _read_children(path: Path, text: str, space: CellSpace) -> list[Child]:
     """One row of a journal for each line of the file."""
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     seen: dict[tuple[str, int], int] = {}
@@ -84,12 +84,13 @@ def _read_children(path: Path, text: str, space: CellSpace) -> list[tuple[Any, .
         _check_columns(path, reader.fieldnames)
         for record in reader:
             child = _read_child(f"{path}, line {reader.line_num}", record, space)
-            before = seen.setdefault((child[0], child[1]), reader.line_num)
+            before = seen.setdefault((child.cell, child.seed), reader.line_num)
             if before != reader.line_num:
-                run = f"{child[0]} with seed {child[1]}"
+                run = f"{child.cell} with seed {child.seed}"
                 raise TableError(f"{path}, line {reader.line_num}: {run} stands in line {before} too")
-            if costs.setdefault(child[0], child[7:9]) != child[7:9]:
-                what = f"parameters or multiply_adds of {child[0]}"
+            own = (child.parameters, child.multiply_adds)
+            if costs.setdefault(child.cell, own) != own:
+                what = f"parameters or multiply_adds of {child.cell}"
                 raise TableError(f"{path}, line {reader.line_num}: {what} differ from before")
             children.append(child)
     except csv.Error as error:
@@ -113,30 +114,32 @@ def _check_columns(path: Path, names: Sequence[str]) -> None:
         raise TableError(f"{path}, line 1: a column is there twice")
 
 
-def _read_child(where: str, record: Mapping[str | None, Any], space: CellSpace) -> tuple[Any, ...]:
+def _read_child(where: str, record: Mapping[str | None, Any], space: CellSpace) -> Child:
     if None in record:
         raise TableError(f"{where}: it has more fields than the first line")
     if None in record.values():
         raise TableError(f"{where}: it has fewer fields than the first line")
     status = _status(where, record)
     valid = _number(where, record, "valid_accuracy", 0, 1)
-    if (valid != valid) != (status == Status.FAILED):
+    if (valid is None) != (status == Status.FAILED):
         wanted = "empty" if status == Status.FAILED else "a number"
         raise TableError(
             f"{where}, column valid_accuracy: it must be {wanted} where status is {status.name.lower()}"
         )
     test = _number(where, record, "test_accuracy", 0, 1)
     seconds = _number(where, record, "seconds", 0)
-    return (
-        _cell(where, record, space),
-        _integer(where, record, "seed"),
-        "".join((record.get("origin") or "").split()) or "imported",
-        int(status),
-        *(None if value != value else value for value in (valid, test, seconds)),
-        _cost(where, record, "parameters"),
-        _cost(where, record, "multiply_adds"),
-        "[]",
-        " ".join((record.get("error") or "").split()),
+    return Child(
+        cell=_cell(where, record, space),
+        seed=_integer(where, record, "seed"),
+        origin="".join((record.get("origin") or "").split()) or "imported",
+        status=int(status),
+        valid_accuracy=valid,
+        test_accuracy=test,
+        seconds=seconds,
+        parameters=_cost(where, record, "parameters"),
+        multiply_adds=_cost(where, record, "multiply_adds"),
+        curve="[]",
+        error=" ".join((record.get("error") or "").split()),
     )
 
 
@@ -157,10 +160,11 @@ def _status(where: str, record: Mapping[str | None, Any]) -> Status:
 
 def _number(
     where: str, record: Mapping[str | None, Any], column: str, least: float, most: float | None = None
-) -> float:
+) -> float | None:
+    """A number, None where it is not known."""
     text = (record.get(column) or "").strip()
     if not text:
-        return nan
+        return None
     limits = f"at least {least}" if most is None else f"in [{least}, {most}]"
     try:
         value = float(text)

@@ -10,17 +10,18 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import groupby
 from math import isnan, nan
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pnas_sim.errors import TableError, WorkError
 from pnas_sim.evaluate import Evaluation, Status
 from pnas_sim.space import CellSpace
-from pnas_tables.record import Table, arrange_table, json_text
+from pnas_tables.record import Table, arrange_table, join_words, json_text
 
 SCHEMA = 1
 
@@ -58,6 +59,36 @@ class TableHead:
             "chance": self.chance,
             "epochs": list(self.epochs),
         }
+
+
+class Child(NamedTuple):
+    """A finished child as a row of the journal; None is unknown.
+
+    Attributes:
+        cell: canonical text.
+        seed: of its training.
+        origin: why its cell was chosen, as in `Table`.
+        status: value of `pnas_sim.evaluate.Status`.
+        valid_accuracy: in [0, 1].
+        test_accuracy: in [0, 1].
+        seconds: CPU or device seconds.
+        parameters: -1 if unknown.
+        multiply_adds: -1 if unknown.
+        curve: JSON list of pairs of epochs and accuracy.
+        error: one line.
+    """
+
+    cell: str
+    seed: int
+    origin: str
+    status: int
+    valid_accuracy: float | None
+    test_accuracy: float | None
+    seconds: float | None
+    parameters: int
+    multiply_adds: int
+    curve: str
+    error: str
 
 
 class Journal:
@@ -117,21 +148,22 @@ class Journal:
         Raises:
             WorkError: the disk is full, or the folder is gone.
         """
-        values = (
-            evaluation.cell,
-            evaluation.seed,
-            origin,
-            int(evaluation.status),
-            _number(evaluation.valid_accuracy),
-            _number(evaluation.test_accuracy),
-            _number(evaluation.seconds),
-            evaluation.parameters,
-            evaluation.multiply_adds,
-            json.dumps([[epochs, _number(accuracy)] for epochs, accuracy in evaluation.curve]),
-            " ".join(evaluation.error.split()),
+        child = Child(
+            cell=evaluation.cell,
+            seed=evaluation.seed,
+            origin=origin,
+            status=int(evaluation.status),
+            valid_accuracy=_number(evaluation.valid_accuracy),
+            test_accuracy=_number(evaluation.test_accuracy),
+            seconds=_number(evaluation.seconds),
+            parameters=evaluation.parameters,
+            multiply_adds=evaluation.multiply_adds,
+            curve=json.dumps([[epochs, _number(accuracy)] for epochs, accuracy in evaluation.curve]),
+            error=" ".join(evaluation.error.split()),
         )
+        places = ", ".join("?" * len(child))
         try:
-            self._database.execute(f"INSERT OR REPLACE INTO children VALUES ({', '.join('?' * 11)})", values)
+            self._database.execute(f"INSERT OR REPLACE INTO children VALUES ({places})", child)
         except sqlite3.Error as error:
             raise _explain(error, self.path) from None
 
@@ -141,11 +173,11 @@ class Journal:
     def read(self) -> Table:
         """The children so far, as a table."""
         try:
-            children = self._database.execute("SELECT * FROM children ORDER BY cell, seed").fetchall()
+            rows = self._database.execute("SELECT * FROM children").fetchall()
             entries = self._database.execute("SELECT entry FROM provenance ORDER BY entry").fetchall()
         except sqlite3.Error as error:
             raise _explain(error, self.path) from None
-        return assemble_table(self.head, [json.loads(entry) for (entry,) in entries], children)
+        return assemble_table(self.head, [json.loads(entry) for (entry,) in entries], map(Child._make, rows))
 
     def remove(self) -> None:
         """Deletes the journal and closes it, once its children stand in a table file.
@@ -174,15 +206,15 @@ def _accuracy(value: float | None) -> float:
 
 
 def assemble_table(
-    head: TableHead, provenance: Sequence[Mapping[str, Any]], children: Iterable[tuple[Any, ...]]
+    head: TableHead, provenance: Sequence[Mapping[str, Any]], children: Iterable[Child]
 ) -> Table:
-    """A table of children, given as rows of the journal."""
+    """A table of children; a cell has every word that one of its children was chosen for."""
     children = sorted(children)
-    texts = sorted({child[0] for child in children})
-    place = {text: number for number, text in enumerate(texts)}
-    last = {child[0]: child for child in children}
-    status = np.array([child[3] for child in children], np.uint8)
-    valid = np.array([_accuracy(child[4]) for child in children], np.float64)
+    by_cell = {text: list(group) for text, group in groupby(children, lambda child: child.cell)}
+    place = {text: number for number, text in enumerate(by_cell)}
+    last = [group[-1] for group in by_cell.values()]
+    status = np.array([child.status for child in children], np.uint8)
+    valid = np.array([_accuracy(child.valid_accuracy) for child in children], np.float64)
     # a child that came to not-a-number answers as a guess does
     valid = np.where((status == Status.DIVERGED) & np.isnan(valid), head.chance, valid)
     valid = np.where(status == Status.FAILED, nan, valid)
@@ -197,18 +229,18 @@ def assemble_table(
             train_images=head.train_images,
             chance=head.chance,
             epochs=np.array(head.epochs, np.float64),
-            cells=head.space.parse_many(texts) if texts else head.space.initial()[:0],
-            parameters=np.array([last[text][7] for text in texts], np.int64),
-            multiply_adds=np.array([last[text][8] for text in texts], np.int64),
-            origins=tuple(last[text][2] for text in texts),
-            run_cells=np.array([place[child[0]] for child in children], np.int64),
-            seeds=np.array([child[1] for child in children], np.int64),
+            cells=head.space.parse_many(list(by_cell)) if by_cell else head.space.initial()[:0],
+            parameters=np.array([child.parameters for child in last], np.int64),
+            multiply_adds=np.array([child.multiply_adds for child in last], np.int64),
+            origins=tuple(join_words(child.origin for child in group) for group in by_cell.values()),
+            run_cells=np.array([place[child.cell] for child in children], np.int64),
+            seeds=np.array([child.seed for child in children], np.int64),
             status=status,
             valid_accuracy=valid,
-            test_accuracy=np.array([_accuracy(child[5]) for child in children], np.float64),
-            seconds=np.array([_accuracy(child[6]) for child in children], np.float64),
-            curves=_curves(head.epochs, [json.loads(child[9]) for child in children]),
-            errors=tuple(child[10] for child in children),
+            test_accuracy=np.array([_accuracy(child.test_accuracy) for child in children], np.float64),
+            seconds=np.array([_accuracy(child.seconds) for child in children], np.float64),
+            curves=_curves(head.epochs, [json.loads(child.curve) for child in children]),
+            errors=tuple(child.error for child in children),
         )
     )
 

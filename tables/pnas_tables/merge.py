@@ -10,7 +10,7 @@ import numpy as np
 from pnas_sim.errors import TableError
 from pnas_sim.evaluate import Status
 from pnas_tables.figures import is_complete
-from pnas_tables.record import Integers, Table, arrange_table, json_text
+from pnas_tables.record import RUN_ARRAYS, Integers, Table, arrange_table, join_words, json_text, take_runs
 from pnas_tables.subspace import contains, find_widest, fit_space
 
 
@@ -63,11 +63,12 @@ def _join_cells(tables: Sequence[Table], name: str) -> Table:
     space = tables[0].space
     cells = np.concatenate([table.cells for table in tables])
     first, inverse = space.unique(cells) if len(cells) else (np.zeros(0, np.intp), np.zeros(0, np.intp))
-    origins: list[set[str]] = [set() for _ in first]
-    for place, origin in zip(inverse, (word for table in tables for word in table.origins), strict=True):
-        origins[place].update(origin.split("+"))
+    origins: list[list[str]] = [[] for _ in first]
+    for place, origin in zip(inverse, (origin for table in tables for origin in table.origins), strict=True):
+        origins[place].append(origin)
     offsets = np.cumsum([0, *(len(table) for table in tables[:-1])])
     runs = np.concatenate([table.run_cells + start for table, start in zip(tables, offsets, strict=True)])
+    arrays = {name: np.concatenate([getattr(table, name) for table in tables]) for name in RUN_ARRAYS}
     texts = {json_text(entry): entry for table in tables for entry in table.provenance}
     return replace(
         tables[0],
@@ -77,16 +78,10 @@ def _join_cells(tables: Sequence[Table], name: str) -> Table:
         cells=cells[first],
         parameters=_agree(tables, "parameters", inverse, len(first)),
         multiply_adds=_agree(tables, "multiply_adds", inverse, len(first)),
-        origins=tuple("+".join(sorted(words)) for words in origins),
-        run_cells=inverse[runs].astype(np.int64),
-        seeds=np.concatenate([table.seeds for table in tables]),
-        status=np.concatenate([table.status for table in tables]),
-        valid_accuracy=np.concatenate([table.valid_accuracy for table in tables]),
-        test_accuracy=np.concatenate([table.test_accuracy for table in tables]),
-        seconds=np.concatenate([table.seconds for table in tables]),
-        curves=np.concatenate([table.curves for table in tables]),
+        origins=tuple(join_words(several) for several in origins),
         errors=tuple(line for table in tables for line in table.errors),
         surrogates={},
+        **{**arrays, "run_cells": inverse[runs].astype(np.int64)},
     )
 
 
@@ -115,20 +110,7 @@ def _join_runs(table: Table) -> Table:
     same_seed = np.diff(table.seeds[order]) == 0
     repeated = np.concatenate([np.zeros(min(1, len(order)), bool), same_cell & same_seed])
     _demand_agreement(table, order, repeated)
-    kept = order[~repeated]
-    return arrange_table(
-        replace(
-            table,
-            run_cells=table.run_cells[kept],
-            seeds=table.seeds[kept],
-            status=table.status[kept],
-            valid_accuracy=table.valid_accuracy[kept],
-            test_accuracy=table.test_accuracy[kept],
-            seconds=table.seconds[kept],
-            curves=table.curves[kept],
-            errors=tuple(table.errors[run] for run in kept),
-        )
-    )
+    return arrange_table(take_runs(table, order[~repeated]))
 
 
 def _ranks(texts: np.ndarray[tuple[int], np.dtype[np.object_]]) -> Integers:

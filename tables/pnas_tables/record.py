@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -27,6 +27,7 @@ NAME_RULE = "lower-case letters, digits, '.', '_' or '-', 64 at most"
 
 
 ARRAY_TYPES = ("<f8", "<i8", "<u8", "|u1")  # of a surrogate's arrays
+RUN_ARRAYS = ("run_cells", "seeds", "status", "valid_accuracy", "test_accuracy", "seconds", "curves")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,26 +187,35 @@ def arrange_table(table: Table) -> Table:
     """The same table with cells in order of blocks, then tokens, and runs in order of cell, then seed."""
     blocks = table.space.block_counts(table.cells)
     keys = (*table.cells.T[::-1], blocks)
-    order = np.lexsort(keys) if len(table) else np.zeros(0, np.int64)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    run_cells = place[table.run_cells]
-    runs = np.lexsort((table.seeds, run_cells))
-    return replace(
+    arranged = take_cells(table, np.lexsort(keys) if len(table) else np.zeros(0, np.int64))
+    return take_runs(arranged, np.lexsort((arranged.seeds, arranged.run_cells)))
+
+
+def take_cells(table: Table, places: Integers) -> Table:
+    """The cells at these places, in their order, with their runs, in the table's."""
+    new = np.full(len(table), -1, np.int64)
+    new[places] = np.arange(len(places))
+    run_cells = new[table.run_cells]
+    taken = replace(
         table,
-        cells=table.cells[order],
-        parameters=table.parameters[order],
-        multiply_adds=table.multiply_adds[order],
-        origins=tuple(table.origins[i] for i in order),
-        run_cells=run_cells[runs],
-        seeds=table.seeds[runs],
-        status=table.status[runs],
-        valid_accuracy=table.valid_accuracy[runs],
-        test_accuracy=table.test_accuracy[runs],
-        seconds=table.seconds[runs],
-        curves=table.curves[runs],
-        errors=tuple(table.errors[i] for i in runs),
+        cells=table.cells[places],
+        parameters=table.parameters[places],
+        multiply_adds=table.multiply_adds[places],
+        origins=tuple(table.origins[cell] for cell in places),
+        run_cells=run_cells,
     )
+    return take_runs(taken, np.flatnonzero(run_cells >= 0))
+
+
+def take_runs(table: Table, places: Integers) -> Table:
+    """The table with the runs at these places only, in their order."""
+    arrays = {name: getattr(table, name)[places] for name in RUN_ARRAYS}
+    return replace(table, errors=tuple(table.errors[run] for run in places), **arrays)
+
+
+def join_words(origins: Iterable[str]) -> str:
+    """The origin of a cell that was chosen for all of these, each a word or several joined by `+`."""
+    return "+".join(sorted({word for origin in origins for word in origin.split("+")}))
 
 
 def demand_name(name: str) -> None:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from pnas_sim.space import PAD, CellSpace
 from pnas_tables.figures import is_complete
-from pnas_tables.record import Table
+from pnas_tables.record import Table, join_words, take_cells
+from pnas_tables.sample import DRAWN
 
 SUBSPACE = "subspace"  # the origin of cells that were drawn, or are all there are, in a smaller space
-DRAWN = ("uniform", "raw")
 
 
 def contains(space: CellSpace, other: CellSpace) -> bool:
@@ -29,31 +29,12 @@ def fit_space(table: Table, space: CellSpace) -> Table:
     """
     if table.space == space:
         return table
-    kept = np.flatnonzero(_lie_in(table, space))
-    runs = np.isin(table.run_cells, kept)
-    place = np.full(len(table), -1, np.int64)
-    place[kept] = np.arange(len(kept))
-    texts = table.space.format_many(table.cells[kept])
+    kept = take_cells(table, np.flatnonzero(_lie_in(table, space)))
+    texts = table.space.format_many(kept.cells)
     cells = space.canonical(space.parse_many(texts)) if len(kept) else space.initial()[:0]
     smaller = not contains(table.space, space)
-    fitted = replace(
-        table,
-        space=space,
-        closed=False,
-        cells=cells,
-        parameters=table.parameters[kept],
-        multiply_adds=table.multiply_adds[kept],
-        origins=tuple(_rename(table.origins[cell]) if smaller else table.origins[cell] for cell in kept),
-        run_cells=place[table.run_cells[runs]],
-        seeds=table.seeds[runs],
-        status=table.status[runs],
-        valid_accuracy=table.valid_accuracy[runs],
-        test_accuracy=table.test_accuracy[runs],
-        seconds=table.seconds[runs],
-        curves=table.curves[runs],
-        errors=tuple(table.errors[run] for run in np.flatnonzero(runs)),
-        surrogates={},
-    )
+    origins = tuple(_rename(origin) for origin in kept.origins) if smaller else kept.origins
+    fitted = replace(kept, space=space, closed=False, cells=cells, origins=origins, surrogates={})
     return replace(fitted, closed=is_complete(fitted))
 
 
@@ -69,8 +50,8 @@ def _lie_in(table: Table, space: CellSpace) -> NDArray[np.bool_]:
 
 
 def _rename(origin: str) -> str:
-    words = {SUBSPACE if word in DRAWN or word.startswith("all-") else word for word in origin.split("+")}
-    return "+".join(sorted(words))
+    words = origin.split("+")
+    return join_words(SUBSPACE if word in DRAWN or word.startswith("all-") else word for word in words)
 
 
 def find_widest(spaces: Sequence[CellSpace]) -> CellSpace:

@@ -22,10 +22,10 @@ from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
 from pnas_sim.space import CellSpace
 from pnas_tables.build import BuildProgress, build_table, main
 from pnas_tables.format import read_table
-from pnas_tables.journal import Journal
+from pnas_tables.journal import Child, Journal, assemble_table
 from pnas_tables.merge import merge_tables
 from pnas_tables.parts import build_plan, collect_results, gather_table, read_parts
-from pnas_tables.plans import Jobs, Plan, Step, list_jobs
+from pnas_tables.plans import Jobs, Plan, Step, join_jobs, list_jobs
 from pnas_tables.record import Table, checksum
 from pnas_tables.testing import CHECKPOINTS, MadeUpTrainer, made_up_head
 
@@ -87,6 +87,25 @@ def test_a_built_table_holds_what_was_trained(space: CellSpace, tmp_path: Path) 
         assert table.seconds[run] == answer.seconds
     assert checksum(read_table(tmp_path / "x.h5")) == checksum(table)
     assert [path.name for path in tmp_path.iterdir()] == ["x.h5"], "the journal goes once the table stands"
+
+
+def test_a_cell_has_every_word_it_was_trained_for(space: CellSpace, tmp_path: Path) -> None:
+    """Whether its seeds were trained in one sitting or in two: the last word is not the only one."""
+    sealed, searched = jobs_of(space, 3), jobs_of(space, 2, seed=1)
+    sealed, searched = replace(sealed, origins=("sealed",) * 3), replace(searched, origins=("search",) * 2)
+    once = build(space, join_jobs([sealed, searched], space), tmp_path / "once.h5")
+    assert Counter(once.origins) == {"sealed+search": 2, "sealed": 1}
+    build(space, sealed, tmp_path / "twice.h5")
+    assert checksum(build(space, searched, tmp_path / "twice.h5")) == checksum(once)
+
+
+def test_rows_of_the_journal_keep_their_words_in_any_order(space: CellSpace) -> None:
+    texts = space.format_many(jobs_of(space, 2).cells)
+    rows = [(texts[0], 1, "search"), (texts[1], 0, "raw"), (texts[0], 0, "sealed")]
+    children = [Child(*row, Status.OK, 0.5, None, None, 7, 8, "[]", "") for row in rows]
+    table = assemble_table(made_up_head(space), (), children)
+    found = dict(zip(space.format_many(table.cells), table.origins, strict=True))
+    assert found == {texts[0]: "sealed+search", texts[1]: "raw"}
 
 
 def test_progress_counts_children(space: CellSpace, tmp_path: Path) -> None:

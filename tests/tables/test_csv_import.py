@@ -9,6 +9,7 @@ from pnas_sim.errors import TableError
 from pnas_sim.space import CellSpace
 from pnas_tables.csv_import import import_csv
 from pnas_tables.format import read_table, write_table
+from pnas_tables.sample import gather_sample
 
 HEAD = "cell,seed,valid_accuracy"
 ONE = "sep3(-2)+max3(-1)"
@@ -49,6 +50,15 @@ def test_a_field_of_spaces_is_an_empty_one(space: CellSpace, tmp_path: Path) -> 
     for name in ("origins", "parameters", "multiply_adds", "status", "errors"):
         assert list(getattr(tables[1], name)) == list(getattr(tables[0], name))
     assert tables[1].origins == ("imported",)
+
+
+def test_a_cell_has_every_word_it_was_trained_for(space: CellSpace, tmp_path: Path) -> None:
+    """Else one that is sealed would be fitted where a search asked for another seed of it."""
+    words = ["sealed", "search", "uniform+search", ""]
+    lines = [f"{ONE},{seed},0.5,{word}" for seed, word in enumerate(words)]
+    table = import_csv(write_csv(tmp_path, HEAD + ",origin", *lines), "mine", space)
+    assert table.origins == ("imported+sealed+search+uniform",)
+    assert gather_sample(table).sealed.tolist() == [True]
 
 
 def test_one_cell_written_in_two_ways_is_one_cell(space: CellSpace, tmp_path: Path) -> None:
