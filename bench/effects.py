@@ -23,7 +23,7 @@ from scipy.stats import kurtosis, skew
 from pnas_sim.space import CellSpace
 from pnas_tables.catalogue import find_table
 from pnas_tables.effects import find_score_noise
-from pnas_tables.families import FitSettings, name_family
+from pnas_tables.families import FitSettings, find_kind
 from pnas_tables.fit import FOLDS, FitTask, predict_from, prepare_fit
 from pnas_tables.format import read_table
 from pnas_tables.record import Table
@@ -70,7 +70,7 @@ def count_apart(cells: NDArray[np.uint8], blocks: NDArray[np.int64]) -> NDArray[
 def describe(table: Table, name: str, repeats: int) -> None:
     """Prints what one surrogate's residuals look like, and how those of near cells go together."""
     about = table.surrogates[name].metadata
-    family = name_family(about["kind"])
+    family = find_kind(about["kind"]).name
     _, task = prepare_fit(table, family, 0, FitSettings.from_json(about["settings"]))
     found = [hold_out(task, repeat) for repeat in range(repeats)]
     effects = np.array([about["effects"][str(size)] for size in task.sample.blocks])

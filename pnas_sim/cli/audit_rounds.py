@@ -21,7 +21,7 @@ from pnas_sim.errors import RunError
 from pnas_sim.evaluate import Evaluator
 from pnas_sim.study.audit import Find, demand_searches, find_best, judge_finds
 from pnas_tables.build import build_table, list_missing
-from pnas_tables.families import FitSettings, name_family
+from pnas_tables.families import FitSettings, find_kind
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.format import read_table, write_file, write_table
 from pnas_tables.index import RowIndex
@@ -258,7 +258,7 @@ class _Round:
 
 def _how_fitted(about: Any) -> tuple[int, FitSettings, str, Any]:
     """Seed, settings, family and tuning of a stored surrogate."""
-    family = name_family(about["kind"])
+    family = find_kind(about["kind"]).name
     return int(about["seed"]), FitSettings.from_json(about["settings"]), family, about["tuning"]
 
 

@@ -14,7 +14,7 @@ from pnas_sim.errors import SettingError, WorkError
 from pnas_sim.evaluate import Status
 from pnas_sim.space import name_size
 from pnas_tables.card_facts import find_seed_pairs
-from pnas_tables.families import FitSettings, name_family
+from pnas_tables.families import FitSettings, find_kind
 from pnas_tables.fit import predict_held_out, prepare_fit
 from pnas_tables.record import Table
 from pnas_tables.sample import Sample, gather_sample
@@ -65,7 +65,7 @@ def draw_pictures(table: Table, facts: Mapping[str, Any], folder: Path) -> dict[
 def predict_again(table: Table, name: str) -> tuple[Sample, Floats]:
     """The cells a surrogate was fitted on, and what fits without them predict, `float64[n]`."""
     about = table.surrogates[name].metadata
-    family = name_family(about["kind"])
+    family = find_kind(about["kind"]).name
     _, task = prepare_fit(table, family, int(about["seed"]), FitSettings.from_json(about["settings"]))
     return task.sample, predict_held_out(task)
 

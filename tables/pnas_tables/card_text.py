@@ -12,7 +12,7 @@ from pnas_sim.space import name_size
 from pnas_tables.card_limits import list_limits
 from pnas_tables.card_proxy import describe_proxy
 from pnas_tables.check import describe_table
-from pnas_tables.families import name_family
+from pnas_tables.families import find_kind
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.proxy_file import ProxyCheck
 from pnas_tables.record import Table
@@ -245,7 +245,7 @@ def _surrogates(
 
 def _fitted_by(worlds: Mapping[str, Any]) -> Iterator[str]:
     """How the settings were chosen, what that is worth on other cells, and the command that fits it."""
-    tuning, family = worlds["tuning"], name_family(worlds["kind"])
+    tuning, family = worlds["tuning"], find_kind(worlds["kind"]).name
     words = f"--family {family} --worlds {worlds['settings']['worlds']} --seed {worlds['seed']}"
     yield ""
     if tuning is None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.errors import SettingError
+from pnas_sim.errors import SettingError, TableError
 from pnas_sim.space import CellSpace
 from pnas_tables.forest import ForestModel, ForestSettings, fit_forests
 from pnas_tables.process import ProcessModel, ProcessSettings, fit_process
@@ -98,9 +98,7 @@ def _fit_forests(
     return fit_forests(sample, scores, draws, settings.forest, seed)
 
 
-def _load_forest(
-    arrays: Arrays, world: int, settings: FitSettings, space: CellSpace, width: int
-) -> ScoreModel:
+def _load_forest(arrays: Arrays, world: int, settings: FitSettings, *_: object) -> ScoreModel:
     return ForestModel(arrays, world, settings.forest.forests)
 
 
@@ -130,36 +128,38 @@ class MeanModel:
         return np.asarray(sum(scores[1:], start=scores[0]) / len(scores), np.float64)
 
 
-_PARTS = {"forest": (_fit_forests, _load_forest), "process": (_fit_process, _load_process)}
+_PARTS = {
+    "forest": Family("lightgbm", "lightgbm-bagged-2", _fit_forests, _load_forest),
+    "process": Family("gp", "gp-structural-1", _fit_process, _load_process),
+}
 
 
 def _fit_mean(
     sample: Sample, scores: Floats, draws: Integers, settings: FitSettings, seed: int
 ) -> list[dict[str, NDArray[Any]]]:
     worlds: list[dict[str, NDArray[Any]]] = [{} for _ in draws]
-    for part, (fit, _) in _PARTS.items():
-        for world, arrays in zip(worlds, fit(sample, scores, draws, settings, seed), strict=True):
+    for part, family in _PARTS.items():
+        for world, arrays in zip(worlds, family.fit(sample, scores, draws, settings, seed), strict=True):
             world.update({f"{part}-{name}": values for name, values in arrays.items()})
     return worlds
 
 
 def _load_mean(arrays: Arrays, world: int, settings: FitSettings, space: CellSpace, width: int) -> ScoreModel:
     models = []
-    for part, (_, load) in _PARTS.items():
+    for part, family in _PARTS.items():
         start = f"{part}-"
         own = {name.removeprefix(start): values for name, values in arrays.items() if name.startswith(start)}
-        models.append(load(own, world, settings, space, width))
+        models.append(family.load(own, world, settings, space, width))
     return MeanModel(models)
 
 
 FAMILIES = {
     family.name: family
-    for family in (
-        Family("lightgbm", "lightgbm-bagged-2", _fit_forests, _load_forest),
-        Family("gp", "gp-structural-1", _fit_process, _load_process),
-        Family("mean", "mean-of-lightgbm-and-gp-1", _fit_mean, _load_mean),
-    )
+    for family in (*_PARTS.values(), Family("mean", "mean-of-lightgbm-and-gp-1", _fit_mean, _load_mean))
 }
+
+
+FAMILIES_BY_KIND = {family.kind: family for family in FAMILIES.values()}
 
 
 def find_family(name: str) -> Family:
@@ -173,6 +173,13 @@ def find_family(name: str) -> Family:
     return FAMILIES[name]
 
 
-def name_family(kind: str) -> str:
-    """The name of the family that a stored surrogate of this kind is of."""
-    return next(family.name for family in FAMILIES.values() if family.kind == kind)
+def find_kind(kind: object) -> Family:
+    """The family that a stored surrogate of this kind is of.
+
+    Raises:
+        TableError: there is none.
+    """
+    if str(kind) not in FAMILIES_BY_KIND:
+        known = ", ".join(FAMILIES_BY_KIND)
+        raise TableError(f"the surrogate is of kind {kind!r}; this version knows {known}")
+    return FAMILIES_BY_KIND[str(kind)]

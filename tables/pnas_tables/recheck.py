@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pnas_sim.errors import TableError
-from pnas_tables.families import FAMILIES, FitSettings
+from pnas_tables.families import FitSettings, find_kind
 from pnas_tables.fit import measure_surrogate
 from pnas_tables.record import Table
 
@@ -21,13 +21,8 @@ def remeasure(table: Table, name: str) -> dict[str, Any]:
         known = ", ".join(sorted(table.surrogates)) or "none; `pnas-sim table fit` makes one"
         raise TableError(f"surrogate {name!r} is not in table {table.name}; it has: {known}")
     about = table.surrogates[name].metadata
-    families = {family.kind: family.name for family in FAMILIES.values()}
-    if about.get("kind") not in families:
-        raise TableError(
-            f"surrogate {name!r} is of kind {about.get('kind')!r}, which this version cannot fit"
-        )
-    settings = FitSettings.from_json(about["settings"])
-    return measure_surrogate(table, families[about["kind"]], int(about["seed"]), settings)
+    family, settings = find_kind(about.get("kind")), FitSettings.from_json(about["settings"])
+    return measure_surrogate(table, family.name, int(about["seed"]), settings)
 
 
 def compare_quality(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:

@@ -26,7 +26,7 @@ from pnas_sim.space.rows import count_blocks
 from pnas_tables.costs import CostRule, describe_cells, find_cost_rule
 from pnas_tables.effects import Effects
 from pnas_tables.extras import Extras
-from pnas_tables.families import FAMILIES, FitSettings, ScoreModel
+from pnas_tables.families import FitSettings, ScoreModel, find_kind
 from pnas_tables.features import FEATURE_VERSION, feature_names
 from pnas_tables.fit import fit_model
 from pnas_tables.record import StoredSurrogate, Table
@@ -110,9 +110,7 @@ class Surrogate:
             TableError: it is of another kind or version than this code reads.
         """
         about = stored.metadata
-        families = {family.kind: family for family in FAMILIES.values()}
-        kind = str(about.get("kind"))
-        _demand(kind in families, f"is of kind {kind!r}; this version reads {', '.join(families)}")
+        family = find_kind(about.get("kind"))
         _demand(about.get("features") == FEATURE_VERSION, "was fitted on other features; fit it again")
         try:
             settings = FitSettings.from_json(about["settings"])
@@ -124,7 +122,7 @@ class Surrogate:
             self._costs: CostRule | None = find_cost_rule(recipe) if about["costs"] else None
             _demand_world(world, self.worlds)
             wanted = len(feature_names(space.operations)) + (2 if self._costs else 0)
-            self._model: ScoreModel = families[kind].load(stored.arrays, world, settings, space, wanted)
+            self._model: ScoreModel = family.load(stored.arrays, world, settings, space, wanted)
         except (SettingError, TableError):
             raise
         except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:

@@ -11,9 +11,11 @@ import pytest
 from pnas_sim.errors import SettingError, TableError
 from pnas_sim.noise import standard_noise
 from pnas_sim.space import CellSpace
+from pnas_tables.card_pictures import predict_again
 from pnas_tables.families import FAMILIES
 from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table, write_table
+from pnas_tables.recheck import remeasure
 from pnas_tables.record import StoredSurrogate, Table
 from pnas_tables.scale import read_scale
 from pnas_tables.surrogate import FitSettings, Surrogate, fit_surrogate
@@ -302,6 +304,15 @@ def test_a_stored_surrogate_that_cannot_be_read_is_named(
     changed = StoredSurrogate({**stored.metadata, **change}, stored.arrays)
     with pytest.raises(TableError, match=complaint):
         Surrogate.from_table(replace(fitted, surrogates={"lightgbm": changed}))
+
+
+def test_a_kind_of_another_version_is_named_wherever_it_is_asked_for(fitted: Table) -> None:
+    stored = fitted.surrogates["gp"]
+    changed = StoredSurrogate({**stored.metadata, "kind": "gaussian"}, stored.arrays)
+    other = replace(fitted, surrogates={"gp": changed})
+    for ask in (remeasure, predict_again):
+        with pytest.raises(TableError, match="is of kind 'gaussian'; this version knows lightgbm-bagged-2, "):
+            ask(other, "gp")
 
 
 @pytest.mark.parametrize("name", NAMES)
