@@ -42,7 +42,7 @@ def measure_cells(table: Table, places: NDArray[np.intp]) -> tuple[Floats, float
     means = mean_by_cell(table, well)[places]
     mine = np.isin(table.run_cells, places)
     runs = (mine & ~np.isnan(well)).sum() / len(places)
-    return means, within_variance(table, np.where(mine, well, np.nan)) / float(runs)
+    return means, (within_variance(table, np.where(mine, well, np.nan)) or 0.0) / float(runs)
 
 
 def describe(fitted: Table, trained: Table, group: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import sqrt
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,7 +23,8 @@ from pnas_tables.agreement import (
     worst_verdict,
 )
 from pnas_tables.costs import find_cost_rule
-from pnas_tables.figures import cells_by_blocks, core_hours, seed_deviation, seeds_per_cell
+from pnas_tables.extras import within_variance
+from pnas_tables.figures import cells_by_blocks, core_hours, seeds_per_cell
 from pnas_tables.format import read_table
 from pnas_tables.record import StoredSurrogate, Table, checksum
 from pnas_tables.seeds import Deviation, fit_deviation
@@ -140,7 +142,7 @@ def _compare(table: Table, run: int, answer: Evaluation, deviation: Deviation, l
 def describe_table(table: Table) -> dict[str, Any]:
     """What `pnas-sim table info` tells, as JSON values."""
     quality = {name: table.surrogates[name].metadata.get("quality") for name in sorted(table.surrogates)}
-    deviation, freedom = seed_deviation(table, table.valid_accuracy)
+    variance = within_variance(table, table.valid_accuracy)
     return {
         "name": table.name,
         "space": {"operations": list(table.space.operations), "max_blocks": table.space.max_blocks},
@@ -152,7 +154,7 @@ def describe_table(table: Table) -> dict[str, Any]:
         "seeds_per_cell": {str(runs): count for runs, count in seeds_per_cell(table).items()},
         "failed": int((table.status == Status.FAILED).sum()),
         "diverged": int((table.status == Status.DIVERGED).sum()),
-        "seed_deviation": None if freedom == 0 else float(deviation),
+        "seed_deviation": None if variance is None else sqrt(variance),
         "checkpoints": table.epochs.tolist(),
         "core_hours": core_hours(table),
         "closed": table.closed,

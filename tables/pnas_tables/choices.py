@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-STRATA = ("near-failure", "top-tenth", "upper-half", "random")
-
 
 def choose_strata(accuracies: Floats, count: int, rng: np.random.Generator) -> list[int]:
     """`count` cells drawn from each stratum, none twice; where a stratum has fewer left, all of them.

@@ -133,17 +133,17 @@ def fit_extras(table: Table, sample: Sample, scales: list[Scale]) -> Extras:
 def _score_gaps(table: Table, place: int, scales: list[Scale]) -> float:
     """Variance, between seeds of a cell, of a checkpoint's score minus the last one's."""
     gaps = scales[place].to_scores(table.curves[:, place]) - scales[-1].to_scores(table.valid_accuracy)
-    return within_variance(table, gaps)
+    return within_variance(table, gaps) or 0.0
 
 
-def within_variance(table: Table, values: Floats) -> float:
-    """Pooled variance of a figure (`float64[m]`) between the seeds of one cell; 0 without repeated cells."""
+def within_variance(table: Table, values: Floats) -> float | None:
+    """Pooled variance of a figure (`float64[m]`) between the seeds of one cell; None if no cell has two."""
     usable = (table.status == Status.OK) & ~np.isnan(values)
     cells, values = table.run_cells[usable], values[usable]
     counts = np.bincount(cells, minlength=len(table))
     means = np.bincount(cells, values, minlength=len(table)) / np.maximum(counts, 1)
     freedom = int(np.maximum(counts - 1, 0).sum())
-    return float(((values - means[cells]) ** 2).sum() / freedom) if freedom else 0.0
+    return float(((values - means[cells]) ** 2).sum() / freedom) if freedom else None
 
 
 def _own_deviation(residuals: Floats, between_seeds: float, runs: Floats) -> float:
@@ -164,5 +164,5 @@ def _measure_test_gap(table: Table) -> tuple[float | None, float]:
     means = mean_by_cell(table, gaps)
     runs = np.bincount(table.run_cells[~np.isnan(gaps)], minlength=len(table)).astype(np.float64)
     known = runs > 0
-    middle = float(means[known].mean())
-    return middle, _own_deviation(means[known] - middle, within_variance(table, gaps), runs[known])
+    middle, between_seeds = float(means[known].mean()), within_variance(table, gaps) or 0.0
+    return middle, _own_deviation(means[known] - middle, between_seeds, runs[known])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from pnas_sim.evaluate import Status
 from pnas_tables.record import Floats, Table
 
 
@@ -33,29 +32,6 @@ def mean_by_cell(table: Table, values: Floats) -> Floats:
     np.add.at(total, table.run_cells, np.where(known, values, 0.0))
     np.add.at(count, table.run_cells, known)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def seed_deviation(table: Table, values: Floats) -> tuple[Floats, int]:
-    """Deviation between training seeds of one cell, pooled over the cells that have several runs.
-
-    Args:
-        table: the table.
-        values: `float64[m]` or `float64[m, c]`, one figure (or one a checkpoint) for each run.
-
-    Returns:
-        The pooled within-cell standard deviation (a number, or `[c]`; NaN without repeated cells) and the
-        degrees of freedom it stands on.
-    """
-    means = mean_by_cell(table, values)
-    usable = (table.status == Status.OK) & ~np.isnan(values.reshape(len(values), -1)).any(axis=1)
-    counts = np.bincount(table.run_cells[usable], minlength=len(table))
-    repeated = usable & (counts[table.run_cells] > 1)
-    freedom = int(repeated.sum() - len(np.unique(table.run_cells[repeated])))
-    if freedom == 0:
-        return np.full(values.shape[1:], np.nan), 0
-    means = mean_by_cell(table, np.where(usable.reshape(-1, *[1] * (values.ndim - 1)), values, np.nan))
-    squares = (values[repeated] - means[table.run_cells[repeated]]) ** 2
-    return np.sqrt(squares.sum(axis=0) / freedom), freedom
 
 
 def is_complete(table: Table) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import CellError, TableError
 from pnas_sim.evaluate import Status
+from pnas_tables.datasets import check
 from pnas_tables.figures import cells_by_blocks
 from pnas_tables.record import ARRAY_TYPES, NAME_PATTERN, Table, data_checksum, json_text
 
@@ -31,51 +32,46 @@ def validate_table(table: Table) -> None:
     _validate_closed(table)
     data = data_checksum(table) if table.surrogates else ""
     for name, stored in table.surrogates.items():
-        _demand(NAME_PATTERN.fullmatch(name), f"surrogate name {name!r} is not a plain lower-case name")
+        check(NAME_PATTERN.fullmatch(name), f"surrogate name {name!r} is not a plain lower-case name")
         if stored.metadata.get("fitted_on") != data:
             raise TableError(f"surrogate {name!r} was fitted on other data than this; fit it again")
         _validate_arrays(name, stored.arrays)
 
 
-def _demand(fulfilled: object, complaint: str) -> None:
-    if not fulfilled:
-        raise TableError(complaint)
-
-
 def _validate_arrays(surrogate: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     for name, values in arrays.items():
         place = f"surrogate {surrogate!r}: array {name!r}"
-        _demand(NAME_PATTERN.fullmatch(name) and name != "metadata", f"{place} has no plain lower-case name")
-        _demand(values.dtype.newbyteorder("<").str in ARRAY_TYPES, f"{place} has type {values.dtype}")
+        check(NAME_PATTERN.fullmatch(name) and name != "metadata", f"{place} has no plain lower-case name")
+        check(values.dtype.newbyteorder("<").str in ARRAY_TYPES, f"{place} has type {values.dtype}")
 
 
 def _validate_head(table: Table) -> None:
-    _demand(NAME_PATTERN.fullmatch(table.name), f"name {table.name!r} is not a plain lower-case name")
-    _demand(isfinite(table.chance) and 0 <= table.chance < 1, f"chance {table.chance} is not in [0, 1)")
-    _demand(table.train_images >= 0, f"train_images {table.train_images} is below 0")
+    check(NAME_PATTERN.fullmatch(table.name), f"name {table.name!r} is not a plain lower-case name")
+    check(isfinite(table.chance) and 0 <= table.chance < 1, f"chance {table.chance} is not in [0, 1)")
+    check(table.train_images >= 0, f"train_images {table.train_images} is below 0")
     epochs = table.epochs
-    _demand(epochs.ndim == 1 and len(epochs) > 0, "epochs: there must be at least one checkpoint")
+    check(epochs.ndim == 1 and len(epochs) > 0, "epochs: there must be at least one checkpoint")
     rising = bool(np.all(np.isfinite(epochs)) and epochs[0] > 0 and np.all(np.diff(epochs) > 0))
-    _demand(rising, "epochs: checkpoints must be positive and ascending")
+    check(rising, "epochs: checkpoints must be positive and ascending")
     texts = [json_text(entry) for entry in table.provenance]
-    _demand(texts == sorted(set(texts)), "provenance: entries must be distinct and in sorted order")
+    check(texts == sorted(set(texts)), "provenance: entries must be distinct and in sorted order")
 
 
 def _validate_shapes(table: Table) -> None:
     n, m, c = len(table.cells), len(table.run_cells), len(table.epochs)
-    _demand(table.cells.shape == (n, table.space.width), f"cells: {table.cells.shape} is not a set of rows")
+    check(table.cells.shape == (n, table.space.width), f"cells: {table.cells.shape} is not a set of rows")
     for name in ("parameters", "multiply_adds"):
         values = getattr(table, name)
-        _demand(values.shape == (n,), f"cells/{name}: shape {values.shape} is not ({n},)")
-        _demand(np.all(values >= -1), f"cells/{name}: a value is below -1")
+        check(values.shape == (n,), f"cells/{name}: shape {values.shape} is not ({n},)")
+        check(np.all(values >= -1), f"cells/{name}: a value is below -1")
     for name in ("run_cells", "seeds", "status", "valid_accuracy", "test_accuracy", "seconds"):
         shape = getattr(table, name).shape
-        _demand(shape == (m,), f"runs/{name}: shape {shape} is not ({m},)")
-    _demand(table.curves.shape == (m, c), f"runs/curve: shape {table.curves.shape} is not ({m}, {c})")
-    _demand(len(table.origins) == n, f"cells/origin: {len(table.origins)} entries for {n} cells")
-    _demand(len(table.errors) == m, f"runs/error: {len(table.errors)} entries for {m} runs")
+        check(shape == (m,), f"runs/{name}: shape {shape} is not ({m},)")
+    check(table.curves.shape == (m, c), f"runs/curve: shape {table.curves.shape} is not ({m}, {c})")
+    check(len(table.origins) == n, f"cells/origin: {len(table.origins)} entries for {n} cells")
+    check(len(table.errors) == m, f"runs/error: {len(table.errors)} entries for {m} runs")
     for name, texts in (("cells/origin", table.origins), ("runs/error", table.errors)):
-        _demand(not any(_CONTROL.search(text) for text in texts), f"{name}: a text has a control character")
+        check(not any(_CONTROL.search(text) for text in texts), f"{name}: a text has a control character")
 
 
 def _validate_cells(table: Table) -> None:
@@ -103,22 +99,22 @@ def _validate_runs(table: Table) -> None:
         run = int(np.argmax(outside))
         raise TableError(f"runs/cell: run {run} points at cell {table.run_cells[run]} of {n}")
     without = np.bincount(table.run_cells, minlength=n) == 0
-    _demand(not without.any(), f"cells/tokens: row {np.argmax(without)} has no run" if n else "")
-    _demand(np.all(table.seeds >= 0), "runs/seed: a seed is below 0")
+    check(not without.any(), f"cells/tokens: row {np.argmax(without)} has no run" if n else "")
+    check(np.all(table.seeds >= 0), "runs/seed: a seed is below 0")
     pairs = np.stack([table.run_cells, table.seeds], axis=1)
-    _demand(len(np.unique(pairs, axis=0)) == len(pairs), "runs: a cell has the same seed twice")
-    _demand(np.all(table.status <= max(Status)), "runs/status: a value is not 0, 1 or 2")
+    check(len(np.unique(pairs, axis=0)) == len(pairs), "runs: a cell has the same seed twice")
+    check(np.all(table.status <= max(Status)), "runs/status: a value is not 0, 1 or 2")
     for name in ("valid_accuracy", "test_accuracy", "curves"):
         values = getattr(table, name)
         legal = np.isnan(values) | ((values >= 0) & (values <= 1))
-        _demand(legal.all(), f"runs/{name}: a value is outside [0, 1]")
+        check(legal.all(), f"runs/{name}: a value is outside [0, 1]")
     failed = table.status == Status.FAILED
-    _demand(
+    check(
         np.array_equal(np.isnan(table.valid_accuracy), failed),
         "runs/valid_accuracy: it must be there where the run did not fail, and only there",
     )
     known = table.seconds[~np.isnan(table.seconds)]
-    _demand(np.all((known >= 0) & np.isfinite(known)), "runs/seconds: a value is negative or infinite")
+    check(np.all((known >= 0) & np.isfinite(known)), "runs/seconds: a value is negative or infinite")
 
 
 def _validate_closed(table: Table) -> None:
@@ -127,7 +123,7 @@ def _validate_closed(table: Table) -> None:
     counts = cells_by_blocks(table)
     for blocks in range(1, table.space.max_blocks + 1):
         whole = table.space.count_unique(blocks)
-        _demand(
+        check(
             counts.get(blocks, 0) == whole,
             f"closed: it has {counts.get(blocks, 0)} of the {whole} cells of {blocks} blocks",
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pnas_tables.extras import Extras, fit_extras, fit_line, within_variance
-from pnas_tables.record import Table
+from pnas_tables.record import Table, take_runs
 from pnas_tables.sample import gather_sample
 from pnas_tables.scale import fit_scale
 from pnas_tables.testing import NOISE
@@ -27,6 +27,12 @@ def test_the_variance_between_seeds_is_pooled(table: Table) -> None:
     noise = NOISE * np.random.default_rng(0).standard_normal(len(table.seeds))
     found = within_variance(table, table.run_cells + noise)
     assert found == pytest.approx(NOISE**2, rel=0.4)
+
+
+def test_nothing_is_known_of_seeds_where_each_cell_has_one(table: Table) -> None:
+    once = take_runs(table, np.flatnonzero(table.seeds == 0))
+    assert within_variance(once, once.valid_accuracy) is None
+    assert within_variance(table, np.zeros(len(table.seeds))) == 0.0
 
 
 def test_extras_are_stored_as_numbers(table: Table) -> None:
