@@ -133,8 +133,19 @@ def make_plugin(family: Family, name: str, expected: type[Any], *arguments: Any,
         PnasError: as the factory raises.
     """
     plugin = find_plugin(family, name)
-    factory = load_plugin(family, plugin)
     title = _title(family, plugin)
+    return call_factory(family, title, load_plugin(family, plugin), expected, *arguments, **options)
+
+
+def call_factory(
+    family: Family,
+    title: str,
+    factory: Callable[..., Any],
+    expected: type[Any],
+    *arguments: Any,
+    **options: Any,
+) -> Any:
+    """Calls a factory of a part that messages call `title`; the rest is as for `make_plugin`."""
     try:
         made = factory(*arguments, **options)
     except PnasError:

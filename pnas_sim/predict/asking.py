@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 
 from pnas_sim.errors import SettingError
 from pnas_sim.predict.base import ExpansionPredictor, Prediction, Predictor, Rows
+
+
+def demand_predictor(predictor: object) -> Predictor:
+    """What is given, if it can be fitted and asked: to be seen before anything is trained for it.
+
+    Raises:
+        SettingError: it has not both `fit` and `predict`, is a class, or its `fit` does not take cells,
+            accuracies and a seed.
+    """
+    if isinstance(predictor, type) or not isinstance(predictor, Predictor):
+        given = repr(predictor) if isinstance(predictor, str | type) else type(predictor).__name__
+        raise SettingError(
+            f"predictor is {given}; give an object with fit and predict, as make_predictor('ridge', space) is"
+        )
+    try:
+        signature = inspect.signature(predictor.fit)
+    except (TypeError, ValueError):  # some that are written in C tell nothing
+        return predictor
+    try:
+        signature.bind(None, None, 0)
+    except TypeError:
+        raise SettingError(
+            f"{_name(predictor)} has fit{signature}; it must take (cells, accuracies, seed)"
+        ) from None
+    return predictor
 
 
 def ask_predictor(predictor: Predictor, cells: Rows) -> Prediction:
@@ -39,7 +66,7 @@ def demand_scores(predictor: Predictor, prediction: object, count: int) -> Predi
     Raises:
         SettingError: it has not; the line names the predictor's class.
     """
-    name = f"predictor {type(predictor).__module__}.{type(predictor).__qualname__}"
+    name = _name(predictor)
     if not isinstance(prediction, Prediction):
         raise SettingError(
             f"{name} answered with {type(prediction).__name__}; give pnas_sim.predict.Prediction"
@@ -51,3 +78,7 @@ def demand_scores(predictor: Predictor, prediction: object, count: int) -> Predi
     if not (finite := np.isfinite(mean)).all():
         raise SettingError(f"{name} gave {finite.sum()} finite scores for {count} cells; give one for each")
     return prediction
+
+
+def _name(predictor: Predictor) -> str:
+    return f"predictor {type(predictor).__module__}.{type(predictor).__qualname__}"

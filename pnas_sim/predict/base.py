@@ -29,7 +29,10 @@ class Prediction:
 
 @runtime_checkable
 class Predictor(Protocol):
-    """Guesses accuracy from token rows."""
+    """Guesses accuracy from token rows.
+
+    Searches call `fit(cells, accuracies, seed)`, by position: a `fit` of two arguments alone is refused.
+    """
 
     def fit(self, cells: Rows, accuracies: Floats, seed: int = 0) -> None:
         """Fits on canonical rows (`uint8[n, width]`) and their accuracies (`float64[n]`, in [0, 1]).
@@ -37,6 +40,11 @@ class Predictor(Protocol):
         Called again, it fits again: from scratch or from where it stands, as the predictor was made. Same
         data and same seed (and same previous fits) give the same predictor in any process. One cell or two
         will do, and both arrays are left as they are.
+
+        Args:
+            cells: those that did not fail; sizes may be mixed.
+            accuracies: of the validation images.
+            seed: of whatever the fit draws, at least 0; another one for each fit of a search.
 
         Raises:
             RequestError: no cells, another number of accuracies, an accuracy outside [0, 1] or NaN, or rows

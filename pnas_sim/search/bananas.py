@@ -6,7 +6,7 @@ import numpy as np
 
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
-from pnas_sim.predict.asking import ask_predictor
+from pnas_sim.predict.asking import ask_predictor, demand_predictor
 from pnas_sim.predict.base import Predictor
 from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
 from pnas_sim.search.turns import Turns, demand_at_least
@@ -38,7 +38,7 @@ class Bananas:
         seed: batch k draws from `SeedSequence([seed, k])`.
 
     Raises:
-        SettingError: starts, candidates or batch is below 1, or a seed is below 0.
+        SettingError: starts, candidates or batch is below 1, a seed is below 0, or it is no predictor.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Bananas:
         seed: int = 0,
     ) -> None:
         demand_at_least(1, starts=starts, candidates=candidates, batch=batch)
-        self._space, self._predictor = space, predictor
+        self._space, self._predictor = space, demand_predictor(predictor)
         self._starts, self._candidates, self._batch = starts, candidates, batch
         self._seen: set[bytes] = set()
         self._told = 0
@@ -126,7 +126,7 @@ class Bananas:
 
 
 def create(request: SearchRequest) -> Bananas:
-    """BANANAS; options as for `Bananas`, the predictor by name."""
+    """BANANAS; options as for `Bananas`, the predictor as `make_predictor` takes it."""
     from pnas_sim.predict import make_predictor
 
     options = dict(request.options)

@@ -21,6 +21,7 @@ from typing import Any
 
 from pnas_sim.errors import SettingError
 from pnas_sim.plugins import Family, Plugin, find_plugin, list_plugins, make_plugin
+from pnas_sim.predict.base import Predictor
 from pnas_sim.search.base import SearchRequest, Strategy
 
 GROUP = "pnas_sim.searches"
@@ -224,9 +225,12 @@ def make_search(name: str, request: SearchRequest) -> Strategy:
         request: given to its factory, with defaults for the options that were not given.
 
     Raises:
-        SettingError: the name or an option is unknown, a value is out of its range, or what is named cannot
-            be imported or makes no `Strategy`.
+        SettingError: the name or an option is unknown, a value is out of its range, what is named cannot be
+            imported or makes no `Strategy`, or the request is none.
     """
+    if not isinstance(request, SearchRequest):
+        given = type(request).__name__
+        raise SettingError(f"request is {given}; give SearchRequest(space=..., seed=..., options={{...}})")
     options = resolve_options(name, request.options)
     strategy: Strategy = make_plugin(SEARCHES, name, Strategy, replace(request, options=options))
     return strategy
@@ -257,7 +261,7 @@ def fill_options(name: str, given: Mapping[str, Any], defaults: Mapping[str, Any
         name: of the search, for messages.
         given: by name.
         defaults: every option that the search takes. A value must be of its default's type; a whole number
-            will do for a fraction.
+            will do for a fraction. An option named `predictor` may be a predictor or its factory instead.
 
     Raises:
         SettingError: an option is unknown, or of another type.
@@ -272,6 +276,8 @@ def fill_options(name: str, given: Mapping[str, Any], defaults: Mapping[str, Any
 
 
 def _demand_type(option: str, value: Any, wanted: type[Any]) -> None:
+    if option == "predictor" and (callable(value) or isinstance(value, Predictor)):
+        return  # of a program; what stands in files is text
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
     taken = (int, float) if wanted is float else wanted
     if not isinstance(value, taken) or (isinstance(value, bool) and wanted is not bool):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.evaluate import Status
-from pnas_sim.predict.asking import ask_predictor
+from pnas_sim.predict.asking import ask_predictor, demand_predictor
 from pnas_sim.predict.base import Predictor
 from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
 from pnas_sim.search.turns import Turns, demand_at_least
@@ -63,7 +63,7 @@ class NoGrowth:
         seed: round r draws from `SeedSequence([seed, r])`, whatever the batches.
 
     Raises:
-        SettingError: beam, candidates or batch is below 1, or a seed below 0.
+        SettingError: beam, candidates or batch is below 1, a seed below 0, or it is no predictor.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class NoGrowth:
         seed: int = 0,
     ) -> None:
         demand_at_least(1, beam=beam, candidates=candidates, batch=batch)
-        self._space, self._predictor = space, predictor
+        self._space, self._predictor = space, demand_predictor(predictor)
         self._beam, self._candidates, self._batch = beam, candidates, batch
         self._draw = draw_uniformly if draw is None else draw
         self._number = 1
@@ -176,12 +176,12 @@ class NoGrowth:
 
 
 def create(request: SearchRequest) -> NoGrowth:
-    """PNAS without growth on uniform draws; options as for `NoGrowth`, the predictor by name."""
+    """PNAS without growth on uniform draws; options as for `NoGrowth`, the predictor as for PNAS."""
     return _make(request, draw_uniformly)
 
 
 def create_mutating(request: SearchRequest) -> NoGrowth:
-    """PNAS without growth on mutations of the best; options as for `NoGrowth`, the predictor by name."""
+    """PNAS without growth on mutations of the best; options as for `NoGrowth`, the predictor as for PNAS."""
     return _make(request, mutate_best)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
 from pnas_sim.plugins import OWN_PACKAGE, find_plugin
-from pnas_sim.predict.asking import ask_for_expansions, ask_predictor
+from pnas_sim.predict.asking import ask_for_expansions, ask_predictor, demand_predictor
 from pnas_sim.predict.base import Predictor
 from pnas_sim.search.acquisition import UCB, Acquisition, take_turns
 from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
@@ -54,7 +54,7 @@ class Pnas:
         acquisition: by what the beam is chosen; the paper's is greedy on the mean.
 
     Raises:
-        SettingError: beam or batch is below 1.
+        SettingError: beam or batch is below 1, or it is no predictor.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Pnas:
         for name, value in (("beam", beam), ("batch", batch)):
             if value < 1:
                 raise SettingError(f"{name} is {value}; it must be at least 1")
-        self._space, self._predictor = space, predictor
+        self._space, self._predictor = space, demand_predictor(predictor)
         self._beam, self._batch, self._seed, self._restarts = beam, batch, seed, restarts
         self._acquisition = acquisition
         self._blocks = 1
@@ -172,8 +172,9 @@ class Pnas:
 def create(request: SearchRequest) -> Pnas:
     """The search that a request asks for.
 
-    Options: `predictor` (its name), `refit` (of the predictor between levels: "scratch" or "finetune"),
-    `beam` and `batch` as for `Pnas`, `acquisition` ("greedy", "ucb" or "thompson") and `kappa` (of "ucb").
+    Options: `predictor` (its name; from Python a factory or a predictor will do, too), `refit` (of the
+    predictor between levels: "scratch" or "finetune"), `beam` and `batch` as for `Pnas`, `acquisition`
+    ("greedy", "ucb" or "thompson") and `kappa` (of "ucb").
 
     Raises:
         SettingError: an option is out of its range, there is no such predictor, or it lacks the uncertainty
@@ -190,10 +191,10 @@ def create(request: SearchRequest) -> Pnas:
     fitting = {} if scratch else {"refit": refit}
     predictor = make_predictor(name, request.space, **fitting)
     acquisition = _read_acquisition(options["acquisition"], options["kappa"])
-    if acquisition != GREEDY_ON_MEAN:
+    if acquisition != GREEDY_ON_MEAN and predictor is not name:  # one that was given is fitted for real only
         _demand_uncertainty(acquisition, make_predictor(name, request.space, **fitting), request.space)
     # what a predictor of somebody else's does when it is fitted again is not known
-    own = find_plugin(PREDICTORS, name).package == OWN_PACKAGE
+    own = isinstance(name, str) and find_plugin(PREDICTORS, name).package == OWN_PACKAGE
     return Pnas(
         request.space,
         predictor,
@@ -214,7 +215,7 @@ def _read_acquisition(name: str, kappa: float) -> Acquisition:
 def _demand_uncertainty(acquisition: Acquisition, probe: Predictor, space: CellSpace) -> None:
     """Checks on two cells that a predictor has what is needed, before the first level is trained for it."""
     cells = space.initial()[:2]
-    probe.fit(cells, np.linspace(0.4, 0.6, len(cells)))
+    probe.fit(cells, np.linspace(0.4, 0.6, len(cells)), 0)
     acquisition.check(ask_predictor(probe, cells))
 
 

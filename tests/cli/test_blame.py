@@ -29,6 +29,13 @@ class Stumbling:
         return Prediction(np.arange(len(cells), dtype=float)) if self.raises else None
 
 
+class Deaf(Stumbling):
+    """Cannot be asked as the search asks it."""
+
+    def predict(self):
+        pass
+
+
 class Seedless(Stumbling):
     """Cannot be fitted as the search fits it."""
 
@@ -48,6 +55,10 @@ def without_file(space):
 
 def silent(space):
     return Stumbling(False)
+
+
+def deaf(space):
+    return Deaf(True)
 
 
 def seedless(space):
@@ -79,9 +90,19 @@ def test_what_a_part_of_another_package_raises_is_called_its_own(
 
 
 def test_where_nobody_can_tell_both_are_named(pnas: Any, small_table: Path, stumbling: str) -> None:
-    outcome = run(pnas, small_table, f"{stumbling}:seedless")
+    outcome = run(pnas, small_table, f"{stumbling}:deaf")
     assert outcome.code == 1
-    assert f"({BUG} or of predictor {stumbling}:seedless; -v shows where)" in outcome.complaint
+    assert f"({BUG} or of predictor {stumbling}:deaf; -v shows where)" in outcome.complaint
+
+
+def test_a_fit_of_other_arguments_is_refused_before_anything_is_trained(
+    pnas: Any, small_table: Path, stumbling: str
+) -> None:
+    outcome = run(pnas, small_table, f"{stumbling}:seedless")
+    assert outcome.code == 2
+    told = "Seedless has fit(cells, accuracies); it must take (cells, accuracies, seed)"
+    assert f"predictor {stumbling}.{told}" in outcome.complaint
+    assert not Path("r").exists()
 
 
 def test_what_is_no_prediction_is_told_as_the_predictors(

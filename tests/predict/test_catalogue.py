@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import asdict
 from importlib.metadata import EntryPoint
 
+import numpy as np
 import pytest
 
 from pnas_sim import plugins
 from pnas_sim.errors import SettingError
-from pnas_sim.predict import Predictor, describe_predictor, list_predictors, make_predictor
+from pnas_sim.predict import Prediction, Predictor, describe_predictor, list_predictors, make_predictor
 from pnas_sim.predict.network import NetworkPredictor
+from pnas_sim.predict.settings import NetworkSettings
+from pnas_sim.space import CellSpace
 
 HEAVY = "torch", "sklearn", "lightgbm", "scipy"
 NAMES = [
@@ -95,6 +99,54 @@ def test_a_predictor_of_ones_own_comes_by_import_path(paper_space) -> None:
     assert "floor" not in describe_predictor("pnas_sim.predict.ridge:RidgePredictor").description
 
 
+class Half:
+    """A predictor of somebody else's."""
+
+    def __init__(self, space: CellSpace, half: float = 0.5) -> None:
+        self.half = half
+
+    def fit(self, cells, accuracies, seed=0) -> None:
+        pass
+
+    def predict(self, cells) -> Prediction:
+        return Prediction(np.full(len(cells), self.half))
+
+
+def test_every_option_is_listed_with_its_default(paper_space) -> None:
+    listed = {info.name: info.options for info in list_predictors()}
+    assert listed["ridge"] == describe_predictor("ridge").options == {"alpha": 0.1}
+    assert listed["depth"] == {}
+    assert (listed["mlp-ensemble"]["members"], listed["mlp"]["members"]) == (5, 1)
+    assert listed["mlp"] == {**asdict(NetworkSettings()), "members": 1}
+    for name in NAMES:
+        assert isinstance(make_predictor(name, paper_space, **listed[name]), Predictor)
+    assert describe_predictor("pnas_sim.predict.ridge:RidgePredictor").options == {}
+
+
+def test_a_predictor_itself_or_its_factory_will_do(paper_space) -> None:
+    made = Half(paper_space)
+    assert make_predictor(made, paper_space) is made
+    for factory in (Half, lambda space, **options: Half(space, **options)):
+        found = make_predictor(factory, paper_space, half=0.25)
+        assert isinstance(found, Half)
+        assert found.half == 0.25
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [
+        (3, {}, "predictor is int; give an object with fit and predict"),
+        (lambda space: 3, {}, "predictor .*<lambda> made int, which is no Predictor"),
+        (lambda: None, {}, "predictor .*<lambda> could not be made, its factory raised TypeError"),
+        (Half, {"third": 1}, "predictor Half takes no option 'third'"),
+        (Half(CellSpace()), {"refit": "finetune"}, "made takes no option 'refit'; give its factory"),
+    ],
+)
+def test_what_is_no_predictor_is_refused(paper_space, given, options, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        make_predictor(given, paper_space, **options)
+
+
 @pytest.mark.parametrize("path", ["no_such_module:make", "math:no_such_name", ":make", "math:", "math:pi"])
 def test_bad_import_paths_are_named(paper_space, path: str) -> None:
     with pytest.raises(SettingError, match=f"predictor '{path}'"):
@@ -143,5 +195,6 @@ def test_what_is_not_asked_for_is_not_imported() -> None:
     listed = "import pnas_sim.predict as p; p.list_predictors(); from pnas_sim.space import CellSpace"
     for name in ("ridge", "knn", "log-parameters", "gbt"):
         assert modules_loaded_by(f"{listed}; p.make_predictor('{name}', CellSpace())") == set()
+    assert modules_loaded_by(f"{listed}; p.describe_predictor('mlp').options") == set()
     assert modules_loaded_by(f"{listed}; p.make_predictor('mlp', CellSpace())") == {"torch"}
     assert modules_loaded_by(f"{listed}; p.make_predictor('gp', CellSpace())") == {"scipy"}

@@ -7,10 +7,21 @@ from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pnas_sim.errors import SettingError
-from pnas_sim.search import Pnas, RandomSearch, SearchRequest, Strategy, list_searches, make_search
+from pnas_sim.predict import Prediction
+from pnas_sim.search import (
+    Bananas,
+    Observations,
+    Pnas,
+    RandomSearch,
+    SearchRequest,
+    Strategy,
+    list_searches,
+    make_search,
+)
 from pnas_sim.search.catalogue import ONE_BLOCK, describe_search, fill_options, resolve_options
 from pnas_sim.space import CellSpace
 
@@ -119,6 +130,52 @@ def test_a_search_is_made_by_its_path(own: str) -> None:
 def test_one_that_ships_has_its_defaults_by_its_path_too() -> None:
     assert isinstance(make("pnas_sim.search.pnas:create", predictor="ridge"), Pnas)
     assert resolve_options("pnas_sim.search.pnas:create", {})["beam"] == 256
+
+
+class Own:
+    """A predictor of a program's own: the first operations are the best."""
+
+    def __init__(self, space: CellSpace = SPACE) -> None:
+        self.fits = 0
+
+    def fit(self, cells: Any, accuracies: Any, seed: int) -> None:
+        self.fits += 1
+
+    def predict(self, cells: Any) -> Prediction:
+        return Prediction(1 / (1.0 + cells[:, 2:4].sum(axis=1)))
+
+
+@pytest.mark.parametrize("name", ["pnas", "pnas-no-growth", "pnas-mutations"])
+@pytest.mark.parametrize("given", ["object", "class", "function"])
+def test_a_predictor_need_not_have_a_name(name: str, given: str) -> None:
+    own = Own()
+    predictor = {"object": own, "class": Own, "function": lambda space: own}[given]
+    search = make(name, predictor=predictor, beam=3)
+    while len(cells := search.ask(100).cells):
+        search.tell(Observations.ok(np.zeros(len(cells))))
+    assert own.fits == (given != "class")
+
+
+def test_a_predictor_without_an_uncertainty_is_refused_where_it_can_be_tried() -> None:
+    with pytest.raises(SettingError, match="acquisition ucb needs a predictor with std"):
+        make("pnas", predictor=Own, acquisition="ucb")
+    own = Own()
+    make("pnas", predictor=own, acquisition="ucb")
+    assert own.fits == 0  # what was given is not fitted for a try
+    assert isinstance(make("bananas", predictor=own), Bananas)
+
+
+def test_a_predictor_that_is_made_cannot_be_told_how_to_refit() -> None:
+    with pytest.raises(SettingError, match="takes no option 'refit'"):
+        make("pnas", predictor=Own(), refit="finetune")
+    with pytest.raises(SettingError, match="takes no option 'refit'"):
+        make("pnas", predictor=Own, refit="finetune")
+
+
+@pytest.mark.parametrize("request_", [SPACE, None, {"space": SPACE}])
+def test_what_is_no_request_is_refused(request_: Any) -> None:
+    with pytest.raises(SettingError, match=f"request is {type(request_).__name__}; give SearchRequest"):
+        make_search("pnas", request_)
 
 
 @dataclass
