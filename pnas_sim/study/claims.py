@@ -21,7 +21,8 @@ from pnas_sim.study.results import describe_estimate
 
 POLICIES = ("reinforce", "ppo")
 RANDOMS = ("random", "random-raw")
-FREE_SETTINGS = ("surrogate", "table")  # a table's name may be a path; its checksum says which it is
+# a table's name may be a path; its checksum says which it is
+FREE_SETTINGS = ("surrogate", "surrogate_kind", "table")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -359,9 +360,7 @@ def _find_end(claim: EndClaim, result: Mapping[str, Any], counting: str) -> Find
     better, worse = (_list_ends(result, names, counting) for names in (claim.better, claim.worse))
     manifest = result["manifest"]
     count = manifest["resamples"] or 1  # a comparison of one run says 0, and draws none whatever is asked
-    resamples = draw_resamples(
-        len(manifest["worlds"]), len(manifest["seeds"]), count, manifest["confidence"]
-    )
+    resamples = draw_resamples(len(manifest["worlds"]), len(manifest["seeds"]), count, manifest["confidence"])
     found = []
     for (label, top), values in better.items():
         for (other, same), others in worse.items():

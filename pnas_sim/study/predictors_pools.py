@@ -170,7 +170,9 @@ def pool_answers(evaluator: Evaluator, cells: int, epochs: float, seed: int, lar
         noise = float(np.std(noisy[usable] - expected[usable]))
         pools[size] = Pool(rows[usable], noisy[usable], expected[usable], noise)
     spec = evaluator.spec
-    decides = {"checksum": spec.checksum, "settings": dict(spec.settings), "epochs": epochs, "seed": seed}
+    # of the kind the checksum knows; finished parts of earlier versions keep their names
+    settings = {name: value for name, value in spec.settings.items() if name != "surrogate_kind"}
+    decides = {"checksum": spec.checksum, "settings": settings, "epochs": epochs, "seed": seed}
     return Pools(SURROGATE, space, pools, find_fingerprint(decides), left_out)
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Source
+from pnas_sim.predict import describe_predictor
 from pnas_sim.space import CellSpace
 from pnas_sim.study.analysis import Duel, Final, LogScore, Ranking
 from pnas_sim.study.compare import Comparison
@@ -20,8 +22,6 @@ from pnas_sim.study.targets import Regret, TargetReach, find_best_known
 
 SCHEMA = 1
 DIGITS = 6  # of numbers in curves
-# predictors, by the surrogate that thinks alike
-OWN_KIND = {"lightgbm": ("gbt", "forest"), "gp": ("gp",), "mean": ("gbt", "forest", "gp")}
 
 
 def describe_comparison(comparison: Comparison, versions: Mapping[str, str], out: str) -> dict[str, Any]:
@@ -108,10 +108,18 @@ def _list_early_ends(comparison: Comparison) -> Iterator[str]:
 def _list_favoured(comparison: Comparison) -> Iterator[str]:
     """Searches whose predictor is the surrogate's own kind of model, which the benchmark favours."""
     prepared = comparison.prepared
-    surrogate = str(prepared.spec.settings.get("surrogate", ""))
+    facts = prepared.spec.settings
+    surrogate, kind = facts.get("surrogate"), str(facts.get("surrogate_kind", ""))
     for label, options in prepared.options.items():
-        if options.get("predictor") in OWN_KIND.get(surrogate, ()):
+        if _is_favoured(options.get("predictor"), kind):
             yield f"{label} predicts by the surrogate's own kind of model ({surrogate}), which favours it"
+
+
+def _is_favoured(predictor: object, kind: str) -> bool:
+    try:
+        return isinstance(predictor, str) and describe_predictor(predictor).is_favoured(kind)
+    except SettingError:  # a search of another package may mean something else by the word
+        return False
 
 
 def _describe_search(comparison: Comparison, label: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pnas_backends.table import MeasuredBackend, SurrogateBackend, create
 from pnas_sim.errors import BackendError, SettingError, TableError
 from pnas_sim.evaluate import Answers, BackendRequest, BulkEvaluator, Evaluation, Source
 from pnas_sim.space import CellSpace
+from pnas_tables.families import FAMILIES
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table, write_table
@@ -90,6 +91,7 @@ def test_it_is_a_bulk_evaluator_that_declares_itself(fitted_path: Path, space: C
         "table": str(fitted_path),
         "table_mode": "surrogate",
         "surrogate": "lightgbm",
+        "surrogate_kind": FAMILIES["lightgbm"].kind,
         "world": 0,
         "noise": "on",
         "extrapolate": False,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pnas_sim.evaluate import EvaluatorSpec
-from pnas_sim.predict import list_predictors
+from pnas_sim.predict import describe_predictor, list_predictors
 from pnas_sim.space import CellSpace
 from pnas_sim.study.accounts import Reranking
 from pnas_sim.study.analysis import Wishes, analyse
@@ -42,6 +42,7 @@ def describe(
     seeds: tuple[int, ...],
     options: dict[str, Any] | None = None,
     surrogate: str = "lightgbm",
+    kind: str = "",
 ) -> dict[str, Any]:
     """The result object of these runs; the first search is PNAS with 4 tuning trials."""
     searches = {label: {"search": label, "tuning": 0 if number else 4} for number, label in enumerate(labels)}
@@ -54,7 +55,7 @@ def describe(
         epochs=1.0,
         train_images=10,
         checksum="abc",
-        settings={"surrogate": surrogate},
+        settings={"surrogate": surrogate, "surrogate_kind": kind},
     )
     prepared = Prepared(settings, spec, {label: {} for label in labels} | {"pnas": options or {}})
     comparison = Comparison(prepared, grid, {}, analyse(grid, {}, wishes))
@@ -101,13 +102,31 @@ def test_runs_that_ran_out_of_new_cells_are_noted(make_run: MakeRun) -> None:
     assert "1 of 1 runs of ppo ended by proposing little but repeats, after 2 to 2 models" in found["notes"]
 
 
-@pytest.mark.parametrize("surrogate", list(FAMILIES))
-def test_predictors_of_the_surrogates_own_kind_are_noted(make_run: MakeRun, surrogate: str) -> None:
+def make_trees(space: CellSpace) -> None:
+    """A predictor's factory of another package."""
+
+
+make_trees.model_family = "regression trees"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_predictors_of_the_surrogates_own_kind_are_noted_whatever_its_name(
+    make_run: MakeRun, family: str
+) -> None:
+    runs, kind = [make_run([0.1, 0.5], label=label) for label in ("pnas", "random")], FAMILIES[family].kind
+    told = "pnas predicts by the surrogate's own kind of model (mine), which favours it"
+    for name in (*(info.name for info in list_predictors()), f"{__name__}:make_trees"):
+        found = describe(runs, ["pnas", "random"], (0,), {"predictor": name}, "mine", kind)
+        assert (told in found["notes"]) == describe_predictor(name).is_favoured(kind)
+
+
+@pytest.mark.parametrize("predictor", [3, "no such predictor"])
+def test_what_another_packages_search_calls_a_predictor_may_be_anything(
+    make_run: MakeRun, predictor: object
+) -> None:
     runs = [make_run([0.1, 0.5], label=label) for label in ("pnas", "random")]
-    told = f"pnas predicts by the surrogate's own kind of model ({surrogate}), which favours it"
-    for info in list_predictors():
-        found = describe(runs, ["pnas", "random"], (0,), {"predictor": info.name}, surrogate)
-        assert (told in found["notes"]) == info.is_favoured(FAMILIES[surrogate].kind)
+    found = describe(runs, ["pnas", "random"], (0,), {"predictor": predictor}, kind="gp")
+    assert not any("own kind of model" in note for note in found["notes"])
 
 
 def test_best_known_names_its_finder_and_cell(result: dict[str, Any]) -> None:
