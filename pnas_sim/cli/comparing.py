@@ -14,7 +14,15 @@ import click
 
 from pnas_sim.cli.backend_options import parse_pairs
 from pnas_sim.cli.execute import count_cores, list_versions, make_absolute
-from pnas_sim.cli.folder import RECORD, RESULT, claim_folder, find_kind, make_folder, write_whole
+from pnas_sim.cli.folder import (
+    RECORD,
+    RESULT,
+    claim_folder,
+    find_kind,
+    make_folder,
+    write_pictures,
+    write_whole,
+)
 from pnas_sim.cli.lists import read_members, read_numbers, split_list
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
@@ -29,6 +37,7 @@ from pnas_sim.study.tidy import COLUMNS, MEASURES, format_csv
 MANIFEST = "manifest.json"
 CSV, NOTES, TABLES = "comparison.csv", "columns.md", "tables.md"
 SCHEMA = 1
+THEN = "give the same command again"
 DEFAULT_SEARCHES = "pnas,ppo,random-raw"  # the paper's three
 PLAIN = ("budget", "blocks", "epochs", "confidence", "resamples", "demand_intervals", "sample", "local")
 
@@ -225,23 +234,15 @@ def write_files(result: Mapping[str, Any], folder: Path, pictures: bool) -> None
     for name, content in {**texts, MANIFEST: manifest, PAGE: page}.items():
         _keep(folder / name, content)
     if pictures:
-        _keep_pictures(result, folder)
+        from pnas_sim.report.comparison_plots import render_pictures
+
+        write_pictures(folder, render_pictures(result), THEN)
     text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)
     _keep(folder / RESULT, text + "\n")
 
 
-def _keep(path: Path, content: str | bytes) -> None:
-    write_whole(path, content, then="give the same command again")
-
-
-def _keep_pictures(result: Mapping[str, Any], folder: Path) -> None:
-    from pnas_sim.report.comparison_plots import render_pictures
-
-    try:
-        for name, content in render_pictures(result):
-            _keep(folder / name, content)
-    except SettingError as error:
-        say(f"warning: {error}")
+def _keep(path: Path, content: str) -> None:
+    write_whole(path, content, then=THEN)
 
 
 def describe_columns() -> str:

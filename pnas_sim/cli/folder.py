@@ -5,16 +5,16 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pnas_sim.cli.output import strict
+from pnas_sim.cli.output import say, strict
 from pnas_sim.cli.toml import format_toml
-from pnas_sim.errors import RunError, WorkError
+from pnas_sim.errors import RunError, SettingError, WorkError
 from pnas_sim.files import create_file, make_folder_anew, replace_file
 
 SETTINGS, LOG, RESULT = "run.toml", "evaluations.sqlite", "result.json"
@@ -204,6 +204,25 @@ def write_whole(
         replace_file(path, content.encode("utf-8") if isinstance(content, str) else content)
     except OSError as error:
         raise _explain(error, path, option, then) from None
+
+
+def write_pictures(folder: Path, pictures: Iterable[tuple[str, bytes]], then: str) -> None:
+    """Writes pictures as they are drawn; where matplotlib is not installed, says so and goes on.
+
+    Args:
+        folder: where they go.
+        pictures: name and content of each file; drawing them may raise a `SettingError`.
+        then: as in `write_whole`.
+
+    Raises:
+        WorkError: the disk is full.
+        RunError: a file cannot be written.
+    """
+    try:
+        for name, content in pictures:
+            write_whole(folder / name, content, then=then)
+    except SettingError as error:
+        say(f"warning: {error}")
 
 
 def _explain(

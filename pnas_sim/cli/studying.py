@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pnas_sim.cli.execute import count_cores, list_versions, make_absolute
-from pnas_sim.cli.folder import claim_folder, demand_parent, find_kind, make_folder, write_whole
+from pnas_sim.cli.folder import (
+    claim_folder,
+    demand_parent,
+    find_kind,
+    make_folder,
+    write_pictures,
+    write_whole,
+)
 from pnas_sim.cli.lists import read_members, read_numbers, split_list
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
@@ -199,11 +206,11 @@ def carry_out(
     if markdown is not None:
         demand_parent(markdown, "--markdown")
     try:
-        pools, searches = _prepare(request)
+        pools, searches, kind = _prepare(request)
         folder = out or claim_folder("predictors", datetime.now())
         make_folder(folder / PARTS, folder)
         study = run_study(pools, searches, request.settings, folder / PARTS, _make_teller(quiet))
-        about, kind = _tell_of(request, pools, folder), _find_kind(request)
+        about = _tell_of(request, pools, kind, folder)
         result: dict[str, Any] = strict(describe_study(study, request.settings, request.infos, about, kind))
         _write(result, study, folder, markdown, pictures)
     except KeyboardInterrupt:
@@ -221,10 +228,11 @@ def _demand_folder(folder: Path) -> None:
         raise RunError(f"{folder} holds the result of another command ({kind}); give another --out")
 
 
-def _prepare(request: StudyRequest) -> tuple[list[Pools], list[SearchJob]]:
-    """Makes the pools of each source and lists the searches."""
+def _prepare(request: StudyRequest) -> tuple[list[Pools], list[SearchJob], str]:
+    """Makes the pools of each source and lists the searches; the kind of the surrogate, if one answers."""
     pools: list[Pools] = []
     searches: list[SearchJob] = []
+    kind = ""
     if TRAINED in request.sources:
         pools.append(_cut(pool_trained(read_trained(request.table)), request.blocks))
     if SURROGATE in request.sources:
@@ -234,7 +242,8 @@ def _prepare(request: StudyRequest) -> tuple[list[Pools], list[SearchJob]]:
             seed = request.settings.seed
             pools.append(pool_answers(evaluator, request.cells, epochs, seed, request.blocks))
             searches = list(_list_searches(request, evaluator, epochs))
-    return pools, searches
+            kind = str(evaluator.spec.settings.get("surrogate_kind", ""))
+    return pools, searches, kind
 
 
 def read_trained(table: Table) -> TrainedCells:
@@ -290,18 +299,7 @@ def _make_teller(quiet: bool) -> Any:
     return tell
 
 
-def _find_kind(request: StudyRequest) -> str:
-    """What the surrogate that answers says of its kind; empty where none does."""
-    from pnas_tables.surrogate import DEFAULT_SURROGATE
-
-    if SURROGATE not in request.sources or request.backend_options.get("table_mode") == "measured":
-        return ""
-    name = str(request.backend_options.get("surrogate", DEFAULT_SURROGATE))
-    stored = request.table.surrogates.get(name)
-    return "" if stored is None else str(stored.metadata.get("kind", ""))
-
-
-def _tell_of(request: StudyRequest, pools: list[Pools], folder: Path) -> dict[str, Any]:
+def _tell_of(request: StudyRequest, pools: list[Pools], kind: str, folder: Path) -> dict[str, Any]:
     """What the result says of table and command."""
     from pnas_tables.record import checksum
 
@@ -310,7 +308,7 @@ def _tell_of(request: StudyRequest, pools: list[Pools], folder: Path) -> dict[st
         "space": {"operations": list(request.table.space.operations), "max_blocks": request.blocks},
         "backend_options": dict(request.backend_options),
         "command_options": _list_options(request),
-        "surrogate_kind": _find_kind(request) or None,
+        "surrogate_kind": kind or None,
         "cells_by_source": {
             one.source: {size: len(pool) for size, pool in one.by_blocks.items()} for one in pools
         },
@@ -352,9 +350,9 @@ def _write(
         write_whole(markdown, text, "--markdown", then)
     write_whole(folder / CSV, format_csv(result), then=then)
     if pictures:
-        from pnas_sim.study.predictors_pictures import draw_pictures
+        from pnas_sim.report.predictors_pictures import render_scatters
 
-        draw_pictures(study, folder)
+        write_pictures(folder, render_scatters(study), then)
     content = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_whole(folder / RESULT, content, then=then)
 

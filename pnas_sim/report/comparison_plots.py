@@ -33,7 +33,6 @@ def draw_comparison(result: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
     Raises:
         SettingError: matplotlib is not installed.
     """
-    _demand_matplotlib()
     for kind in result["kinds"]:
         yield f"curves-{kind}", draw_curves(result, "symmetrical", kind)
     yield "curves-paper-counting", draw_curves(result, "paper", result["kinds"][-1])
@@ -62,21 +61,25 @@ def render(figure: Figure, form: str) -> bytes:
     return stream.getvalue()
 
 
-def _demand_matplotlib() -> None:
+def make_figure(width: float, height: float) -> Figure:
+    """An empty figure; of inches.
+
+    Raises:
+        SettingError: matplotlib is not installed.
+    """
     try:
-        import matplotlib.figure  # noqa: F401
+        from matplotlib.figure import Figure
     except ImportError as error:
         raise SettingError(
             f"pictures need matplotlib ({error}); install pnas-sim[plot], or do without them"
         ) from None
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def draw_curves(result: Mapping[str, Any], counting: str, kind: str) -> Figure:
     """Means over the top M against models, proposals and simulated cost: a row each, a column for each M."""
-    from matplotlib.figure import Figure
-
     tops = result["tops"]
-    figure = Figure(figsize=(WIDTH * len(tops), HEIGHT * len(AXES) + 0.5), layout="constrained")
+    figure = make_figure(WIDTH * len(tops), HEIGHT * len(AXES) + 0.5)
     panels = figure.subplots(len(AXES), len(tops), squeeze=False)
     for row, axis in enumerate(AXES):
         for column, top in enumerate(tops):
@@ -142,12 +145,10 @@ def _write_label(label: str) -> str:
 
 def draw_speed_ups(result: Mapping[str, Any], kind: str) -> Figure:
     """Speed-ups in models with intervals, by the paper's counting: a panel an M, a row a pair."""
-    from matplotlib.figure import Figure
-
     rows = [row for row in result["efficiency"] if row["counting"] == "paper" and row["kind"] == kind]
     pairs = list(dict.fromkeys((row["reference"], row["search"]) for row in rows))
     tops = result["tops"]
-    figure = Figure(figsize=(0.7 * WIDTH * (len(tops) + 1), 1.2 + 0.2 * len(pairs)), layout="constrained")
+    figure = make_figure(0.7 * WIDTH * (len(tops) + 1), 1.2 + 0.2 * len(pairs))
     panels = figure.subplots(1, len(tops), sharey=True, squeeze=False)[0]
     for panel, top in zip(panels, tops, strict=True):
         for row in rows:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pnas_sim.errors import SettingError
-from pnas_sim.report.comparison_plots import COLOURS, render
+from pnas_sim.report.comparison_plots import COLOURS, make_figure, render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,11 +24,7 @@ def draw_scatter(result: Mapping[str, Any]) -> Figure:
     Raises:
         SettingError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise SettingError(f"pictures need matplotlib ({error}); install pnas-sim[plot]") from None
-    figure = Figure(figsize=(5.2, 4.8), layout="constrained")
+    figure = make_figure(5.2, 4.8)
     panel = figure.subplots()
     cells = [one for one in result["cells"] if one["trained"] is not None]
     for place, group in enumerate(dict.fromkeys(one["group"] for one in cells)):

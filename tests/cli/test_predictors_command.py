@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,18 @@ def test_a_table_without_a_surrogate_has_trained_cells_only(
     assert {row["source"] for row in outcome.json["rows"]} == {"trained"}
     assert outcome.json["searches"] == []
     assert Path(outcome.json["out"]).parent.name == "runs"
+
+
+def test_without_matplotlib_there_are_no_pictures_but_a_result(
+    pnas: Any, bare_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # as where it is not installed
+    words = ("predictors", "--table", bare_table, "--predictors", "depth", *FAST, *WHERE, "--out", "study")
+    outcome = pnas(*words)
+    assert outcome.code == 0
+    assert "warning: pictures need matplotlib" in outcome.err
+    assert (tmp_path / "study" / "result.json").exists()
+    assert not list((tmp_path / "study").glob("*.png"))
 
 
 def test_a_predictor_of_ones_own_comes_by_import_path(

@@ -10,6 +10,7 @@ import pytest
 
 from pnas_sim.cli.output import strict
 from pnas_sim.predict import describe_predictor
+from pnas_sim.report.predictors_pictures import render_scatters
 from pnas_sim.space import CellSpace
 from pnas_sim.study.predictors import Study, StudySettings, run_study
 from pnas_sim.study.predictors_output import (
@@ -20,7 +21,6 @@ from pnas_sim.study.predictors_output import (
     format_number,
     tabulate_searches,
 )
-from pnas_sim.study.predictors_pictures import draw_pictures
 from pnas_sim.study.predictors_pools import SURROGATE, pool_answers
 from pnas_sim.study.predictors_search import SearchRow
 
@@ -148,10 +148,7 @@ def test_negative_intervals_are_shown_whole() -> None:
     assert format_figure(row, "a") == "-.50 [-.61, -.40]"
 
 
-def test_pictures_are_drawn_for_each_predictor(study, tmp_path: Path) -> None:
-    paths = draw_pictures(study[0], tmp_path)
-    assert [path.name for path in paths] == [
-        "scatter-surrogate-20-ridge.png",
-        "scatter-surrogate-20-forest.png",
-    ]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+def test_pictures_are_drawn_for_each_predictor(study) -> None:
+    pictures = dict(render_scatters(study[0]))
+    assert list(pictures) == ["scatter-surrogate-20-ridge.png", "scatter-surrogate-20-forest.png"]
+    assert all(content.startswith(b"\x89PNG") for content in pictures.values())

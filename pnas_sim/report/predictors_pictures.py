@@ -2,48 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pnas_sim.errors import WorkError
 from pnas_sim.files import make_plain
+from pnas_sim.report.comparison_plots import make_figure, render
 from pnas_sim.study.predictors import Picture, Study
 from pnas_sim.study.predictors_scores import score_spearman
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PANEL = 2.8  # inches
 MOST_DOTS = 2_000  # of a panel; more are thinned evenly
 FEW_DOTS = 300  # are drawn larger
 
 
-def draw_pictures(study: Study, folder: Path) -> list[Path]:
-    """Draws a picture for each source, K and predictor: a panel for each size, the first trial's dots.
+def render_scatters(study: Study) -> Iterator[tuple[str, bytes]]:
+    """A picture for each source, K and predictor: a panel for each size, the first trial's dots.
 
     Args:
         study: with pictures.
-        folder: where they go.
 
-    Returns:
-        The files written.
+    Yields:
+        Name and content of its file.
 
     Raises:
-        WorkError: matplotlib is not installed, or a file cannot be written.
+        SettingError: matplotlib is not installed.
     """
-    paths = []
     for (source, fitted, predictor), panels in study.pictures.items():
-        path = folder / f"scatter-{source}-{fitted}-{make_plain(predictor)}.png"
-        _draw(path, f"{predictor}, fitted on {fitted} {source} cells", panels)
-        paths.append(path)
-    return paths
+        figure = _draw(f"{predictor}, fitted on {fitted} {source} cells", panels)
+        yield f"scatter-{source}-{fitted}-{make_plain(predictor)}.png", render(figure, "png")
 
 
-def _draw(path: Path, title: str, panels: Sequence[Picture]) -> None:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise WorkError("pictures need matplotlib; install pnas-sim[plot], or give --no-pictures") from None
-    figure = Figure(figsize=(PANEL * len(panels), PANEL + 0.4), layout="constrained")
+def _draw(title: str, panels: Sequence[Picture]) -> Figure:
+    figure = make_figure(PANEL * len(panels), PANEL + 0.4)
     figure.suptitle(title, fontsize=9)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, panel in zip(axes, panels, strict=True):
@@ -55,7 +50,4 @@ def _draw(path: Path, title: str, panels: Sequence[Picture]) -> None:
         axis.set_xlabel("true (noisy)", fontsize=8)
         axis.tick_params(labelsize=7)
     axes[0].set_ylabel("predicted", fontsize=8)
-    try:
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise WorkError(f"{path}: {error.strerror}; mend it and give the same command again") from None
+    return figure
