@@ -1,1 +1,35 @@
-"""Evaluators that ship: the precomputed table and the training backend."""
+"""Evaluators that ship: the precomputed table and the training backend, and the networks that it trains.
+
+    from pnas_backends import PRESETS, NetworkShape, build_network, cell_costs
+
+`build_network` alone imports torch, when it is first asked for; `docs/python.md` trains what it builds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pnas_backends.training.costs import cell_costs
+    from pnas_backends.training.layout import PRESETS, NetworkShape
+    from pnas_backends.training.network import build_network
+
+__all__ = ["PRESETS", "NetworkShape", "build_network", "cell_costs"]
+
+_MODULES = {
+    "PRESETS": "training.layout",
+    "NetworkShape": "training.layout",
+    "build_network": "training.network",
+    "cell_costs": "training.costs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
