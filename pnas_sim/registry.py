@@ -51,13 +51,16 @@ def make_backend(name: str, request: BackendRequest) -> Evaluator:
 
     Raises:
         BackendError: there is none of this name, it cannot be imported, its factory raises something that is
-            no error of `pnas_sim.errors`, what it returns is no evaluator, or its spec is none for cells of
-            so many blocks.
+            no error of `pnas_sim.errors`, what it returns is no evaluator, its spec is none for cells of so
+            many blocks, or the request is none.
         RequestError: as the backend's factory.
     """
-    from pnas_sim.evaluate import Evaluator, EvaluatorSpec
+    from pnas_sim.evaluate import BackendRequest, Evaluator, EvaluatorSpec
     from pnas_sim.seam_checks import check_spec
 
+    if not isinstance(request, BackendRequest):
+        given = type(request).__name__
+        raise BackendError(f"request is {given}; give BackendRequest(blocks=..., options={{...}})")
     evaluator: Evaluator = make_plugin(BACKENDS, name, Evaluator, request)
     if not isinstance(evaluator.spec, EvaluatorSpec):
         raise BackendError(

@@ -132,6 +132,12 @@ def test_listing_imports_neither_torch_nor_any_backend() -> None:
     assert heavy & set(loaded["tops"]) == set()
 
 
+@pytest.mark.parametrize("request_", [3, None, {"blocks": 3}])
+def test_what_is_no_request_is_refused(request_: object) -> None:
+    with pytest.raises(BackendError, match=f"request is {type(request_).__name__}; give BackendRequest"):
+        make_backend("table", request_)  # type: ignore[arg-type]
+
+
 def test_making_one_loads_only_that_one() -> None:
     """The training backend is the one that would bring torch, the table one h5py."""
     make = "from pnas_sim.registry import make_backend\nfrom pnas_sim.evaluate import BackendRequest\n"

@@ -12,7 +12,11 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 TRAINING_DECLARATIONS = (
     click.option("--device", help="cuda, cuda:0,cuda:1, cpu or mps.  [default: cuda]"),
-    click.option("--dataset", help="digits, cifar10, fashion-mnist or FILE.npz.  [default: digits]"),
+    click.option(
+        "--dataset",
+        help="digits, cifar10, fashion-mnist, or FILE.npz with train_images, train_labels, test_images and "
+        "test_labels: images uint8[n, h, w(, c)], labels from 0.  [default: digits]",
+    ),
     click.option("--data", metavar="DIR", help="Folder of the data set; digits need none."),
     click.option("--image-size", type=int, metavar="N", help="Pixels that images are resized to."),
     click.option("--train-images", type=int, metavar="N", help="Images trained on."),
