@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -15,7 +14,7 @@ from typing import Any
 from pnas_sim.cli.output import say, strict
 from pnas_sim.cli.toml import format_toml
 from pnas_sim.errors import RunError, SettingError, WorkError
-from pnas_sim.files import create_file, make_folder_anew, replace_file
+from pnas_sim.files import FULL, create_file, make_folder_anew, replace_file
 
 SETTINGS, LOG, RESULT = "run.toml", "evaluations.sqlite", "result.json"
 SHOWN = frozenset({"search", "backend", "seed", "source", "space", "levels", "best", "out"})  # of a result
@@ -25,7 +24,6 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {"run": "run", "comparison": "compare", "predictors": "predictors", "verification": "verify"}
 )
 BEGUN: Mapping[str, str] = MappingProxyType({SETTINGS: "run", LOG: "run", RECORD: "comparison"})
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)

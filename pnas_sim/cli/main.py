@@ -5,7 +5,6 @@ Command modules import their work inside their functions, so that `--help` needs
 
 from __future__ import annotations
 
-import errno
 import signal
 import sys
 import traceback
@@ -27,10 +26,10 @@ from pnas_sim.cli.show import show
 from pnas_sim.cli.table import table
 from pnas_sim.cli.verify import verify
 from pnas_sim.errors import PnasError, RequestError
+from pnas_sim.files import FULL
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
 PROGRAM = "pnas-sim"
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 
 
 @click.group(
@@ -108,7 +107,7 @@ def _one_line(error: click.ClickException) -> str:
 
 def _complain_of_surprise(error: Exception, words: Sequence[str]) -> int:
     """Tells of an error that nobody raised on purpose; with `-v` where it came from, too."""
-    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+    if isinstance(error, OSError) and error.errno in FULL:
         where = f" at {error.filename}" if error.filename else ""
         return _complain(f"the disk is full{where}; make room and run the command again", FAILED)
     whose = "; ".join(getattr(error, "__notes__", []))

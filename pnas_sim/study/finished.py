@@ -5,7 +5,6 @@ The file is written under another name and renamed, so it is there whole or not 
 
 from __future__ import annotations
 
-import errno
 import json
 import zipfile
 import zlib
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import RunError, WorkError
-from pnas_sim.files import make_plain, replace_file
+from pnas_sim.files import FULL, make_plain, replace_file
 
 Rows: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
@@ -27,7 +26,6 @@ Integers: TypeAlias = NDArray[np.int64]
 
 SCHEMA = 1
 WORLDS_APART = 1_000_000  # between the run seeds of one seed in two worlds
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True, order=True)

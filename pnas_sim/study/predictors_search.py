@@ -24,11 +24,10 @@ from pnas_sim.predict import make_predictor
 from pnas_sim.registry import make_backend
 from pnas_sim.search import Observations, Pnas, Proposals
 from pnas_sim.space import CellSpace
-from pnas_sim.study.finished import find_fingerprint
+from pnas_sim.study.finished import find_fingerprint, write_whole
 from pnas_sim.study.predictors_pools import Rows, ask_truth
 from pnas_sim.study.predictors_rows import LEAST_CELLS
 from pnas_sim.study.predictors_scores import score_spearman
-from pnas_sim.study.predictors_trials import write_bytes
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -116,7 +115,7 @@ class SearchJob:
         with closing(make_backend(self.backend, request)) as evaluator:
             rows = [row.flat() for row in follow_search(self, evaluator)]
         text = json.dumps([{k: None if v != v else v for k, v in row.items()} for row in rows])
-        write_bytes(folder / self.file_name, text.encode())
+        write_whole(folder / self.file_name, text.encode())
 
     def is_done(self, folder: Path) -> bool:
         """Whether its file is there and whole."""

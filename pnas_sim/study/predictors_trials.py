@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from pnas_sim import __version__
 from pnas_sim.errors import PnasError, SettingError, WorkError
-from pnas_sim.files import make_plain, replace_file
+from pnas_sim.files import make_plain
+from pnas_sim.plugins import describe_error
 from pnas_sim.predict import Predictor, make_predictor
 from pnas_sim.predict.asking import ask_predictor
 from pnas_sim.space import CellSpace, name_size
-from pnas_sim.study.finished import find_fingerprint
+from pnas_sim.study.finished import find_fingerprint, write_whole
 from pnas_sim.study.predictors_pools import Pool
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -169,8 +170,7 @@ def _name_in_errors(job: TrialJob) -> Iterator[None]:
     except PnasError:
         raise
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise WorkError(f"predictor {job.predictor} failed: {reason}; mend it") from error
+        raise WorkError(f"predictor {job.predictor} failed: {describe_error(error)}; mend it") from error
 
 
 def read_trials(path: Path) -> Trials | None:
@@ -192,17 +192,4 @@ def write_trials(path: Path, trials: Trials) -> None:
     np.savez_compressed(
         body, fitted=trials.fitted, here=trials.here, beyond=trials.beyond, seconds=trials.seconds
     )
-    write_bytes(path, body.getvalue())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file under another name and renames it.
-
-    Raises:
-        WorkError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, content)
-    except OSError as error:
-        raise WorkError(f"{path}: {error.strerror}; mend it and give the same command again") from None
+    write_whole(path, body.getvalue())

@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from pnas_sim.budget import Budget
 from pnas_sim.errors import PnasError, RunError, WorkError
 from pnas_sim.evaluate import BackendRequest, Evaluator
+from pnas_sim.plugins import describe_error
 from pnas_sim.registry import make_backend
 from pnas_sim.search.ablations import read_model, read_oracle
 from pnas_sim.search.base import SearchRequest
@@ -168,9 +169,8 @@ class Worker:
         except PnasError:
             raise
         except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise WorkError(
-                f"{job.name} failed: {reason}; mend it and give the same command again"
+                f"{job.name} failed: {describe_error(error)}; mend it and give the same command again"
             ) from error
 
     def close(self) -> None:
