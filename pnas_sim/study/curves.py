@@ -167,8 +167,7 @@ def stack_curves(curves: Sequence[Floats], length: int | None = None) -> Floats:
 
 def find_crossing(curve: Floats, target: float) -> float:
     """Models until a curve first reaches a target; infinite if it never does."""
-    reached = np.flatnonzero(curve >= target - ROUNDING)
-    return float(reached[0] + 1) if len(reached) else math.inf
+    return float(find_crossings(curve[None], np.array([target]))[0])
 
 
 def find_lasting_crossing(curve: Floats, target: float) -> float:

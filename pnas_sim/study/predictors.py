@@ -272,7 +272,7 @@ def _average_all(
             others = [] if name == predictors[0] else _select(found[fitted, predictors[0]], truth)
             if len(mine) > 1:
                 reference = [sample for _, sample in others]
-                yield average_sizes([row for row, _ in mine], [sample for _, sample in mine], reference)[0]
+                yield average_sizes([row for row, _ in mine], [sample for _, sample in mine], reference)
 
 
 def _select(scored: Sequence[tuple[Row, Sample]], truth: str) -> list[tuple[Row, Sample]]:

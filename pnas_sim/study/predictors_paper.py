@@ -8,8 +8,6 @@ from types import MappingProxyType
 
 FITTED, UNSEEN, NEXT = "fitted", "unseen", "next"
 TRIALS = 20
-FITTED_CELLS = 256
-ASKED_CELLS = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,16 @@ from pnas_sim.study.predictors_pools import Pool
 from pnas_sim.study.predictors_scores import (
     MEASURES,
     UNKNOWN,
-    Estimate,
-    Resamples,
+    CellResamples,
     bound,
     count_top,
-    draw_resamples,
-    estimate,
+    draw_cells,
+    estimate_trials,
     score_pooled,
     score_trials,
 )
 from pnas_sim.study.predictors_trials import TrialJob, Trials
+from pnas_sim.study.resampling import Estimate
 
 Floats: TypeAlias = NDArray[np.float64]
 Marks: TypeAlias = NDArray[np.bool_]
@@ -100,11 +100,11 @@ class Sample:
     drawn: Floats
 
 
-def draw_shared(job: TrialJob, resamples: int) -> dict[str, Resamples]:
+def draw_shared(job: TrialJob, resamples: int) -> dict[str, CellResamples]:
     """Draws what all predictors of one pool share, by the set of cells."""
     seed = [job.seed, _RESAMPLING, job.blocks]
-    here = draw_resamples(len(job.here), job.trials, resamples, seed)
-    beyond = draw_resamples(len(job.beyond), job.trials, resamples, [*seed, 1])
+    here = draw_cells(len(job.here), job.trials, resamples, seed)
+    beyond = draw_cells(len(job.beyond), job.trials, resamples, [*seed, 1])
     return {FITTED: here, UNSEEN: here, NEXT: beyond}
 
 
@@ -112,7 +112,7 @@ def score_job(
     source: str,
     job: TrialJob,
     trials: Trials,
-    draws: Mapping[str, Resamples],
+    draws: Mapping[str, CellResamples],
     reference: Mapping[Key, Sample],
 ) -> Iterator[tuple[Row, Sample]]:
     """Scores what a job left, on each set of cells and truth that has cells enough.
@@ -147,16 +147,16 @@ def score_job(
 
 
 def _measure(
-    predicted: Floats, values: Floats, asked: Marks, draws: Resamples
+    predicted: Floats, values: Floats, asked: Marks, draws: CellResamples
 ) -> tuple[dict[str, Estimate], Sample, Floats]:
     """All figures of one comparison; of Spearman the resamples, and the correlation of each trial."""
     parts = {name: score_trials(measure, predicted, values, asked) for name, measure in MEASURES.items()}
     parts[POOLED] = score_pooled(MEASURES[RANK], predicted, values, asked)
     least = {PRECISION: 0.0}  # a share; the others are correlations
-    found = {name: estimate(part, draws, least.get(name)) for name, part in parts.items()}
+    found = {name: estimate_trials(part, draws, least.get(name)) for name, part in parts.items()}
     figures = {name: figure for name, (figure, _) in found.items()}
     if count_top(int(asked[0].sum())) < LEAST_TOP:
-        figures[PRECISION] = Estimate(figures[PRECISION].value, float("nan"), float("nan"))
+        figures[PRECISION] = Estimate(figures[PRECISION].value)
     sample = Sample(figures[RANK].value, found[RANK][1])
     return figures, sample, np.asarray(np.nanmean(parts[RANK], axis=1), np.float64)
 
@@ -184,7 +184,7 @@ def _subtract(sample: Sample, reference: Sample | None) -> Estimate:
     return bound(sample.value - reference.value, sample.drawn - reference.drawn, largest=2.0)
 
 
-def average_sizes(rows: list[Row], samples: list[Sample], reference: list[Sample]) -> tuple[Row, Sample]:
+def average_sizes(rows: list[Row], samples: list[Sample], reference: list[Sample]) -> Row:
     """The mean over sizes of one predictor's Spearman on one set and truth.
 
     Args:
@@ -194,7 +194,7 @@ def average_sizes(rows: list[Row], samples: list[Sample], reference: list[Sample
     """
     sample = _average(samples)
     first = rows[0]
-    row = Row(
+    return Row(
         source=first.source,
         predictor=first.predictor,
         fitted=first.fitted,
@@ -214,7 +214,6 @@ def average_sizes(rows: list[Row], samples: list[Sample], reference: list[Sample
         seconds=float(np.median([row.seconds for row in rows])),
         paper=None,
     )
-    return row, sample
 
 
 def _average(samples: list[Sample]) -> Sample:

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, rankdata
 
+from pnas_sim.study.resampling import Estimate
+
 Floats: TypeAlias = NDArray[np.float64]
 
 TOP_SHARE = 0.05
@@ -129,7 +131,7 @@ def score_pooled(measure: Measure, predicted: Floats, truth: Floats, asked: NDAr
 
 
 @dataclass(frozen=True, slots=True)
-class Resamples:
+class CellResamples:
     """Draws of cells and trials, the same for every predictor, so that differences are paired.
 
     Attributes:
@@ -141,14 +143,14 @@ class Resamples:
     trials: NDArray[np.intp]
 
 
-def draw_resamples(cells: int, trials: int, resamples: int, seed: list[int]) -> Resamples:
+def draw_cells(cells: int, trials: int, resamples: int, seed: list[int]) -> CellResamples:
     """Draws cells and trials with replacement."""
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(cells, np.full(cells, 1 / cells), resamples)
-    return Resamples(counts.astype(np.float32), rng.integers(0, trials, (resamples, trials)))
+    return CellResamples(counts.astype(np.float32), rng.integers(0, trials, (resamples, trials)))
 
 
-def average_resamples(parts: Floats, resamples: Resamples) -> Floats:
+def average_resamples(parts: Floats, resamples: CellResamples) -> Floats:
     """The figure of every resample, `float64[resamples]`: over its trials, the mean over its cells.
 
     Args:
@@ -163,26 +165,13 @@ def average_resamples(parts: Floats, resamples: Resamples) -> Floats:
     return np.asarray(chosen.mean(axis=1), np.float64)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure with its interval.
-
-    Attributes:
-        value: the mean over trials.
-        low: of the interval (percentiles of the bootstrap over cells and trials).
-        high: of the interval.
-    """
-
-    value: float
-    low: float
-    high: float
+UNKNOWN = Estimate(float("nan"))
 
 
-UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
-
-
-def estimate(parts: Floats, resamples: Resamples, least: float | None = None) -> tuple[Estimate, Floats]:
-    """The figure with its interval, which does not go below `least`, and the resamples that it comes from."""
+def estimate_trials(
+    parts: Floats, resamples: CellResamples, least: float | None = None
+) -> tuple[Estimate, Floats]:
+    """The mean over trials with its interval, not below `least`, and the resamples that this comes from."""
     value = float(np.nanmean(parts, axis=1).mean())
     drawn = average_resamples(parts, resamples)
     return bound(value, drawn, least=least), drawn

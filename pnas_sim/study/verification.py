@@ -42,6 +42,7 @@ from pnas_sim.study.agreement import (
     measure_seed_deviation,
 )
 from pnas_sim.study.resampling import Estimate
+from pnas_sim.study.results import describe_estimate, known
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -330,12 +331,12 @@ def _describe_cell(trained: Trained, place: int, means: Floats) -> dict[str, Any
         "world": one.visit.world,
         "run": one.visit.run,
         "trained_before": one.trained_before,
-        "observed": _known(one.visit.observed),
-        "expected": _known(one.visit.expected),
-        "predicted": _known(trained.predicted[place]),
-        "trained": _known(means[place]),
+        "observed": known(one.visit.observed),
+        "expected": known(one.visit.expected),
+        "predicted": known(trained.predicted[place]),
+        "trained": known(means[place]),
         "deviation": deviation,
-        "by_seed": [_known(value) for value in values],
+        "by_seed": [known(value) for value in values],
     }
 
 
@@ -351,14 +352,8 @@ def _describe(found: Agreement | None) -> dict[str, Any] | None:
     }
 
 
-def _describe_estimate(figure: Estimate | None) -> dict[str, float | None] | None:
-    if figure is None:
-        return None
-    return {"value": figure.value, "low": _known(figure.low), "high": _known(figure.high)}
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+def _describe_estimate(figure: Estimate | None) -> dict[str, Any] | None:
+    return None if figure is None else describe_estimate(figure)
 
 
 def _list_notes(trained: Trained, before: bool, means: Floats) -> list[str]:

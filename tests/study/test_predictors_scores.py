@@ -11,8 +11,8 @@ from pnas_sim.study.predictors_scores import (
     average_resamples,
     bound,
     count_top,
-    draw_resamples,
-    estimate,
+    draw_cells,
+    estimate_trials,
     find_ceilings,
     score_kendall,
     score_pooled,
@@ -77,11 +77,11 @@ def test_concordance_with_some_cells_stands_for_that_with_all() -> None:
 
 def test_cells_that_were_not_asked_have_no_part_in_a_resample() -> None:
     parts = np.where(np.arange(40) % 3 == 0, 0.7, np.nan) * np.ones((2, 1))
-    np.testing.assert_allclose(average_resamples(parts, draw_resamples(40, 2, 50, [1])), 0.7, rtol=1e-6)
+    np.testing.assert_allclose(average_resamples(parts, draw_cells(40, 2, 50, [1])), 0.7, rtol=1e-6)
 
 
 def test_resamples_hold_as_many_cells_as_there_are() -> None:
-    draws = draw_resamples(40, 3, 30, [1])
+    draws = draw_cells(40, 3, 30, [1])
     assert (draws.cells.sum(axis=1) == 40).all() and draws.cells.max() > 1
     assert draws.trials.shape == (30, 3) and set(draws.trials.ravel()) == {0, 1, 2}
 
@@ -103,7 +103,7 @@ def test_intervals_agree_with_a_plain_bootstrap() -> None:
             drawn = rng.integers(0, 120, 120)
             plain.append(measure(predicted[drawn], truth[drawn]).value)
         parts = measure(predicted, truth).parts[None]
-        linear = average_resamples(parts, draw_resamples(120, 1, 500, [5]))
+        linear = average_resamples(parts, draw_cells(120, 1, 500, [5]))
         assert abs(np.std(linear) - np.std(plain)) < 0.35 * np.std(plain)
         assert abs(np.mean(linear) - measure(predicted, truth).value) < 0.5 * np.std(plain)
 
@@ -114,9 +114,9 @@ def test_both_cells_and_trials_are_resampled() -> None:
     alike = np.stack([truth + 30 * rng.normal(size=200)] * 6)
     unlike = np.stack([truth * sign for sign in (1, 1, 1, -1, -1, -1)]) + rng.normal(size=200)
     asked = np.ones((6, 200), np.bool_)
-    draws = draw_resamples(200, 6, 300, [1])
-    narrow, _ = estimate(score_trials(score_spearman, alike, truth, asked), draws)
-    wide, _ = estimate(score_trials(score_spearman, unlike, truth, asked), draws)
+    draws = draw_cells(200, 6, 300, [1])
+    narrow, _ = estimate_trials(score_trials(score_spearman, alike, truth, asked), draws)
+    wide, _ = estimate_trials(score_trials(score_spearman, unlike, truth, asked), draws)
     assert 0.01 < narrow.high - narrow.low < 0.15
     assert wide.high - wide.low > 0.8
     assert narrow.low <= narrow.value <= narrow.high
@@ -148,8 +148,8 @@ def test_pooled_trials_of_different_sizes_are_one_list() -> None:
     predicted = np.stack([truth + 5 * rng.normal(size=60), -truth])
     asked = np.zeros((2, 60), np.bool_)
     asked[0], asked[1, :6] = True, True
-    pooled, _ = estimate(
-        score_pooled(score_spearman, predicted, truth, asked), draw_resamples(60, 2, 100, [1])
+    pooled, _ = estimate_trials(
+        score_pooled(score_spearman, predicted, truth, asked), draw_cells(60, 2, 100, [1])
     )
     expected = spearmanr(predicted[asked], np.broadcast_to(truth, (2, 60))[asked]).statistic
     assert pooled.value == pytest.approx(expected)
@@ -161,9 +161,10 @@ def test_pairs_are_resampled_together() -> None:
     one = (truth + 20 * rng.normal(size=60))[None]
     other = one + 0.5 * rng.normal(size=60)
     asked = np.ones((1, 60), np.bool_)
-    draws = draw_resamples(60, 1, 300, [1])
+    draws = draw_cells(60, 1, 300, [1])
     (a, drawn_a), (b, drawn_b) = (
-        estimate(score_trials(score_spearman, predicted, truth, asked), draws) for predicted in (one, other)
+        estimate_trials(score_trials(score_spearman, predicted, truth, asked), draws)
+        for predicted in (one, other)
     )
     paired = bound(b.value - a.value, drawn_b - drawn_a)
     assert paired.high - paired.low < (a.high - a.low) / 2
