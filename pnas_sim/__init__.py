@@ -2,8 +2,8 @@
 
     from pnas_sim import Budget, CellSpace, FunctionEvaluator, Pnas, make_predictor, run_search
 
-The names below are what most programs need, each from the module that explains it; `docs/python.md` has an
-example of all. A name's module is imported when the name is first asked for.
+The names below are what most programs need, each from the module that explains it; `docs/python.md` shows
+them at work. A name's module is imported when the name is first asked for.
 """
 
 from __future__ import annotations
