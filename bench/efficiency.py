@@ -45,7 +45,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tune_baselines import hand_on, read_done
+from keeping import read_lines
+from tune_baselines import hand_on
 
 from pnas_sim.errors import SettingError
 
@@ -109,7 +110,7 @@ def plan_populations(dry: bool) -> list[str]:
 
 def plan_tuned(dry: bool) -> list[str]:
     """Each search with the best of its trials on the second table; random ones have nothing to tune."""
-    runs = read_done(TRIALS)
+    runs = read_lines(TRIALS)
     best = [word for search in TUNED for word in hand_on(runs, search)]
     return [*_searches(",".join([*TUNED, RANDOM]), "pnas"), *best, *_sets(_dry_pnas(dry))]
 

@@ -25,7 +25,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainings import Job, add_training_options, append_line, drop_torn_line, find_lines, read_lines, train
+from keeping import append_line, drop_torn_line, read_lines
+from trainings import Job, add_training_options, find_lines, train
 
 from pnas_backends.training.data import read_source
 from pnas_backends.training.recipe import Recipe, make_recipe

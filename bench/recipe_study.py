@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from keeping import append_line, fill_page, read_lines
 from recipe_figures import format_report, summarise
-from trainings import Job, add_training_options, append_line, find_lines, read_lines, train
+from trainings import Job, add_training_options, find_lines, train
 
 from pnas_backends.training.recipe import CIFAR10_16PX
 from pnas_sim.space import CellSpace
@@ -147,13 +148,6 @@ def is_missing(job: Job, lines: Sequence[Mapping[str, Any]], timed: set[str]) ->
 # --------------------------------------------------------------------------------------------------- commands
 
 
-def write_figures(page: Path, tables: str) -> None:
-    """Replaces what stands between the two marks of a page."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    page.write_text(f"{before}{MARKS[0]}\n\n{tables}\n\n{MARKS[1]}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -175,7 +169,7 @@ def main() -> None:
         figures = summarise(read_lines(LINES), THIRD_OF_RATE)
         print(json.dumps(figures, indent=2) if options.json else format_report(figures))
         if options.write is not None:
-            write_figures(options.write, format_report(figures))
+            fill_page(options.write, MARKS, format_report(figures))
         return
     space = CellSpace()
     take_from_table(options.parts, space)

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from efficiency import read_result, write_claims, write_sides
+from keeping import fill_page
 from licence import write_report
 
 from pnas_sim.errors import PnasError, SettingError
@@ -52,7 +53,7 @@ LICENCE = """# A complete table beside surrogates of a tenth of it
 By `bench/licence.py`. [What was compared, and what follows](../efficiency.md).
 
 """
-CLAIMS = ("<!-- claims, by bench/studies.py -->\n", "<!-- end of claims -->\n")
+CLAIMS = ("<!-- claims, by bench/studies.py -->", "<!-- end of claims -->")
 
 
 @dataclass(frozen=True)
@@ -193,19 +194,8 @@ def keep(out: Path) -> None:
 def keep_comparison(out: Path) -> None:
     """The verdicts of the main comparison into the page, all its figures into a file beside it."""
     results = {name: read_result(out / name) for name in ("lightgbm", "gp")}
-    page = DOCS / "efficiency.md"
-    page.write_text(replace_claims(page.read_text(encoding="utf-8"), write_claims(results)), encoding="utf-8")
+    fill_page(DOCS / "efficiency.md", CLAIMS, write_claims(results))
     write(DOCS / "efficiency" / "side-by-side.md", SIDES + write_sides(results))
-
-
-def replace_claims(page: str, claims: str) -> str:
-    """The page with other verdicts between its marks.
-
-    Raises:
-        ValueError: it has not both marks.
-    """
-    begin, end = (page.index(mark) for mark in CLAIMS)
-    return page[: begin + len(CLAIMS[0])] + "\n" + claims + "\n" + page[end:]
 
 
 def keep_licence(out: Path) -> None:

@@ -8,7 +8,6 @@ on where it stopped; a training that failed has no line and is tried again.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -16,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from keeping import append_line
 
 from pnas_backends.training.recipe import Recipe
 from pnas_backends.training.workers import Failure, Task, WorkerPool, WorkerSetup
@@ -55,31 +56,6 @@ class Job:
 
 
 # ------------------------------------------------------------------------------------------------- the lines
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """All lines; none if there is no file."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def append_line(path: Path, line: Mapping[str, Any]) -> None:
-    """Adds a line and waits until the disk has it."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def drop_torn_line(path: Path) -> None:
-    """Removes the begun last line that a crash of the machine or a full disk can leave."""
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    kept = content[: content.rfind(b"\n") + 1]
-    if len(kept) < len(content):
-        os.truncate(path, len(kept))
 
 
 def describe(job: Job, evaluation: Evaluation, **more: str) -> dict[str, Any]:

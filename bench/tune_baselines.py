@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from keeping import append_line, drop_torn_line, read_lines
 
 from pnas_sim.engine import Budget, run_search
 from pnas_sim.errors import PnasError
@@ -64,17 +64,6 @@ def list_settings(search: str) -> Iterator[Setting]:
     names = list(GRIDS[search])
     for values in product(*GRIDS[search].values()):
         yield resolve_options(search, dict(zip(names, values, strict=True)))
-
-
-def read_done(path: Path) -> list[dict[str, Any]]:
-    """The runs that ended before; a last line that was cut off is none."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        path.write_text("".join(lines[:-1]), encoding="utf-8")
-        lines = lines[:-1]
-    return [json.loads(line) for line in lines]
 
 
 def name_run(run: Mapping[str, Any]) -> str:
@@ -120,7 +109,9 @@ def do(run: dict[str, Any], evaluator: Evaluator) -> dict[str, Any]:
 
 def do_missing(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Does the runs that are not in the file yet, world by world; returns all that were asked for."""
-    done = {name_run(run): run for run in read_done(options.out)}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    drop_torn_line(options.out)
+    done = {name_run(run): run for run in read_lines(options.out)}
     wanted = []
     for world in range(options.worlds):
         backend = {"table": options.table, "surrogate": options.surrogate, "world": world}
@@ -134,18 +125,9 @@ def do_missing(options: argparse.Namespace) -> list[dict[str, Any]]:
                     run |= {"models": options.models}
                     if name_run(run) not in done:
                         done[name_run(run)] = do(run, evaluator)
-                        keep(options.out, done[name_run(run)])
+                        append_line(options.out, done[name_run(run)])
                     wanted.append(done[name_run(run)])
     return wanted
-
-
-def keep(path: Path, run: Mapping[str, Any]) -> None:
-    """Adds a run to the file, on the disk before the next begins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(run) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def rank_settings(runs: list[dict[str, Any]], search: str) -> list[tuple[Setting, list[float]]]:
