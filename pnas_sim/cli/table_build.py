@@ -198,8 +198,4 @@ def parse_blocks(text: str) -> tuple[int, ...]:
 
 def print_child(step: BuildProgress) -> None:
     """One line for each child, on standard error."""
-    child = step.evaluation
-    say(
-        f"{step.done}/{step.total} {child.cell} seed {child.seed}: {child.status.name.lower()} "
-        f"{child.valid_accuracy:.4f} in {child.seconds:.1f} s"
-    )
+    say(step.line())

@@ -1,6 +1,7 @@
 """Trains cells into a table, child by child, so that it can be stopped or killed and gone on with.
 
-`python -m pnas_tables.build --plan cifar10-16px --data DIR --parts DIR` goes on with the table that ships.
+`python -m pnas_tables.build --plan cifar10-16px --data DIR` goes on with the table that ships, as
+`pnas-sim table build --plan` does, which has more options; with `--gather` it joins the parts.
 """
 
 from __future__ import annotations
@@ -47,6 +48,14 @@ class BuildProgress:
     trained: int
     seconds: float
     evaluation: Evaluation
+
+    def line(self) -> str:
+        """One line for a person on the last child."""
+        child = self.evaluation
+        return (
+            f"{self.done}/{self.total} {child.cell} seed {child.seed}: {child.status.name.lower()} "
+            f"{child.valid_accuracy:.4f} in {child.seconds:.1f} s"
+        )
 
 
 def build_table(
@@ -178,10 +187,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--parts", type=Path, default=data_folder() / "parts", help="folder of the table's parts"
     )
     parser.add_argument("--workers", type=int, default=1, help="processes")
-    parser.add_argument("--device", default="cpu")
     parser.add_argument("--hours", type=float, help="stop after these")
-    parser.add_argument("--children", type=int, help="stop after these")
-    parser.add_argument("--cells-file", type=Path, help="train these cells first (see pnas_tables.asked)")
     parser.add_argument(
         "--gather", type=Path, metavar="FILE", help="train nothing; join the plan's parts here"
     )
@@ -198,11 +204,8 @@ def main(arguments: list[str] | None = None) -> int:
             options.data,
             options.parts,
             workers=options.workers,
-            device=options.device,
             hours=options.hours,
-            children=options.children,
-            cells_file=options.cells_file,
-            progress=_print_progress,
+            progress=lambda step: print(step.line(), file=sys.stderr, flush=True),
         )
     except KeyboardInterrupt:
         print(
@@ -224,16 +227,6 @@ def _gather(name: str, parts: Path, out: Path) -> int:
     write_table(out, table)
     print(f"written: {out}: {len(table)} cells, {len(table.seeds)} runs")
     return 0
-
-
-def _print_progress(step: BuildProgress) -> None:
-    child = step.evaluation
-    print(
-        f"{step.done}/{step.total} {child.cell} seed {child.seed}: {child.status.name.lower()} "
-        f"{child.valid_accuracy:.4f} in {child.seconds:.1f} s",
-        file=sys.stderr,
-        flush=True,
-    )
 
 
 if __name__ == "__main__":
