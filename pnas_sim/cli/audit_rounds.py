@@ -212,7 +212,8 @@ class _Round:
             chance=table.chance,
             epochs=tuple(table.epochs.tolist()),
         )
-        jobs = _list_jobs(table, finds, self.settings.seeds)
+        rows = table.space.canonical(table.space.parse_many([find.cell for find in finds]))
+        jobs = Jobs.cross(rows, self.settings.seeds, SEARCH)
         path = self.folder / f"round-{self.number}-trained.h5"
         if path.exists() and not len(list_missing(jobs, read_table(path))):
             return read_table(path)
@@ -260,14 +261,6 @@ def _how_fitted(about: Any) -> tuple[int, FitSettings, str, Any]:
     """Seed, settings, family and tuning of a stored surrogate."""
     family = find_kind(about["kind"]).name
     return int(about["seed"]), FitSettings.from_json(about["settings"]), family, about["tuning"]
-
-
-def _list_jobs(table: Table, finds: list[Find], seeds: int) -> Jobs:
-    """Every find with every seed, one seed after the other."""
-    rows = table.space.canonical(table.space.parse_many([find.cell for find in finds]))
-    count = len(finds) * seeds
-    training_seeds = np.repeat(np.arange(seeds, dtype=np.int64), len(finds))
-    return Jobs(np.tile(rows, (seeds, 1)), training_seeds, (SEARCH,) * count)
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -219,8 +219,7 @@ def _train(
 ) -> Table:
     """Trains what the folder's table does not hold yet."""
     path = settings.out / TRAINED
-    seeds = np.repeat(np.arange(settings.seeds, dtype=np.int64), len(rows))
-    jobs = Jobs(np.tile(rows, (settings.seeds, 1)), seeds, ("verify",) * len(seeds))
+    jobs = Jobs.cross(rows, settings.seeds, "verify")
     if path.exists() and not len(list_missing(jobs, earlier := read_table(path))):
         empty = assemble_table(training.head, [], [])
         return merge_tables([earlier, empty], training.head.name)  # refuses another recipe

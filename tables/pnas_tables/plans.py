@@ -97,6 +97,12 @@ class Jobs:
     seeds: NDArray[np.int64]
     origins: tuple[str, ...]
 
+    @classmethod
+    def cross(cls, cells: Rows, seeds: int, origin: str) -> Jobs:
+        """All cells with each of the seeds from 0 on, one seed after the other."""
+        numbers = np.repeat(np.arange(seeds, dtype=np.int64), len(cells))
+        return cls(np.tile(cells, (seeds, 1)), numbers, (origin,) * len(numbers))
+
     def __len__(self) -> int:
         return len(self.seeds)
 

@@ -63,6 +63,14 @@ def test_of_a_job_that_comes_again_the_first_reason_counts(space: CellSpace) -> 
     assert joined.seeds.tolist() == [0, 0, 0, 1]
 
 
+def test_cells_are_crossed_with_seeds_one_seed_after_the_other(space: CellSpace) -> None:
+    cells = space.initial()[:2]
+    jobs = Jobs.cross(cells, 3, "verify")
+    assert jobs.seeds.tolist() == [0, 0, 1, 1, 2, 2] and jobs.origins == ("verify",) * 6
+    np.testing.assert_array_equal(jobs.cells, np.concatenate([cells] * 3))
+    assert len(Jobs.cross(cells[:0], 3, "verify")) == 0
+
+
 def test_jobs_keep_the_order_of_steps_and_train_nothing_twice(space: CellSpace) -> None:
     again = Step("uniform", 2, 0, 8)
     jobs = list_jobs(
