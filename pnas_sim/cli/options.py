@@ -20,6 +20,8 @@ else:
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+DEFAULT_TABLE = "cifar10-16px"  # as `pnas_tables.catalogue` has it, which help must not load
+
 BUG = (
     "a bug of this program"  # an error that nobody raised on purpose, where no part of another's is to blame
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pnas_sim.cli.lists import split_list
 from pnas_sim.cli.options import NEW_FILE, example, json_option, verbose_option
 from pnas_sim.cli.output import say, write_json
 
@@ -79,8 +80,7 @@ def _make_space(operations: str | None) -> CellSpace:
 
     if operations is None:
         return CellSpace(max_blocks=MOST_BLOCKS)
-    names = tuple(name.strip() for name in operations.split(","))
-    return CellSpace(operations=names, max_blocks=MOST_BLOCKS)
+    return CellSpace(operations=tuple(split_list(operations)), max_blocks=MOST_BLOCKS)
 
 
 def _make_shape(preset: str, given: dict[str, Any]) -> NetworkShape:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pnas_sim.cli.options import FOLDER, example, json_option, quiet_option, verbose_option
+from pnas_sim.cli.options import DEFAULT_TABLE, FOLDER, example, json_option, quiet_option, verbose_option
 from pnas_sim.cli.output import say, write_json
 from pnas_sim.cli.table_audit import audit
 from pnas_sim.cli.table_build import build
@@ -15,8 +15,6 @@ from pnas_sim.cli.table_card import card
 from pnas_sim.cli.table_files import import_, merge
 from pnas_sim.cli.table_fit import fit, quality
 from pnas_sim.errors import WorkError
-
-DEFAULT = "cifar10-16px"
 
 
 @click.group(
@@ -36,7 +34,7 @@ def table() -> None:
         "pnas-sim table info my-table.h5 --json",
     ),
 )
-@click.argument("table", default=DEFAULT)
+@click.argument("table", default=DEFAULT_TABLE)
 @json_option
 @verbose_option
 def info(table: str, as_json: bool) -> None:
@@ -61,12 +59,14 @@ def info(table: str, as_json: bool) -> None:
         "pnas-sim table check --retrain 10 --data cifar10",
     ),
 )
-@click.argument("table", default=DEFAULT)
+@click.argument("table", default=DEFAULT_TABLE)
 @click.option("--retrain", type=int, metavar="N", help="Train N random runs again and compare.")
 @click.option("--data", type=FOLDER, metavar="DIR", help="Folder of the data set, for --retrain.")
 @click.option("--device", default="cpu", show_default=True, help="To train on, for --retrain.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes, for --retrain.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Chooses the runs, for --retrain.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Chooses the runs, for --retrain."
+)
 @json_option
 @quiet_option
 @verbose_option
@@ -86,13 +86,10 @@ def check(
     elsewhere it may differ by as much as another seed. If one differs by more, or all of them together do,
     the exit code is 1.
     """
-    from pnas_sim.errors import SettingError
     from pnas_tables.catalogue import find_table
     from pnas_tables.check import check_table
     from pnas_tables.record import checksum
 
-    if seed < 0:
-        raise SettingError(f"seed is {seed}; it must be at least 0")
     path = find_table(table)
     read = check_table(path)
     answer: dict[str, Any] = {

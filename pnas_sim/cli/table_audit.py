@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from pnas_sim.cli.lists import split_list
 from pnas_sim.cli.options import (
+    DEFAULT_TABLE,
     FOLDER,
     InterruptionError,
     example,
@@ -17,8 +19,6 @@ from pnas_sim.cli.options import (
 from pnas_sim.cli.output import say, write_json
 from pnas_sim.cli.searches import SEARCH_NAMES, search_options
 from pnas_sim.errors import SettingError, WorkError
-
-DEFAULT_TABLE = "cifar10-16px"
 
 
 @click.command(
@@ -31,14 +31,16 @@ DEFAULT_TABLE = "cifar10-16px"
 @click.argument("table", default=DEFAULT_TABLE)
 @click.option("--out", type=FOLDER, required=True, metavar="DIR", help="Folder that keeps the audit.")
 @click.option("--searches", metavar="LIST", help="Names, commas between.  [default: all that ship]")
-@click.option("--budget", type=int, default=1160, show_default=True, help="Models of each search.")
-@click.option("--cells", type=int, default=40, show_default=True, help="Trained in each round.")
-@click.option("--seeds", type=int, default=2, show_default=True, help="Trainings of each.")
-@click.option("--rounds", type=int, default=2, show_default=True, help="At least so many.")
-@click.option("--most-rounds", type=int, default=4, show_default=True, help="At most so many.")
+@click.option(
+    "--budget", type=click.IntRange(1), default=1160, show_default=True, help="Models of each search."
+)
+@click.option("--cells", type=click.IntRange(1), default=40, show_default=True, help="Trained in each round.")
+@click.option("--seeds", type=click.IntRange(1), default=2, show_default=True, help="Trainings of each.")
+@click.option("--rounds", type=click.IntRange(1), default=2, show_default=True, help="At least so many.")
+@click.option("--most-rounds", type=click.IntRange(1), default=4, show_default=True, help="At most so many.")
 @click.option("--surrogate", default="lightgbm", show_default=True, metavar="NAME", help="The one audited.")
 @click.option("--world", type=int, default=0, show_default=True, help="Of the first round; then the next.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the searches.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the searches.")
 @click.option("--data", type=FOLDER, metavar="DIR", help="Folder of the data set.")
 @click.option("--device", default="cpu", show_default=True, help="To train on.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
@@ -78,14 +80,9 @@ def audit(
     from pnas_tables.trainer import make_retrainer
 
     counts = {"budget": budget, "cells": cells, "seeds": seeds, "rounds": rounds, "most_rounds": most_rounds}
-    for name, value in counts.items():
-        if value < 1:
-            raise SettingError(f"{name} is {value}; it must be at least 1")
-    if seed < 0:
-        raise SettingError(f"seed is {seed}; it must be at least 0")
     if most_rounds < rounds:
         raise SettingError(f"most_rounds is {most_rounds}, below the {rounds} rounds asked for")
-    names = tuple(default_searches() if searches is None else (part.strip() for part in searches.split(",")))
+    names = tuple(default_searches() if searches is None else split_list(searches))
     settings = AuditSettings(names, surrogate=surrogate, world=world, seed=seed, **counts)
     given = {name: options[name] for name in SEARCH_NAMES if options.get(name) is not None}
     tell = (lambda line: None) if quiet else say

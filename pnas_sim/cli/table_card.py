@@ -11,11 +11,9 @@ from typing import Any
 import click
 
 from pnas_sim.cli.folder import make_folder
-from pnas_sim.cli.options import FILE, FOLDER, example, json_option, verbose_option
+from pnas_sim.cli.options import DEFAULT_TABLE, FILE, FOLDER, example, json_option, verbose_option
 from pnas_sim.cli.output import write_json
 from pnas_sim.errors import RunError
-
-DEFAULT_TABLE = "cifar10-16px"
 
 
 @click.command(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pnas_sim.cli.lists import split_list
 from pnas_sim.cli.options import FILE, NEW_FILE, example, json_option, verbose_option
 from pnas_sim.cli.output import write_json
 from pnas_sim.errors import SettingError
@@ -61,7 +62,7 @@ def merge(files: tuple[Path, ...], out: Path, force: bool, name: str | None, as_
 @click.option("--chance", type=float, default=0.1, show_default=True, help="The accuracy of guessing.")
 @click.option(
     "--train-images",
-    type=int,
+    type=click.IntRange(0),
     default=0,
     metavar="N",
     help="Images of one epoch, to count examples by.  [default: 0, unknown]",
@@ -100,9 +101,7 @@ def import_(
         raise SettingError(f"epochs is {epochs}; it must be above 0")
     if not 0 < chance < 1:
         raise SettingError(f"chance is {chance}; it must lie between 0 and 1")
-    if train_images < 0:
-        raise SettingError(f"train-images is {train_images}; it must be at least 0")
-    names = PAPER_OPERATIONS if operations is None else tuple(n.strip() for n in operations.split(","))
+    names = PAPER_OPERATIONS if operations is None else tuple(split_list(operations))
     space = CellSpace(operations=names, max_blocks=blocks)
     table = import_csv(
         file, chosen, space, epochs=epochs, chance=chance, train_images=train_images, licence=licence

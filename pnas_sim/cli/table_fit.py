@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pnas_sim.cli.options import FILE, NEW_FILE, example, json_option, quiet_option, verbose_option
+from pnas_sim.cli.lists import split_list
+from pnas_sim.cli.options import (
+    DEFAULT_TABLE,
+    FILE,
+    NEW_FILE,
+    example,
+    json_option,
+    quiet_option,
+    verbose_option,
+)
 from pnas_sim.cli.output import say, write_json
 from pnas_sim.cli.table_files import write_file
 from pnas_sim.errors import SettingError, WorkError
@@ -16,7 +25,6 @@ from pnas_sim.errors import SettingError, WorkError
 if TYPE_CHECKING:
     from pnas_tables.record import Table
 
-DEFAULT_TABLE = "cifar10-16px"
 CLOSE = 0.02  # of Kendall tau: what other versions of the libraries may change
 
 
@@ -36,9 +44,11 @@ CLOSE = 0.02  # of Kendall tau: what other versions of the libraries may change
     help="Of lightgbm, gp and mean (of the two).",
 )
 @click.option("--name", help="Of the surrogate, if it is one family.  [default: the family's]")
-@click.option("--worlds", type=int, default=10, show_default=True, help="Refits, each a world.")
+@click.option(
+    "--worlds", type=click.IntRange(1, 1000), default=10, show_default=True, help="Refits, each a world."
+)
 @click.option("--tune", is_flag=True, help="Choose settings by nested cross-validation first; minutes.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the fit.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of the fit.")
 @json_option
 @quiet_option
 @verbose_option
@@ -63,11 +73,7 @@ def fit(
     from pnas_tables.format import read_table
     from pnas_tables.record import NAME_PATTERN, NAME_RULE
 
-    if not 0 <= seed < 2**31:
-        raise SettingError(f"seed is {seed}; it must be from 0 to {2**31 - 1}")
-    if not 1 <= worlds <= 1000:
-        raise SettingError(f"worlds is {worlds}; it must be from 1 to 1000")
-    families = [find_family(word.strip()).name for word in family.split(",")]
+    families = [find_family(word).name for word in split_list(family) or [""]]
     if name is not None and len(families) > 1:
         raise SettingError(f"name is {name!r} for {len(families)} families; name one --family with it")
     if name is not None and not NAME_PATTERN.fullmatch(name):

@@ -9,8 +9,9 @@ import click
 import pytest
 
 from pnas_sim.cli import main as run_main
-from pnas_sim.cli import pnas_sim
+from pnas_sim.cli import options, pnas_sim
 from pnas_sim.errors import TableError, WorkError
+from pnas_tables import catalogue
 
 COMMANDS = (
     (),
@@ -89,6 +90,10 @@ def test_help_imports_neither_numpy_nor_torch(words: list[str]) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.endswith("heavy: []\n")
+
+
+def test_the_table_that_commands_take_by_default_is_the_one_that_ships() -> None:
+    assert options.DEFAULT_TABLE == catalogue.DEFAULT_TABLE in catalogue.shipped_tables()
 
 
 def test_version(pnas: Any) -> None:

@@ -107,8 +107,9 @@ def test_fit_can_write_elsewhere_and_tune(pnas: Any, bare_table: Path, tmp_path:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--seed", -1], "seed is -1"),
-        (["--worlds", 0], "worlds is 0"),
+        (["--seed", -1], "'--seed': -1 is not in the range 0<=x<=2147483647"),
+        (["--worlds", 0], "'--worlds': 0 is not in the range 1<=x<=1000"),
+        (["--family", ","], "family '' is unknown"),
         (["--family", "svm"], "family 'svm' is unknown; known are: lightgbm, gp"),
         (["--name", "mine"], "name is 'mine' for 3 families"),
         (["--family", "gp", "--name", "My own"], "name is 'My own'; give lower-case letters"),
@@ -226,6 +227,12 @@ def test_budgets_that_an_imported_table_cannot_count(pnas: Any, tmp_path: Path) 
         ("cell,seed,valid_accuracy\nid(-1)+id(-1),0,0.5\n", ["--chance", "1"], "chance is 1"),
         ("cell,seed,valid_accuracy\nid(-1)+id(-1),0,0.5\n", ["--blocks", "11"], "11"),
         ("cell,seed,valid_accuracy\nid(-1)+id(-1),0,0.5\n", ["--operations", "a b"], "a b"),
+        ("cell,seed,valid_accuracy\nid(-1)+id(-1),0,0.5\n", ["--operations", ","], "operation"),
+        (
+            "cell,seed,valid_accuracy\nid(-1)+id(-1),0,0.5\n",
+            ["--train-images", "-1"],
+            "-1 is not in the range",
+        ),
     ],
 )
 def test_import_refuses_what_it_cannot_read(
@@ -329,15 +336,16 @@ def test_card_can_do_without_pictures(pnas: Any, bare_table: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--cells", 0], "cells is 0"),
+        (["--cells", 0], "'--cells': 0 is not in the range x>=1"),
         (["--rounds", 5], "most_rounds is 4, below the 5"),
-        (["--seed", -1], "seed is -1"),
+        (["--seed", -1], "'--seed': -1 is not in the range x>=0"),
+        (["--searches", ","], "40 cells for 0 searches"),
         (["--searches", "none"], "none"),
         (["--surrogate", "gp"], "surrogate 'gp' is not in table"),
         (["--searches", "random,none"], "unknown search 'none'"),
         (["--world", 9], "world is 9; the surrogate has the worlds 0 to 1"),
         (["--beam", 0], "beam is 0"),
-        (["--searches", "random", "--budget", 20, "--cells", 2], "cannot be trained again"),
+        (["--searches", "random,", "--budget", 20, "--cells", 2], "cannot be trained again"),
     ],
 )
 def test_audit_refuses_what_it_cannot_do(
