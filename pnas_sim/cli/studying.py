@@ -30,7 +30,7 @@ from pnas_sim.predict import PredictorInfo, describe_predictor, list_predictors,
 from pnas_sim.registry import make_backend
 from pnas_sim.space import CellSpace
 from pnas_sim.study.predictors import Study, StudySettings, run_study
-from pnas_sim.study.predictors_output import describe_study, format_csv, format_markdown
+from pnas_sim.study.predictors_output import describe_study, format_csv
 from pnas_sim.study.predictors_pools import (
     SURROGATE,
     TRAINED,
@@ -331,6 +331,8 @@ def _list_options(request: StudyRequest) -> dict[str, str]:
         "seed": settings.seed,
         "surrogate-fitted": ",".join(map(str, settings.fitted[SURROGATE])),
         "cells": request.cells,
+    from pnas_sim.report.predictors_markdown import format_markdown
+
         "epochs": request.epochs,
         "search-seeds": len(seeds) if seeds == tuple(range(len(seeds))) else listed,
         "beam": request.beam,

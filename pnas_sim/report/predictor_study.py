@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from pnas_sim.report.grids import print_grid
-from pnas_sim.study.predictors_output import (
+from pnas_sim.report.predictors_markdown import (
     CIRCULAR_MARK,
     PLACES,
     SEARCH_NOTE,

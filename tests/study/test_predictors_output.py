@@ -10,17 +10,16 @@ import pytest
 
 from pnas_sim.cli.output import strict
 from pnas_sim.predict import describe_predictor
-from pnas_sim.report.predictors_pictures import render_scatters
-from pnas_sim.space import CellSpace
-from pnas_sim.study.predictors import Study, StudySettings, run_study
-from pnas_sim.study.predictors_output import (
-    describe_study,
-    format_csv,
+from pnas_sim.report.predictors_markdown import (
     format_figure,
     format_markdown,
     format_number,
     tabulate_searches,
 )
+from pnas_sim.report.predictors_pictures import render_scatters
+from pnas_sim.space import CellSpace
+from pnas_sim.study.predictors import Study, StudySettings, run_study
+from pnas_sim.study.predictors_output import describe_study, format_csv
 from pnas_sim.study.predictors_pools import SURROGATE, pool_answers
 from pnas_sim.study.predictors_search import SearchRow
 

@@ -24,9 +24,7 @@ from pnas_sim.report.pages.parts import (
     Words,
 )
 from pnas_sim.report.pages.scales import Scale, span
-from pnas_sim.report.text import format_count
-from pnas_sim.space import name_size
-from pnas_sim.study.predictors_output import (
+from pnas_sim.report.predictors_markdown import (
     CIRCULAR_MARK,
     PLACES,
     SEARCH_NOTE,
@@ -38,6 +36,8 @@ from pnas_sim.study.predictors_output import (
     tabulate_ranks,
     tabulate_searches,
 )
+from pnas_sim.report.text import format_count
+from pnas_sim.space import name_size
 from pnas_sim.study.predictors_paper import NEXT
 from pnas_sim.study.predictors_rows import ALL_SIZES, NOISY
 
@@ -61,7 +61,7 @@ def report_predictors(folder: Path, result: Mapping[str, Any]) -> Report:
         for (source, fitted), rows in groups.items()
     ]
     sections += [*_show_ceilings(result), *_show_searches(result)]
-    sections.append(Section(title="How to repeat it", parts=list(_show_settings(folder, result))))
+    sections.append(Section(title="How to repeat it", parts=list(_show_settings(result))))
     return Report(
         kind="predictors",
         title=f"Predictor study on {result['table']['name']}",
@@ -184,7 +184,7 @@ def _show_searches(result: Mapping[str, Any]) -> Iterator[Section]:
         yield Section(title="Inside searches", parts=[Words(text=SEARCH_NOTE), table])
 
 
-def _show_settings(folder: Path, result: Mapping[str, Any]) -> Iterator[Part]:
+def _show_settings(result: Mapping[str, Any]) -> Iterator[Part]:
     yield Table(
         caption="Predictors",
         heads=("predictor", "model family", "what it is"),
