@@ -59,9 +59,9 @@ def choose_settings(
     values = read_record(config)["settings"] if config else {}
     values |= {name: given[name] for name in (*PLAIN, "backend") if given.get(name) is not None}
     options = make_absolute({**values.get("backend_options", {}), **backend_options})
-    for name, key in (("seeds", "seeds"), ("worlds", "worlds")):
+    for name in ("seeds", "worlds"):
         if given[name] is not None:
-            values[key] = read_members(name, given[name])
+            values[name] = read_members(name, given[name])
     if given["top"] is not None:
         values["tops"] = read_numbers("top", given["top"])
     if "world" in options:
@@ -135,7 +135,7 @@ def carry_out(
         InterruptionError: the user stopped it; finished runs are kept.
         WorkError: a run failed, or the disk is full.
     """
-    from pnas_sim.report.comparison_progress import open_comparison_progress
+    from pnas_sim.report.progress import open_job_progress
 
     if workers is not None and workers < 1:
         raise SettingError(f"workers is {workers}; it must be at least 1")
@@ -143,7 +143,7 @@ def carry_out(
     folder = out or claim_folder("compare", datetime.now())
     begin_folder(folder, prepared)
     try:
-        with open_comparison_progress(sys.stderr, quiet) as tell:
+        with open_job_progress(sys.stderr, quiet) as tell:
             comparison = compare(prepared, folder, workers=workers or count_cores(), tell=tell)
         result: dict[str, Any] = strict(describe_comparison(comparison, list_versions(), str(folder)))
         write_files(result, folder, pictures)

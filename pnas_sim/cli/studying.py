@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 SOURCES = (TRAINED, SURROGATE)
 MOST_CELLS = 10_000_000
 COSTED = ("log-parameters", "multiply-adds")  # predictors that a table's recipe can tell of which network
-LEAST_SHOWN = 5.0  # seconds between two lines of progress
 PARTS, RESULT, CSV, MARKDOWN = "parts", "result.json", "predictors.csv", "predictors.md"
 
 
@@ -200,6 +200,8 @@ def carry_out(
         InterruptionError: the user stopped it.
         WorkError: a predictor failed, or the disk is full.
     """
+    from pnas_sim.report.progress import open_job_progress
+
     folder = out
     if out is not None:
         _demand_folder(out)
@@ -209,7 +211,8 @@ def carry_out(
         pools, searches, kind = _prepare(request)
         folder = out or claim_folder("predictors", datetime.now())
         make_folder(folder / PARTS, folder)
-        study = run_study(pools, searches, request.settings, folder / PARTS, _make_teller(quiet))
+        with open_job_progress(sys.stderr, quiet) as show:
+            study = run_study(pools, searches, request.settings, folder / PARTS, show)
         about = _tell_of(request, pools, kind, folder)
         result: dict[str, Any] = strict(describe_study(study, request.settings, request.infos, about, kind))
         _write(result, study, folder, markdown, pictures)
@@ -284,21 +287,6 @@ def _list_searches(request: StudyRequest, evaluator: Evaluator, epochs: float) -
             )
 
 
-def _make_teller(quiet: bool) -> Any:
-    from time import monotonic
-
-    begun, shown = monotonic(), -LEAST_SHOWN
-
-    def tell(name: str, done: int, total: int) -> None:
-        nonlocal shown
-        now = monotonic()
-        if not quiet and (now - shown >= LEAST_SHOWN or done == total):
-            shown = now
-            say(f"{done}/{total}  {name}  {now - begun:.0f} s")
-
-    return tell
-
-
 def _tell_of(request: StudyRequest, pools: list[Pools], kind: str, folder: Path) -> dict[str, Any]:
     """What the result says of table and command."""
     from pnas_tables.record import checksum
@@ -331,8 +319,6 @@ def _list_options(request: StudyRequest) -> dict[str, str]:
         "seed": settings.seed,
         "surrogate-fitted": ",".join(map(str, settings.fitted[SURROGATE])),
         "cells": request.cells,
-    from pnas_sim.report.predictors_markdown import format_markdown
-
         "epochs": request.epochs,
         "search-seeds": len(seeds) if seeds == tuple(range(len(seeds))) else listed,
         "beam": request.beam,
@@ -345,6 +331,8 @@ def _write(
     result: Mapping[str, Any], study: Study, folder: Path, markdown: Path | None, pictures: bool
 ) -> None:
     """Writes all files, the result last."""
+    from pnas_sim.report.predictors_markdown import format_markdown
+
     text = format_markdown(result)
     then = "give the same command again"
     write_whole(folder / MARKDOWN, text, then=then)

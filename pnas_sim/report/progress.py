@@ -1,4 +1,4 @@
-"""How far a search has come: a bar on a terminal, now and then a line elsewhere. Throttled."""
+"""How far a work has come: a bar on a terminal, now and then a line elsewhere. Throttled."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TextIO
+from functools import partial
+from typing import TYPE_CHECKING, TextIO
 
 from pnas_sim.report.text import format_accuracy, format_duration
+from pnas_sim.space import name_size
+
+if TYPE_CHECKING:
+    from pnas_sim.study.pool import Standing as JobStanding
 
 BAR_SECONDS = 0.1  # between two changes of the bar
 LINE_SECONDS = 10.0  # between two lines
@@ -33,6 +38,9 @@ class Standing:
 
 
 Show = Callable[[Standing], None]
+ShowJobs = Callable[["JobStanding"], None]
+_Write = Callable[[float | None], str]  # a standing in words, given the seconds left if they are known
+_Draw = Callable[[int, int | None, int, _Write], None]  # done, total, stage and words
 
 
 @contextmanager
@@ -44,87 +52,99 @@ def open_progress(stream: TextIO, quiet: bool, clock: Callable[[], float] = time
         quiet: show nothing.
         clock: seconds that never go back.
     """
-    if quiet:
-        yield lambda standing: None
-    elif stream.isatty():
-        with _open_bar(stream, clock) as show:
-            yield show
-    else:
-        yield _open_lines(stream, clock)
+    with _open_display(stream, quiet, clock) as draw:
+        yield lambda standing: draw(
+            standing.done, standing.total, standing.blocks, partial(format_standing, standing)
+        )
 
 
-def estimate_left(standing: Standing, begun: int, seconds: float) -> float | None:
-    """Seconds that are left at the pace so far; None if that is not known.
-
-    Args:
-        standing: where the search stands.
-        begun: models that were done at the start (a resumed run begins with some).
-        seconds: since the start.
-    """
-    done = standing.done - begun
-    if standing.total is None or done <= 0:
-        return None
-    return max(standing.total - standing.done, 0) * seconds / done
+@contextmanager
+def open_job_progress(
+    stream: TextIO, quiet: bool, clock: Callable[[], float] = time.monotonic
+) -> Iterator[ShowJobs]:
+    """As `open_progress`, for work that consists of jobs, as a comparison does."""
+    with _open_display(stream, quiet, clock) as draw:
+        yield lambda standing: draw(standing.done, standing.total, 0, partial(format_job_standing, standing))
 
 
 def format_standing(standing: Standing, left: float | None) -> str:
     """`3 blocks  392/1160 models  best 91.02%  1 min 05 s left`."""
-    size = f"{standing.blocks} block{'s' if standing.blocks != 1 else ''}"
     total = "" if standing.total is None else f"/{standing.total}"
     rest = "" if left is None else f"  {format_duration(left)} left"
     best = "" if math.isnan(standing.best) else f"  best {format_accuracy(standing.best)}"
-    return f"{size}  {standing.done}{total} models{best}{rest}"
+    return f"{name_size(standing.blocks)}  {standing.done}{total} models{best}{rest}"
+
+
+def format_job_standing(standing: JobStanding, left: float | None) -> str:
+    """`12/40 done  random, world 0, seed 3  1 min 05 s left`."""
+    last = f"  {standing.last}" if standing.last else ""
+    rest = "" if left is None or standing.done == standing.total else f"  {format_duration(left)} left"
+    return f"{standing.done}/{standing.total} done{last}{rest}"
+
+
+def estimate_left(done: int, total: int | None, begun: int, seconds: float) -> float | None:
+    """Seconds that are left at the pace so far; None if that is not known.
+
+    Args:
+        done: of the work, so far.
+        total: of the work; None if unknown.
+        begun: what was done at the start (a resumed run begins with some).
+        seconds: since the start.
+    """
+    if total is None or done <= begun:
+        return None
+    return max(total - done, 0) * seconds / (done - begun)
 
 
 @dataclass(slots=True)
 class _Pace:
-    """Remembers when a search began and was last shown; the first and the last standing are always shown."""
+    """Remembers when a work began and was last shown; the first and the last standing are always shown."""
 
     clock: Callable[[], float]
     every: float
     begun: float | None = None
     done_then: int = 0
     shown: float = -math.inf
-    blocks: int = 0
+    stage: int = 0
 
-    def is_due(self, standing: Standing) -> bool:
+    def is_due(self, done: int, total: int | None, stage: int) -> bool:
         now = self.clock()
         if self.begun is None:
-            self.begun, self.done_then = now, standing.done
-        last = standing.total is not None and standing.done >= standing.total
-        due = now - self.shown >= self.every or standing.blocks != self.blocks or last
+            self.begun, self.done_then = now, done
+        last = total is not None and done >= total
+        due = now - self.shown >= self.every or stage != self.stage or last
         if due:
-            self.shown, self.blocks = now, standing.blocks
+            self.shown, self.stage = now, stage
         return due
 
-    def left(self, standing: Standing) -> float | None:
+    def left(self, done: int, total: int | None) -> float | None:
         begun = self.clock() if self.begun is None else self.begun
-        return estimate_left(standing, self.done_then, self.clock() - begun)
-
-
-def _open_lines(stream: TextIO, clock: Callable[[], float]) -> Show:
-    pace = _Pace(clock, LINE_SECONDS)
-
-    def show(standing: Standing) -> None:
-        if pace.is_due(standing):
-            print(format_standing(standing, pace.left(standing)), file=stream, flush=True)
-
-    return show
+        return estimate_left(done, total, self.done_then, self.clock() - begun)
 
 
 @contextmanager
-def _open_bar(stream: TextIO, clock: Callable[[], float]) -> Iterator[Show]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
+def _open_display(stream: TextIO, quiet: bool, clock: Callable[[], float]) -> Iterator[_Draw]:
+    if quiet:
+        yield lambda done, total, stage, write: None
+    elif not stream.isatty():
+        lines = _Pace(clock, LINE_SECONDS)
+        yield _throttle(lines, lambda text, done, total: print(text, file=stream, flush=True))
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
-    pace = _Pace(clock, BAR_SECONDS)
-    with Progress(*columns, console=Console(file=stream), refresh_per_second=4) as progress:
-        task = progress.add_task("begins", total=None)
+        columns = (BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
+        with Progress(*columns, console=Console(file=stream), refresh_per_second=4) as bar:
+            task = bar.add_task("begins", total=None)
+            yield _throttle(
+                _Pace(clock, BAR_SECONDS),
+                lambda text, done, total: bar.update(task, description=text, completed=done, total=total),
+            )
 
-        def show(standing: Standing) -> None:
-            if pace.is_due(standing):
-                text = format_standing(standing, pace.left(standing))
-                progress.update(task, description=text, completed=standing.done, total=standing.total)
 
-        yield show
+def _throttle(pace: _Pace, put: Callable[[str, int, int | None], None]) -> _Draw:
+    def draw(done: int, total: int | None, stage: int, write: _Write) -> None:
+        if pace.is_due(done, total, stage):
+            put(write(pace.left(done, total)), done, total)
+
+    return draw

@@ -24,24 +24,9 @@ from pnas_sim.study.efficiency import Costs
 from pnas_sim.study.finished import Place, read_run
 from pnas_sim.study.grid import RunGrid, arrange_runs
 from pnas_sim.study.landmarks import Landmarks
-from pnas_sim.study.pool import do_jobs
+from pnas_sim.study.pool import Standing, do_jobs
 from pnas_sim.study.settings import CompareSettings, SearchChoice
-from pnas_sim.study.work import Job, read_landmarks, request_search
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How far a comparison has come.
-
-    Attributes:
-        done: jobs done, those of earlier sittings included.
-        total: jobs in all.
-        last: name of the one done last; empty at the start.
-    """
-
-    done: int
-    total: int
-    last: str = ""
+from pnas_sim.study.work import Job, Worker, do_in_pool, read_landmarks, request_search
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +210,8 @@ def compare(
         done += 1
         tell(Standing(done, len(jobs), job.name))
 
-    do_jobs(left, workers, count)
+    with closing(Worker()) as worker:
+        do_jobs(left, workers, count, do_in_pool, here=worker.do)
     return measure(prepared, jobs)
 
 

@@ -7,17 +7,40 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
 
 from pnas_sim.errors import WorkError
-from pnas_sim.study.work import Job, Worker, do_in_pool, prepare_process, prepare_worker
+from pnas_sim.study.work import prepare_process, prepare_worker
 
 MOST_DEATHS = 3  # of workers, until it is no accident
 
-Tell = Callable[[Job], None]
+T = TypeVar("T")
 
 
-def do_jobs(jobs: Sequence[Job], workers: int, tell: Tell, do: Callable[[Job], None] = do_in_pool) -> None:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far some jobs have come.
+
+    Attributes:
+        done: jobs done, those of earlier sittings included.
+        total: jobs in all.
+        last: name of the one done last; empty at the start.
+    """
+
+    done: int
+    total: int
+    last: str = ""
+
+
+def do_jobs(
+    jobs: Sequence[T],
+    workers: int,
+    tell: Callable[[T], None],
+    do: Callable[[T], None],
+    here: Callable[[T], None],
+) -> None:
     """Does all jobs.
 
     Args:
@@ -25,17 +48,21 @@ def do_jobs(jobs: Sequence[Job], workers: int, tell: Tell, do: Callable[[Job], N
         workers: processes; with 1 they are done in this one.
         tell: called after each job that is done.
         do: what a worker process does with a job; a function of a module, for processes import it.
+        here: what this process does with a job, if it does them.
 
     Raises:
         PnasError: as the first job that fails; the others in flight are ended.
         WorkError: workers are killed again and again.
     """
     if workers == 1:
-        _do_here(jobs, tell)
+        prepare_process()
+        for job in jobs:
+            here(job)
+            tell(job)
         return
     left, deaths = list(jobs), 0
     while left:
-        done: list[Job] = []
+        done: list[T] = []
         try:
             with open_pool(min(workers, len(left))) as pool:
                 for job in _follow(pool, left, do):
@@ -52,18 +79,10 @@ def do_jobs(jobs: Sequence[Job], workers: int, tell: Tell, do: Callable[[Job], N
         left = [job for job in left if id(job) not in finished]
 
 
-def _do_here(jobs: Sequence[Job], tell: Tell) -> None:
-    prepare_process()
-    with closing(Worker()) as worker:
-        for job in jobs:
-            worker.do(job)
-            tell(job)
-
-
-def _follow(pool: ProcessPoolExecutor, jobs: Sequence[Job], do: Callable[[Job], None]) -> Iterator[Job]:
+def _follow(pool: ProcessPoolExecutor, jobs: Sequence[T], do: Callable[[T], None]) -> Iterator[T]:
     """Yields jobs as they are done; their order is that of beginning."""
     with hold_interruption():
-        waiting: dict[Future[None], Job] = {pool.submit(do, job): job for job in jobs}
+        waiting: dict[Future[None], T] = {pool.submit(do, job): job for job in jobs}
     while waiting:
         ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
         broken = [future for future in ended if future.exception() is not None]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError, WorkError
 from pnas_sim.space import name_size
+from pnas_sim.study.pool import Standing
 from pnas_sim.study.predictors_jobs import do_jobs
 from pnas_sim.study.predictors_paper import NEXT, TRIALS
 from pnas_sim.study.predictors_pools import SURROGATE, Pools
@@ -37,7 +38,6 @@ from pnas_sim.study.predictors_trials import TrialJob, read_trials
 
 Floats: TypeAlias = NDArray[np.float64]
 _T = TypeVar("_T")
-Tell: TypeAlias = Callable[[str, int, int], None]  # the name of a job done, how many are, and of how many
 LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
     {"trials": (1, 10_000), "resamples": (10, 100_000), "workers": (1, 1024), "seed": (0, 2**63 - 1)}
 )
@@ -151,7 +151,7 @@ def run_study(
     searches: Sequence[SearchJob],
     settings: StudySettings,
     folder: Path,
-    tell: Tell,
+    tell: Callable[[Standing], None],
 ) -> Study:
     """Runs a study, or what of it is missing in a folder.
 
@@ -160,7 +160,7 @@ def run_study(
         searches: to be followed.
         settings: what is asked for.
         folder: where jobs leave their files.
-        tell: called with every job done.
+        tell: told at the start and after each job.
 
     Raises:
         SettingError: no source has two neighbouring sizes to fit and test on, or all cells of a size that is

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-from pnas_sim.errors import WorkError
-from pnas_sim.study.pool import hold_interruption, open_pool
-from pnas_sim.study.work import prepare_process
+from pnas_sim.study import pool
+from pnas_sim.study.pool import Standing
 
 
 class StudyJob(Protocol):
@@ -30,38 +29,30 @@ class StudyJob(Protocol):
         ...
 
 
-def do_jobs(
-    jobs: Sequence[StudyJob], folder: Path, workers: int, tell: Callable[[str, int, int], None]
-) -> None:
+def do_jobs(jobs: Sequence[StudyJob], folder: Path, workers: int, tell: Callable[[Standing], None]) -> None:
     """Does the jobs that have left no file yet.
 
     Args:
         jobs: to be done.
         folder: where each leaves its file.
         workers: processes; with 1 everything is done in this one.
-        tell: called after each that was done, with its name, how many are done and how many there are.
+        tell: told at the start and after each job.
 
     Raises:
-        PnasError: as the first job that fails.
-        WorkError: a worker process was killed.
+        PnasError: as the first job that fails; what others have left is kept.
+        WorkError: workers are killed again and again.
     """
     missing = [job for job in jobs if not job.is_done(folder)]
-    done = len(jobs) - len(missing)
-    if workers == 1 or len(missing) < 2:
-        prepare_process()
-        for number, job in enumerate(missing, done + 1):
-            job.run(folder)
-            tell(job.name, number, len(jobs))
-        return
-    try:
-        with open_pool(min(workers, len(missing))) as pool:
-            with hold_interruption():
-                running = {pool.submit(job.run, folder): job for job in missing}
-            for number, future in enumerate(as_completed(running), done + 1):
-                future.result()
-                tell(running[future].name, number, len(jobs))
-    except BrokenProcessPool:
-        raise WorkError(
-            "a worker was killed, perhaps for want of memory; give the same command again with fewer "
-            f"than --workers {workers}: what is done is kept"
-        ) from None
+    done, run = count(len(jobs) - len(missing)), partial(_run, folder)
+    tell(Standing(next(done), len(jobs)))
+    pool.do_jobs(
+        missing,
+        min(workers, len(missing)),  # one alone is not worth a process
+        lambda job: tell(Standing(next(done), len(jobs), job.name)),
+        run,
+        here=run,
+    )
+
+
+def _run(folder: Path, job: StudyJob) -> None:
+    job.run(folder)

@@ -17,7 +17,6 @@ from pnas_sim.report.comparison_plots import (
     render,
     render_pictures,
 )
-from pnas_sim.report.comparison_progress import format_comparison_standing, open_comparison_progress
 from pnas_sim.report.comparison_sheets import (
     format_p_value,
     list_topics,
@@ -34,7 +33,8 @@ from pnas_sim.report.comparison_table import (
     print_comparison,
     write_factor,
 )
-from pnas_sim.study.compare import Standing
+from pnas_sim.report.progress import format_job_standing, open_job_progress
+from pnas_sim.study.pool import Standing
 
 MakeComparison = Callable[..., dict[str, Any]]
 
@@ -206,7 +206,7 @@ def test_missing_matplotlib_is_told(make_comparison: MakeComparison, monkeypatch
 
 def test_progress_is_lines_where_there_is_no_terminal() -> None:
     stream, now = io.StringIO(), [0.0]
-    with open_comparison_progress(stream, False, lambda: now[0]) as show:
+    with open_job_progress(stream, False, lambda: now[0]) as show:
         for done in range(5):
             show(Standing(done, 4, "random, world 0, seed 1" if done else ""))
             now[0] += 6
@@ -218,7 +218,7 @@ def test_progress_is_lines_where_there_is_no_terminal() -> None:
 
 def test_progress_may_be_quiet_or_a_bar() -> None:
     quiet = io.StringIO()
-    with open_comparison_progress(quiet, True) as show:
+    with open_job_progress(quiet, True) as show:
         show(Standing(1, 2))
     assert quiet.getvalue() == ""
 
@@ -227,7 +227,7 @@ def test_progress_may_be_quiet_or_a_bar() -> None:
             return True
 
     terminal = Terminal()
-    with open_comparison_progress(terminal, False) as show:
+    with open_job_progress(terminal, False) as show:
         show(Standing(1, 2, "one"))
     assert "1/2 done" in terminal.getvalue()
-    assert format_comparison_standing(Standing(2, 2, "one"), 3.0) == "2/2 done  one"
+    assert format_job_standing(Standing(2, 2, "one"), 3.0) == "2/2 done  one"

@@ -56,10 +56,10 @@ def test_a_terminal_has_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_time_left_counts_only_what_was_done_here() -> None:
-    assert estimate_left(Standing(2, 300, 400, 0.5), 200, 50.0) == 50.0
-    assert estimate_left(Standing(2, 300, None, 0.5), 200, 50.0) is None
-    assert estimate_left(Standing(2, 200, 400, 0.5), 200, 50.0) is None
-    assert estimate_left(Standing(2, 500, 400, 0.5), 200, 50.0) == 0.0
+    assert estimate_left(300, 400, 200, 50.0) == 50.0
+    assert estimate_left(300, None, 200, 50.0) is None
+    assert estimate_left(200, 400, 200, 50.0) is None
+    assert estimate_left(500, 400, 200, 50.0) == 0.0
 
 
 def test_unknown_totals_are_left_out() -> None:

@@ -14,8 +14,9 @@ from pnas_sim.errors import RequestError, RunError, SettingError, WorkError
 from pnas_sim.evaluate import BackendRequest
 from pnas_sim.search.base import Observations, Proposals, SearchRequest
 from pnas_sim.space import CellSpace
-from pnas_sim.study.compare import Standing, compare, list_jobs, prepare
+from pnas_sim.study.compare import compare, list_jobs, prepare
 from pnas_sim.study.finished import read_run
+from pnas_sim.study.pool import Standing
 from pnas_sim.study.settings import CompareSettings, make_compare_settings
 
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=2)

@@ -132,7 +132,7 @@ def hang(job: Job) -> None:
 
 def hang_in_pool(folder: str) -> None:
     """What a process does that will be killed."""
-    do_jobs(list_jobs(prepare(make_settings()), Path(folder)), 2, lambda job: None, hang)
+    do_jobs(list_jobs(prepare(make_settings()), Path(folder)), 2, lambda job: None, hang, hang)
 
 
 def refuse(job: Job) -> None:
@@ -142,7 +142,7 @@ def refuse(job: Job) -> None:
 
 def test_killed_worker_costs_only_its_job_in_flight(importable: ModuleType, tmp_path: Path) -> None:
     jobs, told = list_jobs(prepare(make_settings()), tmp_path), list[Job]()
-    do_jobs(jobs, 2, told.append, importable.die_once)
+    do_jobs(jobs, 2, told.append, importable.die_once, do_in_pool)
     assert sorted(job.name for job in told) == sorted(job.name for job in jobs)
     assert all(job.path.exists() for job in jobs)
 
@@ -150,13 +150,13 @@ def test_killed_worker_costs_only_its_job_in_flight(importable: ModuleType, tmp_
 def test_workers_killed_again_and_again_are_told(importable: ModuleType, tmp_path: Path) -> None:
     jobs = list_jobs(prepare(make_settings()), tmp_path)
     with pytest.raises(WorkError, match=f"killed {MOST_DEATHS} times.*fewer than --workers 2"):
-        do_jobs(jobs, 2, lambda job: None, importable.die_always)
+        do_jobs(jobs, 2, lambda job: None, importable.die_always, do_in_pool)
 
 
 def test_error_of_a_worker_is_the_comparisons(importable: ModuleType, tmp_path: Path) -> None:
     jobs = list_jobs(prepare(make_settings()), tmp_path)
     with pytest.raises(SettingError, match="is refused"):
-        do_jobs(jobs, 2, lambda job: None, importable.refuse)
+        do_jobs(jobs, 2, lambda job: None, importable.refuse, do_in_pool)
 
 
 def test_workers_leave_with_a_parent_that_is_killed(importable: ModuleType, tmp_path: Path) -> None:

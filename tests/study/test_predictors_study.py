@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 from pnas_sim.errors import SettingError, WorkError
 from pnas_sim.predict import Prediction
 from pnas_sim.space import CellSpace
+from pnas_sim.study.pool import Standing
 from pnas_sim.study.predictors import StudySettings, list_jobs, run_study
 from pnas_sim.study.predictors_paper import find_paper_value
 from pnas_sim.study.predictors_pools import SURROGATE, TRAINED, Pool, Pools, pool_answers
@@ -19,7 +20,7 @@ from pnas_sim.study.predictors_trials import Trials, choose_cells, read_trials, 
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=3)
 
 
-def silent(name: str, done: int, total: int) -> None:
+def silent(standing: Standing) -> None:
     """Tells nobody."""
 
 
@@ -117,17 +118,21 @@ def test_the_same_cells_for_every_predictor_and_none_twice(pools) -> None:
 
 def test_what_is_done_is_not_done_again(pools, tmp_path: Path) -> None:
     told: list[str] = []
+
+    def tell(standing: Standing) -> None:
+        told.extend([standing.last] if standing.last else [])
+
     settings = settle()
-    first = run_study([pools], [], settings, tmp_path, lambda name, done, total: told.append(name))
+    first = run_study([pools], [], settings, tmp_path, tell)
     assert len(told) == 4
     files = sorted(tmp_path.iterdir())
     files[0].write_bytes(files[0].read_bytes()[:50])  # cut by a full disk, say
-    again = run_study([pools], [], settings, tmp_path, lambda name, done, total: told.append(name))
+    again = run_study([pools], [], settings, tmp_path, tell)
     assert len(told) == 5
     for one, other in zip(first.rows, again.rows, strict=True):
         assert one.figures["spearman"] == other.figures["spearman"]
     more = settle(predictors=("ridge", "knn", "depth"))
-    run_study([pools], [], more, tmp_path, lambda name, done, total: told.append(name))
+    run_study([pools], [], more, tmp_path, tell)
     assert len(told) == 7  # the new predictor's two
 
 

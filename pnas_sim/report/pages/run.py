@@ -39,7 +39,7 @@ from pnas_sim.report.text import (
     format_duration,
     format_large,
 )
-from pnas_sim.space import Cell, CellSpace
+from pnas_sim.space import Cell, CellSpace, name_size
 
 TOP = 25  # cells whose operations are shown beside all
 SOURCES = {
@@ -268,7 +268,7 @@ def _draw_guesses(replayed: Replayed) -> Charts:
     charts = []
     for level, guesses in replayed.guesses.items():
         dots = list(zip((100 * guesses.predicted).tolist(), (100 * guesses.answered).tolist(), strict=True))
-        title = f"{level} block{'' if level == 1 else 's'}: {format_count(len(dots))} cells"
+        title = f"{name_size(level)}: {format_count(len(dots))} cells"
         x = Axis(label="predicted accuracy, %", scale=span([dot[0] for dot in dots]))
         y = Axis(label="answered accuracy, %", scale=span([dot[1] for dot in dots]))
         charts.append(Chart(title=title, drawing=draw_dots(title, dots, x, y)))
@@ -289,7 +289,7 @@ def _tabulate_operations(replayed: Replayed) -> Table:
         values = models.figures["valid_accuracy"][places]
         best = places[np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable")][:TOP]
         columns += [count_operations(models, places), count_operations(models, best)]
-        heads += [f"{level} block{'' if level == 1 else 's'}, all {len(places):,}", f"best {len(best)}"]
+        heads += [f"{name_size(level)}, all {len(places):,}", f"best {len(best)}"]
     shares = np.array(columns).T
     return Table(
         caption="Operations chosen: share among halves of blocks, of all cells evaluated and of the best.",
