@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.evaluate import Answers, Evaluation, Source, Status
+from pnas_sim.errors import BackendError
+from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluation, Evaluator, Rows, Source, Status
 
 # What an `Answers` says once of all cells; its other fields are arrays with one value a cell, two of which
 # may be left out.
@@ -17,6 +18,31 @@ _COMMON = ("source", "epochs", "seed")
 OPTIONAL = ("seeds", "errors")
 ARRAYS = tuple(field.name for field in fields(Answers) if field.name not in (*_COMMON, *OPTIONAL))
 _TYPES = {"status": np.uint8, "parameters": np.int64, "multiply_adds": np.int64, "extrapolated": np.bool_}
+
+
+def ask_whole(evaluator: Evaluator, cells: Rows, epochs: float, seed: int) -> Answers:
+    """Asks for all cells at once and waits for all answers; in bulk where the evaluator can.
+
+    Args:
+        evaluator: of a space.
+        cells: `uint8[n, width]`, canonical; one cell may be there several times, and is asked for once.
+        epochs: of each child.
+        seed: of the evaluations.
+
+    Raises:
+        BackendError: a cell was not answered; else as the evaluator.
+    """
+    if isinstance(evaluator, BulkEvaluator):
+        return evaluator.evaluate_bulk(cells, epochs, seed)
+    space = evaluator.spec.space
+    first, inverse = space.unique(cells)
+    found = {one.cell: one for one in evaluator.evaluate(cells[first], epochs, seed)}
+    texts = space.format_many(cells[first])
+    if missing := [text for text in texts if text not in found]:
+        raise BackendError(f"backend {evaluator.spec.name} did not answer for {missing[0]}; mend it")
+    source = found[texts[0]].source if texts else Source.PREDICTED
+    answers = pack_answers([found[text] for text in texts], source, epochs, seed)
+    return select_answers(answers, inverse)
 
 
 def list_seeds(answers: Answers) -> NDArray[np.int64]:

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pnas_sim.answers import (
+    ask_whole,
     list_errors,
     list_seeds,
     pack_answers,
@@ -17,9 +19,11 @@ from pnas_sim.answers import (
     select_answers,
     unpack_answers,
 )
-from pnas_sim.evaluate import Evaluation, Source, Status
+from pnas_sim.errors import BackendError
+from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Source, Status
+from pnas_sim.space import CellSpace
 
-SEED = 5
+SEED, SPACE = 5, CellSpace(("sep3", "id"), 2)
 one = st.builds(
     Evaluation,
     cell=st.sampled_from(["a", "b"]),
@@ -80,3 +84,36 @@ def test_some_are_selected_or_replaced(evaluations: list[Evaluation], data: st.D
         expected[place] = replace(other, cell=evaluations[place].cell)
     assert unpack(put, evaluations) == repr(expected)
     assert repr(answers) == before
+
+
+class OneByOne:
+    """Looks cells up, the last one first; `dumb` ones say nothing of the first cell."""
+
+    spec = EvaluatorSpec(name="slow", space=SPACE, epochs=1.0, train_images=10, checksum="abc")
+
+    def __init__(self, dumb: bool = False) -> None:
+        self.dumb, self.asked = dumb, 0
+
+    def evaluate(self, cells: Any, epochs: float, seed: int) -> Any:
+        self.asked += len(cells)
+        for cell in reversed(SPACE.format_many(cells)[self.dumb :]):
+            yield Evaluation(cell=cell, source=Source.MEASURED, valid_accuracy=len(cell) / 100, seed=seed)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_all_cells_are_answered_in_their_order_and_asked_for_once() -> None:
+    slow, cells = (
+        OneByOne(),
+        SPACE.canonical(SPACE.sample(6, np.random.default_rng(0), blocks=2))[[0, 3, 0, 5]],
+    )
+    answers = ask_whole(slow, cells, 1.0, SEED)
+    assert answers.valid_accuracy.tolist() == [len(cell) / 100 for cell in SPACE.format_many(cells)]
+    assert (answers.source, answers.epochs, answers.seed, slow.asked) == (Source.MEASURED, 1.0, SEED, 3)
+    assert len(ask_whole(slow, cells[:0], 1.0, SEED)) == 0
+
+
+def test_a_cell_without_an_answer_is_the_backends_fault() -> None:
+    with pytest.raises(BackendError, match="backend slow did not answer for "):
+        ask_whole(OneByOne(dumb=True), SPACE.initial(), 1.0, SEED)

@@ -175,7 +175,7 @@ def _read_log(folder: Path, settings: Mapping[str, Any], table: Table) -> list[V
             run=str(folder),
             world=world,
             observed=float(answer.valid_accuracy),
-            expected=np.nan if answer.expected_valid_accuracy is None else answer.expected_valid_accuracy,
+            expected=answer.expected_valid_accuracy,
         )
         for answer in read_log(folder / LOG).evaluations.values()
         if answer.status == Status.OK

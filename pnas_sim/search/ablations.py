@@ -12,8 +12,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from pnas_sim.answers import ask_whole
 from pnas_sim.errors import SettingError
-from pnas_sim.evaluate import BulkEvaluator, Evaluator, ModelledEvaluator, Source
+from pnas_sim.evaluate import Evaluator, ModelledEvaluator, Source
 from pnas_sim.predict.base import Prediction
 from pnas_sim.search.base import Floats, Rows, SearchRequest
 from pnas_sim.search.pnas import Pnas
@@ -81,17 +82,11 @@ def read_oracle(evaluator: Evaluator, epochs: float | None = None, seed: int = 0
     at = evaluator.spec.epochs if epochs is None else epochs
 
     def ask_oracle(cells: Rows) -> Floats:
-        rows = space.fit_width(cells)
-        if isinstance(evaluator, BulkEvaluator):
-            whole = evaluator.evaluate_bulk(rows, at, seed)
-            # where trainings are looked up, what was measured once is all there is to know
-            looked_up = whole.source == Source.MEASURED
-            values = whole.valid_accuracy if looked_up else whole.expected_valid_accuracy
-            if looked_up:
-                values = np.where(np.isnan(values), evaluator.spec.chance, values)  # a training that failed
-        else:
-            answers = {one.cell: one.expected_valid_accuracy for one in evaluator.evaluate(rows, at, seed)}
-            values = np.array([answers[text] for text in space.format_many(rows)], np.float64)
+        answers = ask_whole(evaluator, space.fit_width(cells), at, seed)
+        values = answers.expected_valid_accuracy
+        if answers.source == Source.MEASURED:  # what was measured once is all there is to know
+            known = answers.valid_accuracy
+            values = np.where(np.isnan(known), evaluator.spec.chance, known)  # a training that failed
         if np.isnan(values).any():
             raise SettingError(
                 f"backend {evaluator.spec.name} knows no noise-free accuracy; pnas-oracle needs one that does"

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.evaluate import BulkEvaluator, Evaluator, Rows
+from pnas_sim.answers import ask_whole
+from pnas_sim.evaluate import Evaluator, Rows
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -95,15 +96,8 @@ def ask_values(evaluator: Evaluator, cells: Rows, epochs: float, seed: int) -> t
 
     Where the evaluator knows no noise-free values, the observed ones stand for them.
     """
-    if isinstance(evaluator, BulkEvaluator):
-        answers = evaluator.evaluate_bulk(cells, epochs, seed)
-        values, expected = answers.valid_accuracy, answers.expected_valid_accuracy
-    else:
-        first, inverse = evaluator.spec.space.unique(cells)
-        known = {one.cell: one for one in evaluator.evaluate(cells[first], epochs, seed)}
-        found = [known[text] for text in evaluator.spec.space.format_many(cells[first])]
-        values = np.array([one.valid_accuracy for one in found])[inverse]
-        expected = np.array([one.expected_valid_accuracy for one in found])[inverse]
+    answers = ask_whole(evaluator, cells, epochs, seed)
+    values, expected = answers.valid_accuracy, answers.expected_valid_accuracy
     return values, np.where(np.isnan(expected), values, expected)
 
 

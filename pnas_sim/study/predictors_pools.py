@@ -13,8 +13,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pnas_sim.answers import ask_whole
 from pnas_sim.errors import SettingError
-from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluator, Status
+from pnas_sim.evaluate import Evaluator, Status
 from pnas_sim.space import CellSpace
 from pnas_sim.study.finished import find_fingerprint
 
@@ -198,28 +199,7 @@ def ask_truth(
         The noisy accuracies (chance where a child diverged), those free of noise, and which cells did not
         fail; `[n]` each.
     """
-    if isinstance(evaluator, BulkEvaluator):
-        answers = evaluator.evaluate_bulk(cells, epochs, seed)
-        noisy, expected, status = _read_answers(answers)
-    else:
-        noisy, expected, status = _ask_one_by_one(evaluator, cells, epochs, seed)
-    noisy = np.where(status == Status.DIVERGED, evaluator.spec.chance, noisy)
-    return noisy, expected, (status != Status.FAILED) & np.isfinite(noisy)
-
-
-def _read_answers(answers: Answers) -> tuple[Floats, Floats, NDArray[np.uint8]]:
-    return answers.valid_accuracy, answers.expected_valid_accuracy, answers.status
-
-
-def _ask_one_by_one(
-    evaluator: Evaluator, cells: Rows, epochs: float, seed: int
-) -> tuple[Floats, Floats, NDArray[np.uint8]]:
-    space = evaluator.spec.space
-    place = {text: row for row, text in enumerate(space.format_many(cells))}
-    noisy, expected = np.full(len(cells), np.nan), np.full(len(cells), np.nan)
-    status = np.full(len(cells), int(Status.FAILED), np.uint8)
-    for answer in evaluator.evaluate(cells, epochs, seed):
-        row = place[answer.cell]
-        noisy[row], expected[row] = answer.valid_accuracy, answer.expected_valid_accuracy
-        status[row] = int(answer.status)
-    return noisy, expected, status
+    answers = ask_whole(evaluator, cells, epochs, seed)
+    noisy = np.where(answers.status == Status.DIVERGED, evaluator.spec.chance, answers.valid_accuracy)
+    usable = (answers.status != Status.FAILED) & np.isfinite(noisy)
+    return noisy, answers.expected_valid_accuracy, usable

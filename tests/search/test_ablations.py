@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import kstest, spearmanr
 
 from pnas_sim.errors import SettingError
-from pnas_sim.evaluate import BackendRequest
+from pnas_sim.evaluate import BackendRequest, Source
 from pnas_sim.function_evaluator import FunctionEvaluator
 from pnas_sim.registry import make_backend
 from pnas_sim.search import Pnas, SearchRequest, make_search
@@ -126,6 +126,23 @@ def test_an_oracle_answers_free_of_noise_at_the_epochs_asked_for(takes) -> None:
     cells = SPACE.sample(20, np.random.default_rng(2))
     np.testing.assert_allclose(read_oracle(evaluator)(cells), rows_grow(cells, 2.0))
     np.testing.assert_allclose(read_oracle(evaluator, epochs=1.0)(cells), rows_grow(cells, 1.0))
+
+
+def test_an_oracle_takes_trainings_looked_up_for_the_truth() -> None:
+    """What was measured once is all there is to know; a training that failed is told as chance."""
+
+    class LookedUp(Alone):
+        def evaluate(self, cells, epochs, seed):
+            for answer in super().evaluate(cells, epochs, seed):
+                value = float("nan") if answer.cell.startswith("id") else answer.valid_accuracy
+                yield replace(answer, source=Source.MEASURED, valid_accuracy=value)
+
+    evaluator, cells = LookedUp(knows=False), SPACE.initial()
+    found = dict(zip(SPACE.format_many(cells), read_oracle(evaluator)(cells).tolist(), strict=True))
+    answers = {one.cell: one.valid_accuracy for one in evaluator.evaluate(cells, evaluator.spec.epochs, 0)}
+    chance = evaluator.spec.chance
+    assert found == {text: chance if value != value else value for text, value in answers.items()}
+    assert chance in found.values()
 
 
 def test_beams_of_other_seeds_are_others(answer, drive) -> None:
