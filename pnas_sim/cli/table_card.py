@@ -57,6 +57,7 @@ def card(
     TABLE is a file or the name of a table that ships. Every figure on the page is found from the table when
     this runs; those of the surrogates are the ones stored with them.
     """
+    from pnas_sim.search.catalogue import list_searches
     from pnas_tables.card_facts import gather_facts
     from pnas_tables.card_pictures import draw_pictures
     from pnas_tables.card_text import write_card
@@ -76,7 +77,8 @@ def card(
     source = table if table == read.name else path.name
     page = folder / f"{read.name}.md"
     command = _write_command(source, notes, audits, proxy)
-    text = write_card(read, facts, drawn, notes, source, audited, checked, command)
+    searches = [info.name for info in list_searches() if info.source]
+    text = write_card(read, facts, drawn, notes, source, audited, checked, command, searches)
     write_file(page, text.encode("utf-8"))
     if as_json:
         answer = {"out": str(page), "pictures": sorted(drawn.values()), "table": read.name, **facts}

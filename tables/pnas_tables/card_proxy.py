@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pnas_tables.markdown import grid, rounded
 from pnas_tables.proxy import DRAWS, FEWEST, Effect, Interval, Part
 from pnas_tables.proxy_file import FactorCheck, ProxyCheck
 
@@ -88,39 +89,40 @@ def _introduce(check: ProxyCheck) -> str:
 
 
 def _tabulate_parts(factors: list[FactorCheck]) -> Iterator[str]:
-    yield (
-        "| changed | cells | of them | mean in the table | mean changed | Spearman | ceiling | Kendall | "
-        "ceiling | s a child |"
-    )
-    yield f"|{'--|' * 10}"
-    for factor in factors:
-        for part in factor.parts:
-            seconds = "-" if factor.seconds is None else f"{factor.seconds:.1f}"
-            yield f"| {' | '.join([_name(factor), *_describe_part(part), seconds])} |"
+    means = ["mean in the table", "mean changed"]
+    heads = ["changed", "cells", "of them", *means, "Spearman", "ceiling", "Kendall", "ceiling", "s a child"]
+    rows = [
+        [_name(factor), *_describe_part(part), rounded(factor.seconds, 1)]
+        for factor in factors
+        for part in factor.parts
+    ]
+    yield from grid(heads, rows)
 
 
 def _describe_part(part: Part) -> list[str]:
     return [
         part.name,
         str(part.cells),
-        _number(part.table_mean, ".4f"),
-        _number(part.changed_mean, ".4f"),
+        rounded(part.table_mean, 4),
+        rounded(part.changed_mean, 4),
         _with_interval(part.spearman, ".2f"),
-        _number(part.ceiling_spearman, ".2f"),
+        rounded(part.ceiling_spearman, 2),
         _with_interval(part.kendall, ".2f"),
-        _number(part.ceiling_kendall, ".2f"),
+        rounded(part.ceiling_kendall, 2),
     ]
 
 
 def _tabulate_effects(factors: list[FactorCheck]) -> Iterator[str]:
-    yield "| changed | operation | in the table | changed | difference | signs |"
-    yield f"|{'--|' * 6}"
-    for factor in factors:
-        for effect in factor.effects:
-            slopes = [
-                _with_interval(slope, "+.4f") for slope in (effect.table, effect.changed, effect.difference)
-            ]
-            yield f"| {' | '.join([_name(factor), effect.operation, *slopes, _judge_signs(effect)])} |"
+    rows = [
+        [_name(factor), effect.operation, *_list_slopes(effect), _judge_signs(effect)]
+        for factor in factors
+        for effect in factor.effects
+    ]
+    yield from grid(["changed", "operation", "in the table", "changed", "difference", "signs"], rows)
+
+
+def _list_slopes(effect: Effect) -> list[str]:
+    return [_with_interval(slope, "+.4f") for slope in (effect.table, effect.changed, effect.difference)]
 
 
 def _judge_signs(effect: Effect) -> str:
@@ -186,7 +188,3 @@ def _with_interval(figure: Interval | None, form: str) -> str:
         return "-"
     low, high = format(figure.low, form), format(figure.high, form)
     return f"{format(figure.value, form)} ({low} to {high})"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from pnas_sim.search.catalogue import list_searches
 from pnas_sim.space import name_size
+from pnas_tables.card_audit import describe_audits
 from pnas_tables.card_limits import list_limits
 from pnas_tables.card_proxy import describe_proxy
 from pnas_tables.check import describe_table
 from pnas_tables.families import find_kind
 from pnas_tables.figures import mean_by_cell
+from pnas_tables.markdown import grid, rounded
 from pnas_tables.proxy_file import ProxyCheck
 from pnas_tables.record import Table
-from pnas_tables.sample import is_sealed
 
 GROUP_WORDS = {
     "random": "drawn at random, or all of a size",
@@ -45,6 +45,7 @@ def write_card(
     audits: Sequence[Mapping[str, Any]] = (),
     proxy: ProxyCheck | None = None,
     command: str | None = None,
+    searches: Sequence[str] = (),
 ) -> str:
     """The card.
 
@@ -57,6 +58,7 @@ def write_card(
         audits: what `pnas-sim table audit` wrote to each `audit.json`, the oldest first.
         proxy: check of the recipe against changed ones, if there was one.
         command: that writes this page, audits and all; by default the plain one.
+        searches: names of those that ship; the page tells which of them the last audit left out.
     """
     about = describe_table(table)
     quality = {name: figures for name, figures in about["quality"].items() if figures is not None}
@@ -69,7 +71,7 @@ def write_card(
         _curves(facts, pictures),
         _operations(facts, pictures),
         _surrogates(facts, quality, pictures, source),
-        *([_audits(audits, table, source)] if audits else []),
+        *([describe_audits(audits, table, source, searches)] if audits else []),
         *([] if proxy is None else [describe_proxy(proxy)]),
         _limits(facts, quality, proxy),
     ]
@@ -130,11 +132,11 @@ def _cells(facts: Mapping[str, Any]) -> Iterator[str]:
             row["cells"],
             *(row[group] for group in GROUP_WORDS),
             row["several_seeds"],
-            _round(seconds.get(size), 1),
+            rounded(seconds.get(size), 1),
         ]
         for size, row in cells["by_blocks"].items()
     ]
-    yield from _grid(heads, rows)
+    yield from grid(heads, rows)
     yield ""
     words = ", ".join(f"{word} {count}" for word, count in sorted(cells["by_origin"].items()))
     yield (
@@ -151,10 +153,10 @@ def _accuracy(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterator
     yield ""
     names = ["lowest", "10%", "median", "90%", "highest"]
     rows = [
-        [size, row["cells"], *(_round(value, 4) for value in row["quantiles"])]
+        [size, row["cells"], *(rounded(value, 4) for value in row["quantiles"])]
         for size, row in facts["accuracy"]["by_blocks"].items()
     ]
-    yield from _grid(["blocks", "cells", *names], rows)
+    yield from grid(["blocks", "cells", *names], rows)
     yield from _picture(pictures, "accuracy", "Validation accuracy of the trained cells by block count")
 
 
@@ -173,8 +175,8 @@ def _seeds(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterator[st
         f"Deviation of one training from the mean over seeds: {at} accuracy (validation), "
         f"{seeds['test_deviation']:.4f} (test); {seeds['cells']} cells with several seeds, "
         f"{seeds['freedom']} degrees of freedom. Spearman between the first two seeds: "
-        f"{_round(seeds['spearman'], 2)}. Share of the variance between cells of the largest size that is "
-        f"theirs and not the seed's: {_round(seeds['reliability'], 2)}. Diverged: {seeds['diverged']}, "
+        f"{rounded(seeds['spearman'], 2)}. Share of the variance between cells of the largest size that is "
+        f"theirs and not the seed's: {rounded(seeds['reliability'], 2)}. Diverged: {seeds['diverged']}, "
         f"failed: {seeds['failed']} of {facts['cells']['runs']} runs; modelled as chance of divergence: "
         f"{seeds['divergence']:.4f} (of {seeds['divergence_runs']} runs of repeated cells)."
     )
@@ -185,10 +187,10 @@ def _curves(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterator[s
     yield "## Curves"
     yield ""
     rows = [
-        [f"{row['epochs']:g}", row["runs"], _round(row["mean"], 4), _round(row["spearman"], 2)]
+        [f"{row['epochs']:g}", row["runs"], rounded(row["mean"], 4), rounded(row["spearman"], 2)]
         for row in facts["curves"]
     ]
-    yield from _grid(["epochs", "runs", "mean validation accuracy", "Spearman with the end"], rows)
+    yield from grid(["epochs", "runs", "mean validation accuracy", "Spearman with the end"], rows)
     yield from _picture(pictures, "curves", "Validation accuracy along the training")
 
 
@@ -205,8 +207,8 @@ def _operations(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterat
     )
     yield ""
     shares = operations["shares"].items()
-    rows = [[name, _round(row["best"], 3), _round(row["all"], 3)] for name, row in shares]
-    yield from _grid(["operation", "among the best", "in all"], rows)
+    rows = [[name, rounded(row["best"], 3), rounded(row["all"], 3)] for name, row in shares]
+    yield from grid(["operation", "among the best", "in all"], rows)
     yield from _picture(pictures, "operations", "Operation frequency among the best")
 
 
@@ -237,7 +239,7 @@ def _surrogates(
         yield from _fitted_by(worlds)
         yield from _beside_trained(worlds["beside_trained"])
         yield ""
-        yield from _grid(["", "cells", *MEASURES, "RMSE"], list(_quality_rows(figures)))
+        yield from grid(["", "cells", *MEASURES, "RMSE"], list(_quality_rows(figures)))
         yield from _picture(
             pictures, f"predicted-{name}", f"Predicted by {name} against measured, cells held out"
         )
@@ -255,8 +257,8 @@ def _fitted_by(worlds: Mapping[str, Any]) -> Iterator[str]:
     nested = tuning["nested"]
     yield (
         f"Its settings ({chosen}) are the best of {len(tuning['candidates'])} by cross-validation. Chosen so "
-        f"on four fifths of the cells and asked of the fifth, tau is {_round(nested['kendall_tau'], 2)} of "
-        f"{_round(nested['ceiling_kendall_tau'], 2)}: `pnas-sim table fit FILE {words} --tune`."
+        f"on four fifths of the cells and asked of the fifth, tau is {rounded(nested['kendall_tau'], 2)} of "
+        f"{rounded(nested['ceiling_kendall_tau'], 2)}: `pnas-sim table fit FILE {words} --tune`."
     )
 
 
@@ -285,96 +287,16 @@ def _quality_rows(quality: Mapping[str, Any]) -> Iterator[list[Any]]:
     parts |= {GROUP_WORDS[group]: row for group, row in quality["by_group"].items()}
     parts |= {f"fitted on {share}% of the cells": row for share, row in quality["by_training_share"].items()}
     for label, row in parts.items():
-        figures = [f"{_round(row[key], 2)} ({_round(row[f'ceiling_{key}'], 2)})" for key in MEASURES.values()]
-        yield [label, row["cells"], *figures, _round(row["rmse"], 4)]
-
-
-def _audits(audits: Sequence[Mapping[str, Any]], table: Table, source: str) -> Iterator[str]:
-    settings = audits[-1]["settings"]
-    reports = [(_edition(audit, report), report) for audit in audits for report in audit["rounds"]]
-    last = reports[-1][1]
-    yield "## Exploitation audit"
-    yield ""
-    yield (
-        f"What {', '.join(settings['searches'])} found with {settings['budget']} models each on "
-        f"`{settings['surrogate']}` was really trained ({settings['seeds']} seeds a cell), round by round; "
-        "what was found is added and the surrogate fitted again before the next. Predicted is by the model "
-        "that the searches met, without the effects of a world. *Fitted since*: of them, cells on which this "
-        f"table's surrogates are fitted. `pnas-sim table audit {source} --rounds 1 --most-rounds 1 --out DIR "
-        f"--data DIR` does a round.{_name_left_out(settings['searches'])}"
-    )
-    yield ""
-    heads = [
-        "round",
-        "of a table of",
-        "cells",
-        "fitted since",
-        "predicted minus measured",
-        "standard error",
-        "seed deviation",
-        "RMSE",
-        "told minus measured",
-        "Spearman",
-    ]
-    names = ("optimism", "standard_error", "seed_deviation", "rmse", "told_too_much")
-    fitted = _list_fitted(table)
-    rows = [
-        [
-            number,
-            size,
-            row["cells"],
-            sum(find["cell"] in fitted for find in row["rows"]),
-            *(_round(row[name], 4) for name in names),
-            _round(row["spearman"], 2),
+        figures = [
+            f"{rounded(row[key], 2)} ({rounded(row[f'ceiling_{key}'], 2)})" for key in MEASURES.values()
         ]
-        for number, (size, row) in enumerate(reports, start=1)
-    ]
-    yield from _grid(heads, rows)
-    yield ""
-    yield f"Verdict of the last round: {last['verdict']}."
-    parts = last["by_search"].items()
-    yield (
-        "By search: "
-        + ", ".join(f"{name} {row['optimism']:+.4f} (n = {row['cells']})" for name, row in parts)
-        + "."
-    )
-
-
-def _edition(audit: Mapping[str, Any], report: Mapping[str, Any]) -> str:
-    """What the searches of a round met: the table's cells; those that the audit's rounds before it added."""
-    if "cells" not in audit:
-        return "-"
-    added = sum(row["cells"] for row in audit["rounds"] if row["round"] < report["round"])
-    return f"{audit['cells'] + added} cells"
-
-
-def _name_left_out(searches: Sequence[str]) -> str:
-    """A sentence on the searches that ship and found nothing here."""
-    names = [info.name for info in list_searches() if info.source and info.name not in searches]
-    return f" Not among the searches: {', '.join(names)}." if names else ""
-
-
-def _list_fitted(table: Table) -> set[str]:
-    """Texts of the cells that are not kept from fits."""
-    texts = table.space.format_many(table.cells)
-    return {text for text, origin in zip(texts, table.origins, strict=True) if not is_sealed(origin)}
+        yield [label, row["cells"], *figures, rounded(row["rmse"], 4)]
 
 
 def _limits(facts: Mapping[str, Any], quality: Mapping[str, Any], proxy: ProxyCheck | None) -> Iterator[str]:
     yield "## Known limits"
     yield ""
     yield from (f"- {sentence}" for sentence in list_limits(facts, quality, proxy))
-
-
-def _round(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _grid(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[str]:
-    yield f"| {' | '.join(heads)} |"
-    yield f"|{'|'.join(['--'] * len(heads))}|"
-    for row in rows:
-        yield f"| {' | '.join(str(value) for value in row)} |"
 
 
 def _picture(pictures: Mapping[str, str], key: str, words: str) -> Iterator[str]:

@@ -199,7 +199,8 @@ def test_rounds_add_what_was_trained_and_seal_the_last(fitted: Table, tmp_path: 
     assert (answer["cells"], answer["data"]) == (len(fitted), data_checksum(fitted))
     row = answer["rounds"][1]["rows"][0]
     assert row["runs"] == 2 and row["cell"] not in fitted.space.format_many(second.cells)
-    text = write_card(audited, gather_facts(audited), {}, [], "small", [answer])
+    facts, ship = gather_facts(audited), ["pnas-oracle", "pnas"]
+    text = write_card(audited, facts, {}, [], "small", [answer], searches=ship)
     assert (
         "## Exploitation audit" in text
         and f"Verdict of the last round: {answer['rounds'][1]['verdict']}" in text
@@ -207,8 +208,9 @@ def test_rounds_add_what_was_trained_and_seal_the_last(fitted: Table, tmp_path: 
     assert "| 1 | 80 cells | 10 | 10 |" in text and "| 2 | 90 cells | 10 | 0 |" in text, (
         "the last round's cells are not fitted"
     )
-    assert "Not among the searches: " in text and "pnas-oracle" in text
-    repeated = write_card(audited, gather_facts(audited), {}, [], "small", [answer, answer])
+    assert "Not among the searches: pnas-oracle" in text
+    repeated = write_card(audited, facts, {}, [], "small", [answer, answer])
+    assert "Not among the searches" not in repeated
     assert "| 3 | 80 cells | 10 | 10 |" in repeated and "| 4 | 90 cells | 10 | 0 |" in repeated, (
         "rounds of audits are counted on"
     )

@@ -59,7 +59,7 @@ class Legend:
 
     Attributes:
         label: the name.
-        style: its number among `charts.STYLES`.
+        style: its number, which colour and dashes follow.
     """
 
     label: str

@@ -1,0 +1,83 @@
+"""The part of a table's card on its audits: what searches found on a surrogate, trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pnas_tables.markdown import grid, rounded
+from pnas_tables.record import Table
+from pnas_tables.sample import is_sealed
+
+FIGURES = {
+    "predicted minus measured": "optimism",
+    "standard error": "standard_error",
+    "seed deviation": "seed_deviation",
+    "RMSE": "rmse",
+    "told minus measured": "told_too_much",
+}
+
+
+def describe_audits(
+    audits: Sequence[Mapping[str, Any]], table: Table, source: str, searches: Sequence[str]
+) -> Iterator[str]:
+    """Lines of Markdown: how it was done, the rounds of all audits, the last one's verdict.
+
+    Args:
+        audits: what `pnas-sim table audit` wrote to each `audit.json`, the oldest first; at least one.
+        table: whose card it is.
+        source: how commands name the table.
+        searches: names of those that ship.
+    """
+    yield "## Exploitation audit"
+    yield ""
+    yield _introduce(audits[-1]["settings"], source, searches)
+    yield ""
+    heads = ["round", "of a table of", "cells", "fitted since", *FIGURES, "Spearman"]
+    yield from grid(heads, _list_rounds(audits, table))
+    yield ""
+    yield from _conclude(audits[-1]["rounds"][-1])
+
+
+def _introduce(settings: Mapping[str, Any], source: str, searches: Sequence[str]) -> str:
+    missing = [name for name in searches if name not in settings["searches"]]
+    left_out = f" Not among the searches: {', '.join(missing)}." if missing else ""
+    return (
+        f"What {', '.join(settings['searches'])} found with {settings['budget']} models each on "
+        f"`{settings['surrogate']}` was really trained ({settings['seeds']} seeds a cell), round by round; "
+        "what was found is added and the surrogate fitted again before the next. Predicted is by the model "
+        "that the searches met, without the effects of a world. *Fitted since*: of them, cells on which this "
+        f"table's surrogates are fitted. `pnas-sim table audit {source} --rounds 1 --most-rounds 1 --out DIR "
+        f"--data DIR` does a round.{left_out}"
+    )
+
+
+def _list_rounds(audits: Sequence[Mapping[str, Any]], table: Table) -> Iterator[list[Any]]:
+    """A row of the table for each round, counted on from audit to audit."""
+    fitted = _list_fitted(table)
+    rounds = [(audit, report) for audit in audits for report in audit["rounds"]]
+    for number, (audit, report) in enumerate(rounds, start=1):
+        since = sum(find["cell"] in fitted for find in report["rows"])
+        figures = [rounded(report[name], 4) for name in FIGURES.values()]
+        spearman = rounded(report["spearman"], 2)
+        yield [number, _edition(audit, report), report["cells"], since, *figures, spearman]
+
+
+def _conclude(last: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Verdict of the last round: {last['verdict']}."
+    parts = [f"{name} {row['optimism']:+.4f} (n = {row['cells']})" for name, row in last["by_search"].items()]
+    yield f"By search: {', '.join(parts)}."
+
+
+def _edition(audit: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """What the searches of a round met: the table's cells; those that the audit's rounds before it added."""
+    if "cells" not in audit:
+        return "-"
+    added = sum(row["cells"] for row in audit["rounds"] if row["round"] < report["round"])
+    return f"{audit['cells'] + added} cells"
+
+
+def _list_fitted(table: Table) -> set[str]:
+    """Texts of the cells that are not kept from fits."""
+    texts = table.space.format_many(table.cells)
+    return {text for text, origin in zip(texts, table.origins, strict=True) if not is_sealed(origin)}

@@ -1,0 +1,19 @@
+"""Tables and figures of a card's Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+
+def grid(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """Lines of a table."""
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{'--|' * len(heads)}"
+    for row in rows:
+        yield f"| {' | '.join(str(value) for value in row)} |"
+
+
+def rounded(value: float | None, digits: int) -> str:
+    """A figure to so many digits behind the point; `-` where it is not known."""
+    return "-" if value is None else f"{value:.{digits}f}"
