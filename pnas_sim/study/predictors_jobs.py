@@ -47,7 +47,7 @@ def do_jobs(jobs: Sequence[StudyJob], folder: Path, workers: int, tell: Callable
     tell(Standing(next(done), len(jobs)))
     pool.do_jobs(
         missing,
-        min(workers, len(missing)),  # one alone is not worth a process
+        workers if len(missing) > 1 else 1,  # one alone is not worth a process
         lambda job: tell(Standing(next(done), len(jobs), job.name)),
         run,
         here=run,
