@@ -59,6 +59,6 @@ if __name__ == "__main__":
     backend = make_backend("own_backend:create", BackendRequest(blocks=3))
     search = Pnas(backend.spec.space, make_predictor("ridge", backend.spec.space), beam=16)
     result = run_search(search, backend, budget=Budget(seconds=3 * 3600))
-    best = max(result.evaluations, key=lambda answer: answer.valid_accuracy)
     print(f"{result.models_evaluated} cells in {result.child_seconds / 3600:.1f} hours of made-up training")
-    print(f"the best is {best.cell} at {best.valid_accuracy:.2f}")
+    if best := result.best:  # of children that failed there may be none
+        print(f"the best is {best.cell} at {best.valid_accuracy:.2f}")

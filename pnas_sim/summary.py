@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pnas_sim.evaluate import Floats, Status
+from pnas_sim.evaluate import Evaluation, Floats, Status
 from pnas_sim.ledger import Figures, Ledger, Models, Round
+
+MOST_REASONS = 3  # of failures, in a note
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ class RunResult:
         child_seconds: summed over models.
         stopped: "finished", "budget", "proposals" or "stalled".
         levels: ascending.
-        evaluations: every model, in order of proposal: as arrays, or one `Evaluation` after the other.
+        evaluations: every model, in order of proposal: as arrays, one `Evaluation` after the other, or a
+            frame of pandas (`to_frame`).
     """
 
     models_evaluated: int
@@ -64,6 +69,48 @@ class RunResult:
     stopped: str
     levels: tuple[Level, ...]
     evaluations: Models
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The model with the highest validation accuracy, the first of equals; None if none has any.
+
+        Of a search that went level by level it is of the last level. Its `expected_valid_accuracy` says more,
+        where it is known: the best of many noisy values is biased upwards.
+        """
+        figures = self.evaluations.figures
+        chosen = choose_final(figures)
+        values = np.where(chosen, figures["valid_accuracy"], -np.inf)
+        return self.evaluations[int(values.argmax())] if chosen.any() else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know of the run, in sentences: how many children failed, and why."""
+        failed = np.flatnonzero(self.evaluations.figures["status"] == Status.FAILED).tolist()
+        if not failed:
+            return ()
+        errors = self.evaluations.errors
+        counted = Counter(errors.get(place, "no reason given") for place in failed).most_common()
+        reasons = [f"{reason} ({count})" for reason, count in counted[:MOST_REASONS]]
+        if len(counted) > MOST_REASONS:
+            reasons.append(f"{len(counted) - MOST_REASONS} other reasons")
+        return (f"{len(failed)} of {self.models_evaluated} children failed: {'; '.join(reasons)}",)
+
+
+def choose_final(figures: Figures) -> NDArray[np.bool_]:
+    """Which models a run hands over, `bool[n]`: those that have an accuracy.
+
+    Of a search that went level by level, only those of the last level that has any.
+    """
+    chosen: NDArray[np.bool_] = np.isfinite(figures["valid_accuracy"])
+    blocks = figures["blocks"].astype(np.int64)
+    if chosen.any() and grows_by_levels(blocks):
+        chosen &= blocks == blocks[chosen].max()
+    return chosen
+
+
+def grows_by_levels(blocks: NDArray[np.int64]) -> bool:
+    """Whether a run went through cells level by level: of several sizes, and never back to a smaller one."""
+    return len(blocks) > 0 and bool((np.diff(blocks) >= 0).all() and blocks[0] != blocks[-1])
 
 
 def sum_up(ledger: Ledger, stopped: str, seconds: float) -> RunResult:

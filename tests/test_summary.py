@@ -15,7 +15,7 @@ from pnas_sim.evaluate import Evaluation, Status
 from pnas_sim.ledger import Ledger
 from pnas_sim.search import Proposals
 from pnas_sim.space import CellSpace
-from pnas_sim.summary import Level, RunResult, sum_up
+from pnas_sim.summary import Level, RunResult, grows_by_levels, sum_up
 
 SPACE = CellSpace(("sep3", "id", "max3"), 2)
 ONES = SPACE.initial()
@@ -105,3 +105,42 @@ def test_top_means_are_of_the_best(values: list[float]) -> None:
     assert level.best_valid_accuracy == ranked[0]
     assert level.top5_valid_accuracy == pytest.approx(np.mean(ranked[:5]))
     assert level.top25_valid_accuracy == pytest.approx(np.mean(ranked[:25]))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "grows"),
+    [([1, 1, 2, 3], True), ([5, 5, 5], False), ([2, 1, 3], False), ([], False), ([1], False), ([2, 5], True)],
+)
+def test_grows_by_levels(blocks: list[int], grows: bool) -> None:
+    assert grows_by_levels(np.array(blocks, np.int64)) is grows
+
+
+def name_best(result: RunResult) -> str | None:
+    return None if result.best is None else result.best.cell
+
+
+def test_the_best_is_never_a_child_that_failed() -> None:
+    mixed = sum_of((TWOS[:3], [nan, 0.4, 0.6], {}), (ONES[:3], [nan, 0.7, 0.7], {}))
+    assert name_best(mixed) == SPACE.format(ONES[1])  # the first of equals
+    assert mixed.best is not None and mixed.best.valid_accuracy == 0.7
+    assert name_best(sum_of((ONES[:2], [nan, nan], {}))) is None
+    assert name_best(sum_of()) is None
+
+
+def test_the_best_of_a_search_that_grows_is_of_the_last_level_that_has_any() -> None:
+    grown = sum_of((ONES[:2], [0.9, 0.8], {}), (TWOS[:3], [0.5, 0.6, nan], {}))
+    assert name_best(grown) == SPACE.format(TWOS[1])
+    assert name_best(sum_of((ONES[:2], [0.9, 0.8], {}), (TWOS[:2], [nan, nan], {}))) == SPACE.format(ONES[0])
+
+
+def test_notes_say_how_many_failed_and_why() -> None:
+    ledger = Ledger(SPACE, 0.1, {})
+    errors = ["out of memory"] * 3 + ["killed", "", "", "late", "no", ""]
+    ledger.enter(Proposals(ONES[:9]), ONES[:9], 1.0)
+    for place, error in enumerate(errors):
+        status = Status.OK if place == 8 else Status.FAILED
+        ledger.add(place, Evaluation(cell="x", status=status, valid_accuracy=0.5, error=error))
+    assert sum_up(ledger, "finished", 0.0).notes == (
+        "8 of 9 children failed: out of memory (3); no reason given (2); killed (1); 2 other reasons",
+    )
+    assert sum_of((ONES[:2], [0.1, 0.2], {})).notes == ()

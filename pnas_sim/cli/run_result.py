@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pnas_sim.budget import Budget
 from pnas_sim.cli.output import strict
-from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Status
+from pnas_sim.evaluate import Evaluation, EvaluatorSpec
 from pnas_sim.search.base import Diagnosed, Strategy
 from pnas_sim.search.catalogue import ONE_BLOCK, describe_search
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MOST_POINTS = 500  # of a course
-MOST_REASONS = 3  # of failures, in a note
 
 
 def describe_run(
@@ -35,10 +33,6 @@ def describe_run(
         result: of the engine.
         folder: of the run.
     """
-    answers = [answer for answer in result.evaluations if not is_failed(answer)]
-    if describe_search(settings.search).progressive:  # its answer is of the last level that has any
-        last = max((count_blocks(answer) for answer in answers), default=0)
-        answers = [answer for answer in answers if count_blocks(answer) == last]
     return {
         "kind": "run",
         "schema": SCHEMA,
@@ -58,21 +52,16 @@ def describe_run(
         "child_seconds": result.child_seconds,
         "stopped": result.stopped,
         "levels": [strict(asdict(level)) for level in result.levels],
-        "best": _describe_best(answers),
+        "best": _describe_best(result.best),
         **_describe_course(strategy),
         "notes": [
             *_note_budget(settings, spec, result),
             *_note_seconds(settings, result),
-            *_note_failures(result),
+            *result.notes,
             *_note_repeats(spec),
         ],
         "out": str(folder),
     }
-
-
-def count_blocks(answer: Evaluation) -> int:
-    """Blocks of its cell."""
-    return answer.cell.count("|") + 1
 
 
 def _note_budget(settings: RunSettings, spec: EvaluatorSpec, result: RunResult) -> Iterator[str]:
@@ -99,16 +88,6 @@ def _note_seconds(settings: RunSettings, result: RunResult) -> Iterator[str]:
         )
 
 
-def _note_failures(result: RunResult) -> Iterator[str]:
-    """Says how many children failed, and why most of them did."""
-    failed = [answer.error or "no reason given" for answer in result.evaluations if is_failed(answer)]
-    if failed:
-        counted = Counter(failed).most_common()
-        reasons = [f"{reason} ({count})" for reason, count in counted[:MOST_REASONS]]
-        more = [f"{len(counted) - MOST_REASONS} other reasons"] if len(counted) > MOST_REASONS else []
-        yield f"{len(failed)} of {result.models_evaluated} children failed: {'; '.join([*reasons, *more])}"
-
-
 def _note_repeats(spec: EvaluatorSpec) -> Iterator[str]:
     """Says if the same run again need not be the same."""
     if not spec.deterministic:
@@ -116,11 +95,6 @@ def _note_repeats(spec: EvaluatorSpec) -> Iterator[str]:
             f"backend {spec.name} does not repeat itself there: the same seed gives a child other "
             "accuracies, and a run that is resumed or repeated may take another course"
         )
-
-
-def is_failed(answer: Evaluation) -> bool:
-    """Whether a child has no accuracy."""
-    return answer.status == Status.FAILED
 
 
 def _count_first(settings: RunSettings, spec: EvaluatorSpec) -> int:
@@ -145,11 +119,10 @@ def _describe_course(strategy: Strategy) -> dict[str, Any]:
     return {"diagnostics": course}
 
 
-def _describe_best(answers: Sequence[Evaluation]) -> dict[str, Any] | None:
-    """The highest validation accuracy, with its noise-free value: the best of many noisy ones is biased."""
-    if not answers:
+def _describe_best(best: Evaluation | None) -> dict[str, Any] | None:
+    """The best cell, with its noise-free value: the best of many noisy ones is biased."""
+    if best is None:
         return None
-    best = max(answers, key=lambda answer: answer.valid_accuracy)  # the first of equals
     known = {
         "cell": best.cell,
         "valid_accuracy": best.valid_accuracy,

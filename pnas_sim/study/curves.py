@@ -147,11 +147,6 @@ def _carry_on(values: Floats, gaps: NDArray[np.bool_] | None = None) -> Floats:
     return np.where(last >= 0, values[np.maximum(last, 0)], np.nan)
 
 
-def grows_by_levels(blocks: Integers) -> bool:
-    """Whether a run went through cells level by level: of several sizes, and never back to a smaller one."""
-    return len(blocks) > 0 and bool((np.diff(blocks) >= 0).all() and blocks[0] != blocks[-1])
-
-
 def stack_curves(curves: Sequence[Floats], length: int | None = None) -> Floats:
     """Curves of several runs as `float64[runs, length]`; one that has ended stays where it ended.
 

@@ -16,10 +16,10 @@ from pnas_sim.study.curves import (
     TopCurve,
     follow_levels,
     follow_top,
-    grows_by_levels,
     stack_curves,
 )
 from pnas_sim.study.finished import FinishedRun, Place
+from pnas_sim.summary import grows_by_levels
 
 Floats: TypeAlias = NDArray[np.float64]
 

@@ -14,11 +14,12 @@ from pnas_sim.predict import describe_predictor
 from pnas_sim.space import CellSpace
 from pnas_sim.study.analysis import Duel, Final, LogScore, Ranking
 from pnas_sim.study.compare import Comparison
-from pnas_sim.study.curves import View, grows_by_levels
+from pnas_sim.study.curves import View
 from pnas_sim.study.finished import FinishedRun
 from pnas_sim.study.lines import Line
 from pnas_sim.study.resampling import Censored, Estimate
 from pnas_sim.study.targets import Regret, TargetReach, find_best_known
+from pnas_sim.summary import grows_by_levels
 
 SCHEMA = 1
 DIGITS = 6  # of numbers in curves

@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -15,7 +14,6 @@ from pnas_sim.study.curves import (
     find_lasting_crossing,
     follow_levels,
     follow_top,
-    grows_by_levels,
     stack_curves,
 )
 
@@ -85,14 +83,6 @@ def test_expected_may_fall_where_a_lucky_cell_displaces_a_better_one() -> None:
     curve = follow_top(np.array([0.5, 0.6]), np.array([0.5, 0.4]), 1)
     assert curve.read(Kind.OBSERVED).tolist() == [0.5, 0.6]
     assert curve.read(Kind.EXPECTED).tolist() == [0.5, 0.4]
-
-
-@pytest.mark.parametrize(
-    ("blocks", "grows"),
-    [([1, 1, 2, 3], True), ([5, 5, 5], False), ([2, 1, 3], False), ([], False), ([1], False), ([2, 5], True)],
-)
-def test_grows_by_levels(blocks: list[int], grows: bool) -> None:
-    assert grows_by_levels(np.array(blocks, np.int64)) is grows
 
 
 def test_stacked_curves_stay_where_they_ended() -> None:

@@ -12,8 +12,7 @@ from pnas_sim.evaluate import Floats
 from pnas_sim.ledger import Figures, Ledger, Models, Places
 from pnas_sim.runlog import LoggedBatch, LoggedRun
 from pnas_sim.space import PAPER_OPERATIONS, CellSpace
-from pnas_sim.study.curves import grows_by_levels
-from pnas_sim.summary import RunResult, sum_up
+from pnas_sim.summary import RunResult, choose_final, sum_up
 
 UNFINISHED = "unfinished"
 
@@ -103,15 +102,10 @@ def _collect(ledger: Ledger, level: int) -> Guesses:
 def rank_models(models: Models) -> Places:
     """Places of models from the best validation accuracy down, equal ones in order of proposal.
 
-    Of a search that went level by level only those of its last level, which is what it hands over.
+    Of a search that went level by level only those of its last level: see `choose_final`.
     """
-    figures = models.figures
-    chosen = np.isfinite(figures["valid_accuracy"])
-    blocks = figures["blocks"].astype(np.int64)
-    if grows_by_levels(blocks):
-        chosen &= blocks == blocks[-1]
-    places = np.flatnonzero(chosen)
-    return places[np.argsort(-figures["valid_accuracy"][places], kind="stable")]
+    places = np.flatnonzero(choose_final(models.figures))
+    return places[np.argsort(-models.figures["valid_accuracy"][places], kind="stable")]
 
 
 def follow_best(figures: Figures, name: str) -> tuple[list[float], list[float]]:
