@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from pnas_sim.errors import SettingError
+from pnas_sim.evaluate import Status
 from pnas_sim.space import CellSpace
 
 Rows: TypeAlias = NDArray[np.uint8]
@@ -53,10 +55,45 @@ class Observations:
         return len(self.valid_accuracy)
 
     @staticmethod
-    def ok(valid_accuracy: Floats) -> Observations:
-        """Observations of children that all ended well, for users with a loop of their own."""
-        values = np.asarray(valid_accuracy, np.float64)
-        return Observations(values, np.zeros(len(values), np.uint8))
+    def ok(valid_accuracy: ArrayLike) -> Observations:
+        """Observations of children that all ended well, for users with a loop of their own.
+
+        Args:
+            valid_accuracy: `float64[n]` in [0, 1].
+
+        Raises:
+            SettingError: it has another shape, or a value that is no share.
+        """
+        told = Observations.of(valid_accuracy)
+        if (failed := np.flatnonzero(told.status)).size:
+            raise SettingError(
+                f"accuracy {failed[0]} is no finite number; give shares from 0 to 1, or Observations.of, "
+                "which takes such children for failed"
+            )
+        return told
+
+    @staticmethod
+    def of(valid_accuracy: ArrayLike) -> Observations:
+        """As `ok`, but children whose value is not finite failed.
+
+        Args:
+            valid_accuracy: `float64[n]` in [0, 1], NaN or infinite where a child has none.
+
+        Raises:
+            SettingError: it has another shape, or a finite value that is no share.
+        """
+        try:
+            values = np.array(valid_accuracy, np.float64)
+        except (TypeError, ValueError) as error:
+            raise SettingError(f"accuracies are no numbers ({error}); give one number a cell") from None
+        if values.ndim != 1:
+            raise SettingError(f"accuracies have the shape {values.shape}; give one number a cell, (n,)")
+        known = np.isfinite(values)
+        if (wrong := np.flatnonzero(known & ~((values >= 0) & (values <= 1)))).size:
+            at = int(wrong[0])
+            raise SettingError(f"accuracy {at} is {values[at]:g}; give shares from 0 to 1, no percentages")
+        status = np.where(known, Status.OK, Status.FAILED).astype(np.uint8)
+        return Observations(np.where(known, values, np.nan), status)
 
 
 @runtime_checkable
@@ -94,6 +131,16 @@ class Diagnosed(Protocol):
 
     def diagnostics(self) -> Mapping[str, Floats]:
         """Figures by name, each `float64[batches]`: one for each batch told so far."""
+        ...
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A strategy that can say what it was made with, for the record of a run."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What decides its course, seed included, by name; JSON values."""
         ...
 
 
