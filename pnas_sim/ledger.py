@@ -11,16 +11,20 @@ import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.answers import ARRAYS, list_seeds
 from pnas_sim.evaluate import Answers, Evaluation, Floats, Rows, Source, Status
+from pnas_sim.frames import make_frame
 from pnas_sim.search.base import Observations, Proposals
 from pnas_sim.space import CellSpace
 from pnas_sim.space.rows import list_keys
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Places: TypeAlias = NDArray[np.intp]
 Figures: TypeAlias = NDArray[np.void]  # [n] of FIGURES
@@ -31,12 +35,15 @@ _NUMBERS = ("valid_accuracy", "expected_valid_accuracy", "test_accuracy", "examp
 _INTEGERS = ("parameters", "multiply_adds")
 FIGURES = np.dtype(
     [
-        *((name, np.float64) for name in (*_NUMBERS, "epochs")),
-        *((name, np.int64) for name in (*_INTEGERS, "seed")),
+        *((name, np.float64) for name in (*_NUMBERS, "epochs", "predicted")),
+        *((name, np.int64) for name in (*_INTEGERS, "seed", "batch")),
         *((name, np.uint8) for name in ("status", "source", "blocks")),  # source: its place in SOURCES
         *((name, np.bool_) for name in ("extrapolated", "answered")),
     ]
 )
+_OWN = ("predicted", "batch", "blocks", "answered")  # of the ledger: no fields of an `Evaluation`
+# columns of a frame of models after its head; the others are fields of `Evaluation`
+FRAME = (*_NUMBERS[:3], "status", "source", "epochs", *_NUMBERS[3:], *_INTEGERS, "seed", "extrapolated")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -46,7 +53,9 @@ class Models:
     Attributes:
         space: of the cells.
         cells: `uint8[n, width]`, canonical.
-        figures: `FIGURES[n]`, the fields of `Evaluation` by name; `source` as its place in `SOURCES`.
+        figures: `FIGURES[n]`, the fields of `Evaluation` by name; `source` as its place in `SOURCES`. Beside
+            them `blocks`, `batch` (number of the first batch that has it) and what the search `predicted`
+            then, NaN where nothing.
         curves: by place, where there are any; the array form of an evaluator has none.
         errors: by place, where there are any.
     """
@@ -63,10 +72,20 @@ class Models:
     def __iter__(self) -> Iterator[Evaluation]:
         return (self[place] for place in range(len(self)))
 
-    def __getitem__(self, place: int) -> Evaluation:
-        place = range(len(self))[place]
+    @overload
+    def __getitem__(self, place: int) -> Evaluation: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Evaluation]: ...
+
+    def __getitem__(self, place: int | slice) -> Evaluation | list[Evaluation]:
+        at = range(len(self))[place]
+        return self._describe(at) if isinstance(at, int) else [self._describe(one) for one in at]
+
+    def _describe(self, place: int) -> Evaluation:
         values: dict[str, Any] = dict(zip(FIGURES.names or (), self.figures[place].item(), strict=True))
-        del values["blocks"], values["answered"]
+        for name in _OWN:
+            del values[name]
         values |= {"status": Status(values["status"]), "source": SOURCES[values["source"]]}
         text = self.space.format(self.cells[place])
         return Evaluation(
@@ -75,6 +94,25 @@ class Models:
 
     def __repr__(self) -> str:
         return f"<{len(self)} models>"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a model, in order of proposal: what was predicted beside what was answered.
+
+        Columns: `cell` (its text), `blocks`, `batch` (number of the first batch that has it), `predicted`
+        (accuracy, before it was answered; NaN where the search predicted none), then the fields of
+        `Evaluation`, with `status` and `source` in words; `valid_accuracy` is the observed one: chance where
+        the child diverged, NaN where it failed.
+
+        Raises:
+            SettingError: pandas is not installed.
+        """
+        figures = self.figures
+        columns: dict[str, Any] = {"cell": self.space.format_many(self.cells)}
+        columns |= {name: figures[name] for name in ("blocks", "batch", "predicted", *FRAME)}
+        columns["status"] = [Status(value).name.lower() for value in figures["status"].tolist()]
+        columns["source"] = [str(SOURCES[place]) for place in figures["source"].tolist()]
+        columns["error"] = [self.errors.get(place, "") for place in range(len(self))]
+        return make_frame(columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +202,10 @@ class Ledger:
         self._grow(len(self._places))
         self._cells[places[new]] = rows[new]
         blocks = self._space.block_counts(rows)
-        self._figures["blocks"][places[new]] = blocks[new]
+        figures, guesses = self._figures, proposals.predicted
+        figures["blocks"][places[new]] = blocks[new]
+        figures["batch"][places[new]] = len(self.rounds)
+        figures["predicted"][places[new]] = math.nan if guesses is None else guesses[new]
         self.proposals += len(keys)
         self.repeats += len(keys) - len(new)
         self.stale = 0 if len(new) else self.stale + 1

@@ -201,3 +201,34 @@ def test_sums_do_not_depend_on_pieces(values: list[float], cut: int, start: floa
     for value in values:
         total += value
     assert whole[-1] == total
+
+
+def test_models_are_sliced_into_evaluations() -> None:
+    ledger = make_ledger()
+    enter(ledger, 4, 5, 6)
+    for place in range(3):
+        ledger.add(place, answer(4 + place, place / 10))
+    models = ledger.read_models()
+    assert repr(models[1:]) == repr([models[1], models[2]])
+    assert models[:0] == []
+    assert [one.valid_accuracy for one in models[::-1]] == [0.2, 0.1, 0.0]
+
+
+def test_a_frame_has_what_was_predicted_beside_what_was_answered() -> None:
+    ledger = make_ledger()
+    enter(ledger, 4, 5)
+    enter(ledger, 5, 6, 7, predicted=np.array([0.9, 0.6, 0.7]))
+    ledger.add(0, answer(4, 0.4))
+    ledger.add(1, answer(5, 0.05, status=Status.DIVERGED))
+    ledger.add(2, answer(6, 0.5, status=Status.FAILED, error="killed", seconds=2.0))
+    frame = ledger.read_models().to_frame()
+    assert frame["cell"].tolist() == SPACE.format_many(ONES[4:7])
+    assert frame["batch"].tolist() == [0, 0, 1]
+    assert frame["blocks"].tolist() == [1, 1, 1]
+    np.testing.assert_array_equal(frame["predicted"], [nan, nan, 0.6])  # of its first batch
+    np.testing.assert_array_equal(frame["valid_accuracy"], [0.4, CHANCE, nan])
+    assert frame["status"].tolist() == ["ok", "diverged", "failed"]
+    assert set(frame["source"]) == {str(answer(4).source)}
+    assert frame["error"].tolist() == ["", "", "killed"]
+    assert frame["seconds"].tolist()[2] == 2.0
+    assert len(make_ledger().read_models().to_frame()) == 0
