@@ -37,6 +37,21 @@ class Budget:
                 raise SettingError(f"budget of {name} is {value}; it must be above 0")
 
     @staticmethod
+    def of(value: Budget | int) -> Budget:
+        """A budget as it is; a whole number means so many models.
+
+        Raises:
+            SettingError: it is neither, or not above 0.
+        """
+        if isinstance(value, Budget):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise SettingError(
+                f"budget is {value!r}; give a Budget, or a number of models (Budget.parse reads {_EXAMPLES})"
+            )
+        return Budget(models=value)
+
+    @staticmethod
     def parse(text: str) -> Budget:
         """The budget that a text means.
 

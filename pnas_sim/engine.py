@@ -14,17 +14,18 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pnas_sim.answers import select_answers
 from pnas_sim.budget import Budget
-from pnas_sim.errors import BackendError, BudgetSpentError
-from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluator
+from pnas_sim.errors import BackendError, BudgetSpentError, SettingError
+from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluator, EvaluatorSpec
 from pnas_sim.ledger import Entry, Ledger, Models, Places, add_up
 from pnas_sim.runlog import RunLog
-from pnas_sim.seam_checks import check_answer, check_answers, check_proposals
-from pnas_sim.search.base import Proposals, Strategy
+from pnas_sim.seam_checks import check_answer, check_answers, check_parts, check_proposals
+from pnas_sim.search.base import Described, Proposals, Strategy
 from pnas_sim.summary import Level, RunResult, sum_up
 
 __all__ = ["Budget", "Level", "Models", "Progress", "RunResult", "run_search"]
@@ -32,6 +33,8 @@ __all__ = ["Budget", "Level", "Models", "Progress", "RunResult", "run_search"]
 MOST_PROPOSALS = 10  # times the models of the budget
 STALE_BATCHES = 50
 MOST_FREE = 1000  # models, until what costs nothing is taken for not counted
+# settings of evaluators that say where they work, not what they answer: a run may go on with others
+WHERE = frozenset(("device", "workers", "time_limit", "data", "table", "cuda", "tf32_convolutions"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def run_search(
     strategy: Strategy,
     evaluator: Evaluator,
     *,
-    budget: Budget,
+    budget: Budget | int,
     log: RunLog | None = None,
     evaluation_seed: int = 0,
     epochs: float | None = None,
@@ -62,10 +65,14 @@ def run_search(
 ) -> RunResult:
     """Runs a search to its end; with a log that holds batches already, goes on where it stopped.
 
+    A log knows what its run was begun with: the evaluator's name, data, space, epochs and settings, the
+    evaluation seed, the kind of search and, as far as its first batch or its `settings` tell, the search's
+    seed. A run of other things is refused. A function that was edited looks the same: give it a new log.
+
     Args:
         strategy: fresh; logged batches are replayed to it.
         evaluator: answers for cells; it may have a budget of its own (`pnas_sim.wrappers.Budgeted`).
-        budget: when to stop.
+        budget: when to stop; a whole number means models. It may be raised for a log that is gone on with.
         log: keeps everything, if given.
         evaluation_seed: of training or of seed noise.
         epochs: of proposals that name none; by default the evaluator's own.
@@ -75,22 +82,62 @@ def run_search(
     Raises:
         BackendError: the evaluator answers other cells than it was asked, or what is no answer, or does not
             count what is budgeted.
-        SettingError: the strategy proposes what are no cells of the space.
-        RunError: as `RunLog`.
+        SettingError: the strategy proposes what are no cells of the space, or has finished before; strategy,
+            evaluator or budget are something else.
+        RunError: the log is of another run; as `RunLog`.
         WorkError: as `RunLog`.
     """
     begun = time.monotonic()
+    check_parts(strategy, evaluator)
+    budget = Budget.of(budget)
+    course = _describe_course(strategy, evaluator.spec, evaluation_seed, epochs)
+    checked = log is not None and log.begin(course, batch)
     known, logged = (log.read_evaluations(), log.read_batches()) if log is not None else ({}, [])
     ledger = Ledger(evaluator.spec.space, evaluator.spec.chance, known)
     bulk = evaluator if isinstance(evaluator, BulkEvaluator) else None
     run = _Run(strategy, evaluator, bulk, budget, log, evaluation_seed, epochs, progress, ledger)
     stopped, number = None, 0
     while stopped is None:
-        replayed = number < len(logged)
-        proposals = logged[number] if replayed else strategy.ask(batch)
-        stopped = run.take(number, proposals, replayed)
+        kept = number < len(logged)
+        asked = not kept or (checked and number == 0)
+        proposals = strategy.ask(batch) if asked else logged[number]
+        if asked and number == 0:
+            _demand_fresh(proposals, log if kept else None)
+        stopped = run.take(number, proposals, kept, asked)
         number += 1
     return sum_up(ledger, stopped, time.monotonic() - begun)
+
+
+def _demand_fresh(first: Proposals, log: RunLog | None) -> None:
+    """Checks that a search begins, and as the log has it.
+
+    Raises:
+        SettingError: it ended before.
+        RunError: it begins with other cells.
+    """
+    if isinstance(first, Proposals) and len(first) == 0:
+        raise SettingError("this search is finished already; make a fresh one for each run")
+    if log is not None:
+        log.demand_first(first)
+
+
+def _describe_course(
+    strategy: Strategy, spec: EvaluatorSpec, seed: int, epochs: float | None
+) -> dict[str, Any]:
+    """What decides a run's course and can be told of its parts: JSON values, for its log."""
+    own = strategy.settings if isinstance(strategy, Described) else {}
+    return {
+        "evaluator": spec.name,
+        "checksum of its data": spec.checksum,
+        "operations": spec.space.operations,
+        "max_blocks": spec.space.max_blocks,
+        "epochs": float(epochs or spec.epochs),
+        "fidelities": spec.fidelities,
+        "evaluation_seed": seed,
+        "search": type(strategy).__name__,
+        **{f"evaluator's {name}": value for name, value in spec.settings.items() if name not in WHERE},
+        **{f"search's {name}": value for name, value in own.items()},
+    }
 
 
 @dataclass(slots=True)
@@ -105,25 +152,32 @@ class _Run:
     progress: Callable[[Progress], None] | None
     ledger: Ledger
 
-    def take(self, number: int, proposals: Proposals, replayed: bool) -> str | None:
-        """Answers a batch and tells it; returns why the run ends, if it does."""
+    def take(self, number: int, proposals: Proposals, kept: bool, asked: bool) -> str | None:
+        """Answers a batch and tells it; returns why the run ends, if it does.
+
+        Args:
+            number: of the batch.
+            proposals: the batch.
+            kept: whether the log has it already.
+            asked: whether the strategy was asked for it, and is told; else it is replayed to it.
+        """
         if isinstance(proposals, Proposals) and len(proposals) == 0:
             return "finished"
         spec = self.evaluator.spec
-        given = spec.space.fit_width(proposals.cells) if replayed else check_proposals(proposals, spec.space)
+        given = spec.space.fit_width(proposals.cells) if kept else check_proposals(proposals, spec.space)
         rows = spec.space.canonical(given)
         texts = spec.space.format_many(rows) if self.log is not None else []
-        if not replayed and self.log is not None:
+        if not kept and self.log is not None:
             self.log.add_batch(number, proposals, texts)
         entry = self.ledger.enter(proposals, rows, float(proposals.epochs or self.epochs or spec.epochs))
         self._answer(entry, texts)
         if not self.ledger.is_complete(entry):
             return "budget"
         observed = self.ledger.observe(entry)
-        if replayed:
-            self.strategy.replay(proposals, observed)
-        else:
+        if asked:
             self.strategy.tell(observed)
+        else:
+            self.strategy.replay(proposals, observed)
         return self._find_end()
 
     def _find_end(self) -> str | None:

@@ -9,6 +9,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+RUN_LOG = "evaluations.sqlite"  # in a run's folder
+
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT))  # what file systems say that have no room
 # what file systems say that cannot do a thing at all; the file itself is safe by then
 NOT_OFFERED = frozenset(

@@ -8,21 +8,26 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pnas_sim.answers import ARRAYS, list_errors, list_seeds
 from pnas_sim.errors import RunError, WorkError
 from pnas_sim.evaluate import Answers, Evaluation, Source, Status
-from pnas_sim.files import lies_on_network
+from pnas_sim.files import RUN_LOG, lies_on_network
+from pnas_sim.frames import make_frame
+from pnas_sim.ledger import FRAME
 from pnas_sim.search.base import Proposals
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 1
 _NUMBERS = ("valid_accuracy", "expected_valid_accuracy", "test_accuracy", "epochs", "examples", "seconds")
@@ -75,13 +80,51 @@ class LoggedRun:
     batches: list[LoggedBatch]
     evaluations: dict[tuple[str, float], Evaluation]
 
+    def to_frame(self) -> pd.DataFrame:
+        """One row a model that was answered, in order of proposal; columns as of `Models.to_frame`.
 
-def read_log(path: Path) -> LoggedRun:
+        Accuracies are as the evaluator gave them, also of children that diverged.
+
+        Raises:
+            SettingError: pandas is not installed.
+        """
+        rows = list(self._list_models())
+        answers = [answer for answer, _, _ in rows]
+        columns: dict[str, Any] = {
+            "cell": [answer.cell for answer in answers],
+            "blocks": [answer.cell.count("|") + 1 for answer in answers],
+            "batch": [batch for _, batch, _ in rows],
+            "predicted": [predicted for _, _, predicted in rows],
+            **{name: [getattr(answer, name) for answer in answers] for name in (*FRAME, "error")},
+        }
+        columns["status"] = [answer.status.name.lower() for answer in answers]
+        columns["source"] = [str(answer.source) for answer in answers]
+        return make_frame(columns)
+
+    def _list_models(self) -> Iterator[tuple[Evaluation, int, float]]:
+        """Each answer, with the number of the first batch that has it and what was predicted there."""
+        asked = dict(reversed(list(self.evaluations)))  # epochs, the first of several
+        free = [batch.cells for batch in self.batches if batch.proposals.epochs is None]
+        own = next((asked[cell] for cells in free for cell in cells if cell in asked), math.nan)
+        left = dict(self.evaluations)
+        for number, batch in enumerate(self.batches):
+            predicted = batch.proposals.predicted
+            guesses = repeat(math.nan) if predicted is None else predicted.tolist()
+            for cell, guess in zip(batch.cells, guesses, strict=False):
+                if (answer := left.pop((cell, batch.proposals.epochs or own), None)) is not None:
+                    yield answer, number, guess
+
+
+def read_log(path: str | Path) -> LoggedRun:
     """Reads a run's log without writing to it, also while another process goes on with the run.
+
+    Args:
+        path: of the SQLite file, or of a run's folder.
 
     Raises:
         RunError: the file is missing, damaged, or no run log of this schema.
     """
+    path = _find_file(path)
     if not path.is_file():
         raise RunError(f"{path} is not there; name the folder of a run that has its log")
     # a log that nobody has open is one whole file, which may also lie where nothing can be written; one with
@@ -98,6 +141,12 @@ def read_log(path: Path) -> LoggedRun:
     if run is None:
         raise RunError(f"{path}: its schema is {schema}, this version reads {SCHEMA}; start a new run")
     return run
+
+
+def _find_file(path: str | Path) -> Path:
+    """The log's file: the path itself, or what a run's folder holds."""
+    path = Path(path)
+    return path / RUN_LOG if path.is_dir() else path
 
 
 def _rolls_back(path: Path) -> bool:
@@ -125,14 +174,15 @@ class RunLog:
     """One run's batches and answers.
 
     Args:
-        path: of the SQLite file; made if it is not there.
+        path: of the SQLite file, made if it is not there; or of a run's folder.
 
     Raises:
         RunError: the file is no run log of this schema, damaged, or in use by another process.
         WorkError: the disk is full.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | Path) -> None:
+        path = _find_file(path)
         self._path, self._trained = path, False
         with self._explained(), ExitStack() as opened:  # what is not opened whole is closed
             # held while the log is open, so that one process at a time goes on with a run and others may read
@@ -176,6 +226,55 @@ class RunLog:
         """Closes the file."""
         self._database.close()
         self._lock.close()
+
+    def begin(self, course: Mapping[str, Any], batch: int) -> bool:
+        """Keeps what decides a run's course, or checks that a run that was begun is gone on with.
+
+        A log from before this was kept is taken as it is.
+
+        Args:
+            course: by what it is; JSON values.
+            batch: cells asked for at a time, which may be another from now on.
+
+        Returns:
+            Whether the batches that are kept were asked for so many at a time, as far as is known.
+
+        Raises:
+            RunError: the log is of another run.
+        """
+        now = {name: json.dumps(value, default=str, sort_keys=True) for name, value in course.items()}
+        with self._explained(), self._transaction():
+            kept = dict(self._database.execute("SELECT key, value FROM meta").fetchall())
+            (batches,) = self._database.execute("SELECT COUNT(*) FROM batches").fetchone()
+            if not batches:
+                values = [("course", json.dumps(now)), ("batch", str(batch))]
+                self._database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
+        if batches and "course" in kept:
+            self._demand_same(json.loads(kept["course"]), now)
+        return bool(batches) and kept.get("batch") == str(batch)
+
+    def _demand_same(self, then: Mapping[str, str], now: Mapping[str, str]) -> None:
+        differing = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+        if differing:
+            told = "; ".join(
+                f"{name} was {then.get(name, 'unset')}, is {now.get(name, 'unset')}" for name in differing
+            )
+            raise RunError(f"{self._path} holds another run: {told}; name another file, or go on as it began")
+
+    def demand_first(self, asked: Proposals) -> None:
+        """Checks that the first batch of the log is what a fresh search asks for.
+
+        Raises:
+            RunError: it is not.
+        """
+        with self._explained():
+            row = self._database.execute("SELECT * FROM batches ORDER BY number LIMIT 1").fetchone()
+        first = _as_proposals(row)
+        if not (np.array_equal(first.cells, asked.cells) and first.epochs == asked.epochs):
+            raise RunError(
+                f"{self._path} holds another run: this search begins with other cells; make it anew with the "
+                "seed and settings that began the run, or name another file"
+            )
 
     def add_batch(self, number: int, proposals: Proposals, cells: list[str]) -> None:
         """Keeps a batch as proposed and as canonical texts, in one commit."""

@@ -13,8 +13,8 @@ import numpy as np
 
 from pnas_sim.answers import ARRAYS, OPTIONAL
 from pnas_sim.errors import BackendError, PnasError, SettingError
-from pnas_sim.evaluate import Answers, Evaluation, EvaluatorSpec, Floats, Source, Status
-from pnas_sim.search.base import Proposals, Rows
+from pnas_sim.evaluate import Answers, Evaluation, Evaluator, EvaluatorSpec, Floats, Source, Status
+from pnas_sim.search.base import Proposals, Rows, Strategy
 from pnas_sim.space import CellSpace
 
 _NUMBER, _WHOLE = (int, float, np.integer, np.floating), (int, np.integer)
@@ -31,6 +31,26 @@ _KINDS = {  # of arrays, as NumPy names them; of the others numbers
 _WORDS = {"fiu": "number", "iu": "whole number", "b": "bool", "OU": "text"}
 SHARES = ("expected_valid_accuracy", "test_accuracy")
 COSTS = ("examples", "seconds")
+
+
+def check_parts(strategy: object, evaluator: object) -> None:
+    """Checks that a search and an evaluator are such.
+
+    Raises:
+        SettingError: one is something else, a text or a class say.
+    """
+    if isinstance(strategy, type) or not isinstance(strategy, Strategy):
+        raise SettingError(
+            f"strategy is {strategy!r:.60}, without ask, tell and replay; give a search, as "
+            "pnas_sim.search.make_search makes"
+        )
+    if isinstance(evaluator, type) or not isinstance(evaluator, Evaluator):
+        raise SettingError(
+            f"evaluator is {evaluator!r:.60}, without spec, evaluate and close; give an evaluator, as "
+            "pnas_sim.registry.make_backend or FunctionEvaluator makes"
+        )
+    if not isinstance(spec := evaluator.spec, EvaluatorSpec):
+        raise SettingError(f"evaluator has the spec {spec!r:.60}; give pnas_sim.evaluate.EvaluatorSpec")
 
 
 def check_proposals(proposals: object, space: CellSpace) -> Rows:

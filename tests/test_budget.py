@@ -71,3 +71,11 @@ def test_any_text_is_a_budget_above_nothing_or_refused(text: str) -> None:
 def test_limits_are_above_nothing(name: str, value: float) -> None:
     with pytest.raises(SettingError, match=f"budget of {name}"):
         Budget(**{name: value})
+
+
+def test_a_whole_number_is_of_models_and_a_budget_stays_one() -> None:
+    assert Budget.of(200) == Budget(models=200)
+    assert Budget.of(Budget(seconds=3.0)) == Budget(seconds=3.0)
+    for value in ("200", 2.5, True, None):
+        with pytest.raises(SettingError, match="give a Budget, or a number of models"):
+            Budget.of(value)  # type: ignore[arg-type]

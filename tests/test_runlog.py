@@ -16,10 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pnas_sim.engine import run_search
 from pnas_sim.errors import RunError, WorkError
 from pnas_sim.evaluate import Answers, Evaluation, Source, Status
+from pnas_sim.function_evaluator import FunctionEvaluator
+from pnas_sim.predict import make_predictor
 from pnas_sim.runlog import RunLog, read_log
-from pnas_sim.search import Proposals
+from pnas_sim.search import Pnas, Proposals
 from pnas_sim.space import CellSpace
 
 SPACE = CellSpace(max_blocks=2)
@@ -291,3 +294,55 @@ def test_a_log_with_a_rollback_journal_is_read_as_it_was_committed(
         log._database.execute("INSERT INTO meta VALUES ('half', 'done')")
         assert len(read_log(path).evaluations) == 1
         log._database.execute("ROLLBACK")
+
+
+def test_a_log_is_found_by_text_and_in_a_runs_folder(tmp_path: Path) -> None:
+    for path in (str(tmp_path), tmp_path, str(tmp_path / "evaluations.sqlite")):
+        with RunLog(path) as log:
+            log.add([answer(0)], 1.0)
+        assert list(read_log(path).evaluations) == [(TEXTS[0], 1.0)]
+    assert (tmp_path / "evaluations.sqlite").is_file()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match=r"empty/evaluations.sqlite is not there"):
+        read_log(tmp_path / "empty")
+
+
+def test_a_frame_joins_proposals_and_answers_in_order_of_proposal(log: RunLog, tmp_path: Path) -> None:
+    keep_two_batches(log)  # answers for the first of the one, and the second of the other
+    log.add_batch(2, Proposals(SPACE.initial()[:2], 2.0, np.array([0.5, 0.6])), TEXTS[:2])
+    log.add([answer(1, status=Status.FAILED, valid_accuracy=nan, error="killed", seconds=3.0)], 2.0)
+    frame = read_log(tmp_path / "log").to_frame()
+    assert frame["cell"].tolist() == [TEXTS[0], TEXTS[3], TEXTS[1]]
+    assert frame["batch"].tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(frame["predicted"], [nan, 1.0, 0.6])
+    np.testing.assert_array_equal(frame["valid_accuracy"], [0.25, 0.5, nan])
+    assert frame["status"].tolist() == ["ok", "ok", "failed"]
+    assert (frame["seconds"].tolist()[2], frame["error"].tolist()[2]) == (3.0, "killed")
+
+
+def test_the_frames_of_a_log_and_of_a_result_are_the_same(log: RunLog, tmp_path: Path) -> None:
+    search = Pnas(SPACE, make_predictor("ridge", SPACE), beam=7, seed=0)
+    evaluator = FunctionEvaluator(lambda cells: 0.4 + 0.02 * (cells == 1).sum(axis=1), SPACE, seconds=1.0)
+    result = run_search(search, evaluator, budget=140, log=log)
+    kept, found = read_log(tmp_path / "log").to_frame(), result.evaluations.to_frame()
+    assert list(kept.columns) == list(found.columns)
+    assert len(found) == 140
+    assert repr(kept.to_dict("records")) == repr(found.to_dict("records"))
+    grown = found[found["blocks"] == 2]
+    assert grown["predicted"].notna().all() and grown["valid_accuracy"].notna().all()
+
+
+def test_a_course_is_kept_until_there_is_a_batch(tmp_path: Path) -> None:
+    with RunLog(tmp_path / "log") as log:
+        assert not log.begin({"seed": 1}, 8)
+        assert not log.begin({"seed": 2, "rate": nan}, 8)
+        log.add_batch(0, Proposals(SPACE.initial()[:2]), TEXTS[:2])
+    with RunLog(tmp_path / "log") as log:
+        assert not log.begin({"seed": 2, "rate": nan}, 9)
+        assert log.begin({"seed": 2, "rate": nan}, 8)
+        with pytest.raises(RunError, match="log holds another run: seed was 2, is 1; rate was NaN, is unset"):
+            log.begin({"seed": 1}, 8)
+        log.demand_first(Proposals(SPACE.initial()[:2]))
+        for other in (Proposals(SPACE.initial()[1:3]), Proposals(SPACE.initial()[:2], epochs=2.0)):
+            with pytest.raises(RunError, match="this search begins with other cells"):
+                log.demand_first(other)

@@ -185,7 +185,8 @@ class Fixed:
     def tell(self, observations: Observations) -> None:
         """It does not learn."""
 
-    replay = None
+    def replay(self, proposals: Any, observations: Observations) -> None:
+        """It does not learn."""
 
 
 OUTSIDE = np.full((2, SPACE.width), 99, np.uint8)

@@ -14,9 +14,9 @@ from typing import Any
 from pnas_sim.cli.output import say, strict
 from pnas_sim.cli.toml import format_toml
 from pnas_sim.errors import RunError, SettingError, WorkError
-from pnas_sim.files import FULL, create_file, make_folder_anew, replace_file
+from pnas_sim.files import FULL, RUN_LOG, create_file, make_folder_anew, replace_file
 
-SETTINGS, LOG, RESULT = "run.toml", "evaluations.sqlite", "result.json"
+SETTINGS, LOG, RESULT = "run.toml", RUN_LOG, "result.json"
 SHOWN = frozenset({"search", "backend", "seed", "source", "space", "levels", "best", "out"})  # of a result
 RECORD = "compare.toml"  # a comparison's settings
 RUNS = Path("runs")

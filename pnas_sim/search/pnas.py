@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +83,13 @@ class Pnas:
         self._values: Floats = np.zeros(0)
         self._status: NDArray[np.uint8] = np.zeros(0, np.uint8)
         self._due: list[tuple[int, int]] = []  # fits to do before the next scoring: first so many cells, seed
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What decides its course: the first batch, which is level 1, is the same for all of them."""
+        acquisition = {"acquisition": self._acquisition.name, "kappa": self._acquisition.kappa}
+        predictor = type(self._predictor).__name__
+        return {"seed": self._seed, "beam": self._beam, "predictor": predictor, **acquisition}
 
     def ask(self, n: int) -> Proposals:
         """The next cells, at most n and at most `batch`; empty after the last level.
