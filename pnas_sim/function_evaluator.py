@@ -10,10 +10,11 @@ A function of token rows answers all of them at once:
 
 A function of one cell is called for each, and each answer counts as soon as it is there:
 
-    def train(cell):                        # pnas_sim.space.Cell
-        return my_training(cell.text)       # validation accuracy in [0, 1]
+    def train(cell, seed):                  # pnas_sim.space.Cell, and the training seed
+        valid, test, seconds = my_training(cell.text, seed)
+        return {"valid_accuracy": valid, "test_accuracy": test, "seconds": seconds}
 
-    evaluator = FunctionEvaluator(train, CellSpace(max_blocks=5), takes="cell", epochs=20)
+    evaluator = FunctionEvaluator(train, CellSpace(max_blocks=5), takes="cell", takes_seed=True, epochs=20)
     run_search(search, evaluator, budget=Budget(seconds=3600))
 
 Seed noise is added by `pnas_sim.wrappers.Noisy`, another attempt for what failed by `Retried`.
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -36,28 +37,39 @@ from pnas_sim.plugins import describe_error
 from pnas_sim.space import CellSpace
 
 Costs: TypeAlias = Callable[[Rows], tuple[NDArray[Any], NDArray[Any]]]
+Told: TypeAlias = dict[str, Floats]  # `float64[n]` each, by the name of a field of `Answers`
+
+TOLD = ("valid_accuracy", "expected_valid_accuracy", "test_accuracy", "examples", "seconds")  # of a cell
 
 
 class FunctionEvaluator:
     """Answers with what a function returns; an `Evaluator`, and a `BulkEvaluator` where it takes rows.
 
     A cell for which the function raises is answered as failed, with the reason (a function of rows that
-    raises is asked for each cell by itself); one that gets NaN as diverged. The function must depend on
-    nothing but its arguments, unless `deterministic` is False.
+    raises is asked for each cell by itself); one that gets NaN as diverged. A function that raises for each
+    of the first cells it is asked about, if they are several, is taken for broken. It must depend on nothing
+    but its arguments, unless `deterministic` is False.
 
     Args:
         function: of canonical rows (`uint8[n, width]`), returning n accuracies in [0, 1]; or of a `Cell`,
-            returning one. Where fidelities are given it takes the epochs as its second argument.
+            returning one, or a mapping with `valid_accuracy` and, of the fields of `Evaluation`, also
+            `expected_valid_accuracy`, `test_accuracy`, `examples` or `seconds`. After its cells it takes the
+            epochs, where fidelities are given, and the seed, where `takes_seed` is set.
         space: of the cells.
         takes: "rows" or "cell".
+        takes_seed: the function takes the evaluation seed (at least 0), and trains or draws by it. Without,
+            every seed has the same answers.
         epochs: the full training length E.
         fidelities: the epochs that may be asked for; empty: any. None: only `epochs`, and the function is not
             told.
         train_images: training images of one epoch, for the count of examples.
-        seconds: of a child at E epochs, in proportion at others; None: the CPU seconds of the call.
+        seconds: of a child at E epochs, in proportion at others; None: the CPU seconds of the call in this
+            process, to which those of others, or of a GPU, are unknown.
         costs: of canonical rows, returning parameters and multiply-adds (`int64[n]` each); None: unknown.
         chance: the accuracy of guessing.
-        source: where the accuracies come from.
+        source: where the accuracies come from; None: trained, if it takes a cell, else predicted. Predicted
+            ones are free of seed noise, and so the expected ones too, unless it takes the seed or is not
+            deterministic.
         deterministic: the same call gives the same accuracies, in another process too.
         name: for messages and the run's record.
         settings: for the run's record; JSON values.
@@ -72,13 +84,14 @@ class FunctionEvaluator:
         space: CellSpace,
         *,
         takes: Literal["rows", "cell"] = "rows",
+        takes_seed: bool = False,
         epochs: float = 1.0,
         fidelities: tuple[float, ...] | None = None,
         train_images: int = 0,
         seconds: float | None = None,
         costs: Costs | None = None,
         chance: float = 0.1,
-        source: Source = Source.PREDICTED,
+        source: Source | None = None,
         deterministic: bool = True,
         name: str = "function",
         settings: Mapping[str, Any] | None = None,
@@ -86,9 +99,11 @@ class FunctionEvaluator:
         if takes not in ("rows", "cell"):
             raise SettingError(f"takes is {takes!r}; a function takes rows or cell")
         _check_numbers(epochs, fidelities, seconds, chance)
-        self._function, self._takes_epochs = function, fidelities is not None
-        self._takes_rows = takes == "rows"
-        self._seconds, self._costs, self._source = seconds, costs, source
+        self._function, self._takes_epochs, self._takes_seed = function, fidelities is not None, takes_seed
+        self._takes_rows, self._works = takes == "rows", False  # it works: a cell was answered
+        self._seconds, self._costs = seconds, costs
+        self._source = source or (Source.PREDICTED if self._takes_rows else Source.TRAINED)
+        self._free_of_noise = self._source == Source.PREDICTED and deterministic and not takes_seed
         self._spec = EvaluatorSpec(
             name=name,
             space=space,
@@ -109,14 +124,14 @@ class FunctionEvaluator:
     def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
         """Yields one answer a row, in their order; of a function of one cell each as soon as it is known.
 
+        Failures before the first other answer wait for it: a function that only raises leaves no answers.
+
         Raises:
             RequestError: as `check_request`.
-            BackendError: the function returns what is no accuracy.
+            BackendError: the function returns what is no accuracy, or raises for all of the first cells.
         """
         check_request(self._spec, cells, epochs, seed)
-        size = max(1, len(cells)) if self._takes_rows else 1
-        parts = [cells[begin : begin + size] for begin in range(0, len(cells), size)]
-        return (answer for part in parts for answer in self._describe(part, epochs, seed))
+        return self._evaluate_parts(cells, epochs, seed)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -124,53 +139,111 @@ class FunctionEvaluator:
     def _evaluate_bulk(self, cells: Rows, epochs: float, seed: int) -> Answers:
         """As `BulkEvaluator.evaluate_bulk`; raises as `evaluate`."""
         check_request(self._spec, cells, epochs, seed)
-        return self._answer(cells, epochs, seed)
+        answers, raised = self._answer(cells, epochs, seed)
+        self._demand_some(list(raised.values()), len(cells))
+        return answers
 
-    def _describe(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
-        return unpack_answers(self._answer(cells, epochs, seed), self._spec.space.format_many(cells))
+    def _evaluate_parts(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
+        texts = self._spec.space.format_many(cells)
+        size = max(1, len(cells)) if self._takes_rows else 1
+        waiting: list[Evaluation] = []
+        failures: list[Exception] = []
+        for begin in range(0, len(cells), size):
+            part = slice(begin, begin + size)
+            answers, raised = self._answer(cells[part], epochs, seed)
+            waiting += unpack_answers(answers, texts[part])
+            failures += raised.values()
+            if self._works:
+                yield from waiting
+                waiting.clear()
+        self._demand_some(failures, len(cells))
+        yield from waiting
 
-    def _answer(self, cells: Rows, epochs: float, seed: int) -> Answers:
+    def _demand_some(self, failures: Sequence[Exception], asked: int) -> None:
+        """Checks that a function answers something of the first cells that it is asked about.
+
+        Raises:
+            BackendError: it raised for each of them; one cell alone may fail.
+        """
+        if len(failures) == asked > 1 and not self._works:
+            given = "an array of rows" if self._takes_rows else "a Cell"
+            raise BackendError(
+                f"function {self._spec.name} raised for each of the first {asked} cells: "
+                f"{describe_error(failures[0])}; mend it (it is given {given}, as takes says)"
+            ) from failures[0]
+
+    def _answer(self, cells: Rows, epochs: float, seed: int) -> tuple[Answers, dict[int, Exception]]:
+        """The answers, and what the function raised, by place."""
         count, spec = len(cells), self._spec
         begun = time.process_time()
-        values, errors = self._call(cells, epochs)
+        told, raised = self._call(cells, epochs, seed)
         spent = time.process_time() - begun
+        self._works = self._works or len(raised) < count
+        values = told["valid_accuracy"]
         status = np.where(np.isnan(values), Status.DIVERGED, Status.OK).astype(np.uint8)
-        status[list(errors)] = Status.FAILED
-        errors |= {int(at): "the function returned nan" for at in np.flatnonzero(status == Status.DIVERGED)}
+        status[list(raised)] = Status.FAILED
+        errors = {int(at): "the function returned nan" for at in np.flatnonzero(status == Status.DIVERGED)}
+        errors |= {at: describe_error(error) for at, error in raised.items()}
+        valid = np.where(status == Status.DIVERGED, spec.chance, values)
         parameters, multiply_adds = self._count_costs(cells)
         share = float(epochs) / spec.epochs
         each = spent / max(1, count) if self._seconds is None else self._seconds * share
-        valid = np.where(status == Status.DIVERGED, spec.chance, values)
-        return Answers(
+        unknown = np.full(count, math.nan)
+        assumed = {
+            "expected_valid_accuracy": valid if self._free_of_noise else unknown,
+            "test_accuracy": unknown,
+            "examples": np.full(count, float(epochs) * spec.train_images),
+            "seconds": np.full(count, each),
+        }
+        answers = Answers(
             source=self._source,
             epochs=float(epochs),
             seed=seed,
             status=status,
-            valid_accuracy=valid,
-            expected_valid_accuracy=valid if spec.deterministic else np.full(count, math.nan),
-            test_accuracy=np.full(count, math.nan),
-            examples=np.full(count, float(epochs) * spec.train_images),
-            seconds=np.full(count, each),
             parameters=parameters,
             multiply_adds=multiply_adds,
             extrapolated=np.zeros(count, np.bool_),
             errors=np.array([errors.get(at, "") for at in range(count)], np.object_) if errors else None,
+            **{**assumed, **told, "valid_accuracy": valid},
         )
+        return answers, raised
 
-    def _call(self, cells: Rows, epochs: float) -> tuple[Floats, dict[int, str]]:
-        """Accuracies (`float64[n]`, NaN where the function raised or said so); what it raised, by place."""
+    def _call(self, cells: Rows, epochs: float, seed: int) -> tuple[Told, dict[int, Exception]]:
+        """What the function said (NaN where it raised, or said so), and what it raised, by place."""
         if len(cells) == 0:
-            return np.zeros(0), {}
+            return {"valid_accuracy": np.zeros(0)}, {}
         asked = cells.copy() if self._takes_rows else self._spec.space.cell(cells[0])
+        more = [float(epochs)] if self._takes_epochs else []
+        more += [seed] if self._takes_seed else []
         try:
-            found = self._function(asked, float(epochs)) if self._takes_epochs else self._function(asked)
+            found = self._function(asked, *more)
         except Exception as error:
             if len(cells) == 1:
-                return np.full(1, math.nan), {0: describe_error(error)}
-            each = [self._call(cells[at : at + 1], epochs) for at in range(len(cells))]
-            errors = {at: reasons[0] for at, (_, reasons) in enumerate(each) if reasons}
-            return np.concatenate([values for values, _ in each]), errors
-        return self._read(found, cells), {}
+                return {"valid_accuracy": np.full(1, math.nan)}, {0: error}
+            each = [self._call(cells[at : at + 1], epochs, seed) for at in range(len(cells))]
+            raised = {at: errors[0] for at, (_, errors) in enumerate(each) if errors}
+            return {"valid_accuracy": np.concatenate([told["valid_accuracy"] for told, _ in each])}, raised
+        if isinstance(found, Mapping) and not self._takes_rows:
+            return self._read_mapping(found, cells), {}
+        return {"valid_accuracy": self._read(found, cells)}, {}
+
+    def _read_mapping(self, found: Mapping[Any, Any], cells: Rows) -> Told:
+        """What the function told of one cell.
+
+        Raises:
+            BackendError: a name is none of `TOLD`, the accuracy is missing, or a value is out of range.
+        """
+        unknown = [str(name) for name in found if name not in TOLD]
+        if unknown or "valid_accuracy" not in found:
+            given = ", ".join(map(str, found)) or "nothing"
+            raise BackendError(
+                f"function {self._spec.name} returned a mapping with {given}; give valid_accuracy, and "
+                f"of the others only {', '.join(TOLD[1:])}"
+            )
+        return {
+            str(name): self._read(value, cells, 1.0 if name.endswith("accuracy") else math.inf)
+            for name, value in found.items()
+        }
 
     def _count_costs(self, cells: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Parameters and multiply-adds, `int64[n]` each; -1 where they are not known."""
@@ -185,11 +258,11 @@ class FunctionEvaluator:
             )
         return parameters, multiply_adds
 
-    def _read(self, found: Any, cells: Rows) -> Floats:
-        """What the function returned as accuracies.
+    def _read(self, found: Any, cells: Rows, most: float = 1.0) -> Floats:
+        """What the function returned as numbers: accuracies, unless `most` is more than 1.
 
         Raises:
-            BackendError: it is no array of one number a cell, or one lies outside [0, 1].
+            BackendError: it is no array of one number a cell, or one lies outside [0, most].
         """
         name, shape = self._spec.name, (len(cells),) if self._takes_rows else ()
         try:
@@ -203,12 +276,11 @@ class FunctionEvaluator:
             wanted = f"{shape} for {len(cells)} cells" if self._takes_rows else "one number for a cell"
             raise BackendError(f"function {name} returned an array of shape {values.shape}; return {wanted}")
         values = values.reshape(len(cells)).astype(np.float64)
-        wrong = np.flatnonzero(~(np.isnan(values) | ((values >= 0) & (values <= 1))))
+        wrong = np.flatnonzero(~(np.isnan(values) | ((values >= 0) & (values <= most))))
         if len(wrong):
             text = self._spec.space.format(cells[wrong[0]])
-            raise BackendError(
-                f"function {name} returned {values[wrong[0]]:g} for {text}; accuracies lie in [0, 1]"
-            )
+            told = "accuracies lie in [0, 1]" if most == 1 else "examples and seconds are at least 0"
+            raise BackendError(f"function {name} returned {values[wrong[0]]:g} for {text}; {told}")
         return values
 
 

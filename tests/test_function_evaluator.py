@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import pickle
 from math import isnan, nan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from pnas_sim.engine import Budget, run_search
 from pnas_sim.errors import BackendError, CellError, SettingError
 from pnas_sim.evaluate import BulkEvaluator, Source, Status
 from pnas_sim.function_evaluator import FunctionEvaluator
+from pnas_sim.runlog import RunLog
 from pnas_sim.search import RandomSearch
 from pnas_sim.space import Cell, CellSpace
 
@@ -219,3 +222,113 @@ def test_ten_blocks_are_searched(takes: Any) -> None:
     assert {len(Cell.parse(one.cell, space).blocks) for one in result.evaluations} == {10}
     again = run_search(RandomSearch(space, seed=1), evaluator, budget=Budget(models=40), batch=16)
     assert list(map(repr, again.evaluations)) == list(map(repr, result.evaluations))
+
+
+def test_trained_accuracies_are_no_expected_ones() -> None:
+    (trained,) = FunctionEvaluator(judge_cell, SPACE, takes="cell").evaluate(ROWS[:1], 1.0, 0)
+    assert trained.source == Source.TRAINED
+    assert isnan(trained.expected_valid_accuracy)
+    (guess,) = FunctionEvaluator(judge_cell, SPACE, takes="cell", source=Source.PREDICTED).evaluate(
+        ROWS[:1], 1.0, 0
+    )
+    assert guess.expected_valid_accuracy == guess.valid_accuracy
+    measured = FunctionEvaluator(judge, SPACE, source=Source.MEASURED).evaluate_bulk(ROWS, 1.0, 0)
+    assert np.isnan(measured.expected_valid_accuracy).all()
+
+
+def test_the_seed_reaches_a_function_that_takes_it() -> None:
+    def draw(cells: np.ndarray, seed: int) -> np.ndarray:
+        return judge(cells) + 0.001 * seed
+
+    def train(cell: Cell, epochs: float, seed: int) -> float:
+        return 0.1 * epochs + 0.01 * seed
+
+    drawn = FunctionEvaluator(draw, SPACE, takes_seed=True)
+    np.testing.assert_array_equal(drawn.evaluate_bulk(ROWS, 1.0, 7).valid_accuracy, judge(ROWS) + 0.007)
+    assert np.isnan(drawn.evaluate_bulk(ROWS, 1.0, 7).expected_valid_accuracy).all()
+    trained = FunctionEvaluator(train, SPACE, takes="cell", takes_seed=True, epochs=2, fidelities=(1, 2))
+    found = [next(trained.evaluate(ROWS[:1], 2, seed)) for seed in (0, 3)]
+    assert [(one.valid_accuracy, one.seed) for one in found] == [(0.2, 0), (pytest.approx(0.23), 3)]
+
+
+def test_a_function_of_a_cell_tells_more_in_a_mapping() -> None:
+    def train(cell: Cell) -> dict[str, Any]:
+        few = {"valid_accuracy": np.float32(0.5), "test_accuracy": 0.4}
+        whole = {**few, "expected_valid_accuracy": 0.45, "examples": 7, "seconds": 90.5}
+        return whole if len(cell.blocks) == 1 else few
+
+    evaluator = FunctionEvaluator(train, SPACE, takes="cell", train_images=100, seconds=2.0)
+    first, *_, last = evaluator.evaluate(ROWS, 1.0, 0)
+    assert (first.valid_accuracy, first.test_accuracy, first.expected_valid_accuracy) == (0.5, 0.4, 0.45)
+    assert (first.examples, first.seconds, first.status, first.error) == (7.0, 90.5, Status.OK, "")
+    assert (last.test_accuracy, last.examples, last.seconds) == (0.4, 100.0, 2.0)
+    assert isnan(last.expected_valid_accuracy)
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ({"test_accuracy": 0.5}, "a mapping with test_accuracy; give valid_accuracy"),
+        ({}, "a mapping with nothing"),
+        (
+            {"valid_accuracy": 0.5, "loss": 0.1},
+            "a mapping with valid_accuracy, loss; give valid_accuracy, and",
+        ),
+        ({"valid_accuracy": 50.0}, "returned 50 for "),
+        ({"valid_accuracy": 0.5, "test_accuracy": 51.0}, "returned 51 for "),
+        ({"valid_accuracy": 0.5, "seconds": -1.0}, "returned -1 for .*; examples and seconds are at least 0"),
+        ({"valid_accuracy": 0.5, "seconds": "long"}, "returned str that are no numbers"),
+    ],
+)
+def test_mappings_of_other_things_are_refused(returned: Any, message: str) -> None:
+    evaluator = FunctionEvaluator(lambda cell: returned, SPACE, takes="cell")
+    with pytest.raises(BackendError, match=message):
+        list(evaluator.evaluate(ROWS, 1.0, 0))
+
+
+@pytest.mark.parametrize(("function", "takes"), [(judge_cell, "rows"), (judge, "cell")])
+def test_a_function_that_raises_for_all_of_the_first_cells_is_broken(
+    function: Any, takes: Any, tmp_path: Path
+) -> None:
+    """`takes` was forgotten: nothing is logged, and the word is what the function said."""
+    evaluator = FunctionEvaluator(function, SPACE, takes=takes, name="mine")
+    told = "function mine raised for each of the first 8 cells: .*Error: .*mend it"
+    with RunLog(tmp_path / "log") as log, pytest.raises(BackendError, match=told) as refused:
+        run_search(RandomSearch(SPACE), evaluator, budget=20, log=log, batch=8)
+    assert isinstance(refused.value.__cause__, AttributeError | TypeError)
+    with RunLog(tmp_path / "log") as log:
+        assert log.read_evaluations() == {}
+        assert run_search(
+            RandomSearch(SPACE), FunctionEvaluator(judge, SPACE, name="mine"), budget=20, log=log
+        )
+
+
+def test_failures_wait_for_the_first_answer_and_are_told_then() -> None:
+    asked: list[int] = []
+
+    def train(cell: Cell) -> float:
+        asked.append(len(cell.blocks))
+        if len(cell.blocks) < 3:
+            raise MemoryError("too small")
+        return 0.5
+
+    evaluator = FunctionEvaluator(train, SPACE, takes="cell")
+    answers = evaluator.evaluate(ROWS, 1.0, 0)
+    assert next(answers).status == Status.FAILED
+    assert asked == [1] * 4 + [2] * 4 + [3]
+    assert [one.status for one in answers] == [Status.FAILED] * 7 + [Status.OK] * 4
+    later = list(evaluator.evaluate(ROWS[:4], 1.0, 0))  # it is known to work: these are failures like any
+    assert [one.error for one in later] == ["MemoryError: too small"] * 4
+
+
+def test_one_cell_alone_may_fail() -> None:
+    def fail(cell: Cell) -> float:
+        raise ValueError("no")
+
+    (answer,) = FunctionEvaluator(fail, SPACE, takes="cell").evaluate(ROWS[:1], 1.0, 0)
+    assert (answer.status, answer.error) == (Status.FAILED, "ValueError: no")
+
+
+def test_an_evaluator_of_a_function_with_a_name_is_pickled() -> None:
+    evaluator = pickle.loads(pickle.dumps(FunctionEvaluator(judge, SPACE)))
+    np.testing.assert_array_equal(evaluator.evaluate_bulk(ROWS, 1.0, 0).valid_accuracy, judge(ROWS))

@@ -7,7 +7,7 @@ import pytest
 
 from pnas_sim.engine import Budget, run_search
 from pnas_sim.errors import BudgetSpentError, WorkError
-from pnas_sim.evaluate import BulkEvaluator, Status
+from pnas_sim.evaluate import BulkEvaluator, Source, Status
 from pnas_sim.function_evaluator import FunctionEvaluator
 from pnas_sim.search import RandomSearch
 from pnas_sim.space import CellSpace
@@ -176,7 +176,7 @@ def test_a_search_on_wrapped_evaluators_is_the_same_in_both_forms() -> None:
     results = []
     for takes in ("rows", "cell"):
         function = flaky if takes == "rows" else (lambda cell: float(flaky(cell.row[None])[0]))
-        inner = FunctionEvaluator(function, space, takes=takes, seconds=2.0)  # type: ignore[arg-type]
+        inner = FunctionEvaluator(function, space, takes=takes, seconds=2.0, source=Source.PREDICTED)
         stack = Memoized(Budgeted(Retried(Noisy(inner, 0.01), 2), Budget(seconds=200)))
         assert isinstance(stack, BulkEvaluator) == (takes == "rows")
         results.append(run_search(RandomSearch(space, seed=4), stack, budget=Budget(), batch=20))
