@@ -118,7 +118,8 @@ def compare(
     seed for search and evaluations: worlds share no luck. A finished run is one file in the folder, so the
     same command goes on where it was stopped; it is known by its settings, so after a change in the code of a
     part of your own give another --out. The folder then holds report.html, a page with all of it;
-    tables.md; comparison.csv, whose columns columns.md explains; result.json, manifest.json and pictures.
+    tables.md; comparison.csv and runs.csv, the course of each run, whose columns columns.md explains;
+    result.json, manifest.json and pictures.
     """
     from pnas_sim.cli.comparing import carry_out, choose_settings, show
 

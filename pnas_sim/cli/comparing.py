@@ -32,10 +32,10 @@ from pnas_sim.errors import RunError, SettingError
 from pnas_sim.study.compare import Prepared, compare, list_left, prepare
 from pnas_sim.study.results import describe_comparison
 from pnas_sim.study.settings import CompareSettings, make_compare_settings
-from pnas_sim.study.tidy import COLUMNS, MEASURES, format_csv
+from pnas_sim.study.tidy import COLUMNS, MEASURES, RUN_COLUMNS, format_csv, list_courses, list_rows
 
 MANIFEST = "manifest.json"
-CSV, NOTES, TABLES = "comparison.csv", "columns.md", "tables.md"
+CSV, COURSES, NOTES, TABLES = "comparison.csv", "runs.csv", "columns.md", "tables.md"
 SCHEMA = 1
 THEN = "give the same command again"
 DEFAULT_SEARCHES = "pnas,ppo,random-raw"  # the paper's three
@@ -146,6 +146,8 @@ def carry_out(
         with open_job_progress(sys.stderr, quiet) as tell:
             comparison = compare(prepared, folder, workers=workers or count_cores(), tell=tell)
         result: dict[str, Any] = strict(describe_comparison(comparison, list_versions(), str(folder)))
+        courses = list_courses(comparison.grid, comparison.prepared.settings.tops)
+        _keep(folder / COURSES, format_csv(courses, RUN_COLUMNS))
         write_files(result, folder, pictures)
     except KeyboardInterrupt:
         remedy = shlex.join(["pnas-sim", "compare", "--config", str(folder / RECORD), "--out", str(folder)])
@@ -229,7 +231,8 @@ def write_files(result: Mapping[str, Any], folder: Path, pictures: bool) -> None
     from pnas_sim.report.pages.page import render_page
 
     manifest = json.dumps(result["manifest"], indent=2, ensure_ascii=False) + "\n"
-    texts = {CSV: format_csv(result), TABLES: write_markdown(result), NOTES: describe_columns()}
+    figures = format_csv(list_rows(result), COLUMNS)
+    texts = {CSV: figures, TABLES: write_markdown(result), NOTES: describe_columns()}
     page = render_page([report_comparison(str(folder), result)])
     for name, content in {**texts, MANIFEST: manifest, PAGE: page}.items():
         _keep(folder / name, content)
@@ -246,11 +249,14 @@ def _keep(path: Path, content: str) -> None:
 
 
 def describe_columns() -> str:
-    """What the columns and the measures of the tidy table are, as Markdown."""
-    lines = [f"Columns of {CSV}", "", "| column | is |", "|--|--|"]
+    """What the columns and the measures of the tidy tables are, as Markdown."""
+    types = """{"world": "Int64", "seed": "Int64"}"""  # what is empty somewhere pandas reads as float
+    lines = [f'Columns of {CSV}: `pandas.read_csv("{CSV}", dtype={types})`', "", "| column | is |", "|--|--|"]
     lines += [f"| {name} | {meaning} |" for name, meaning in COLUMNS.items()]
     lines += ["", "MEASURES", "", "| measure | is |", "|--|--|"]
     lines += [f"| {name} | {meaning} |" for name, meaning in MEASURES.items()]
+    lines += ["", f"Columns of {COURSES}, the course of each run", "", "| column | is |", "|--|--|"]
+    lines += [f"| {name} | {meaning} |" for name, meaning in RUN_COLUMNS.items()]
     return "\n".join(lines) + "\n"
 
 

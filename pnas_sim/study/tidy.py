@@ -1,12 +1,20 @@
-"""A comparison as one tidy table: a row for each figure, the same columns for all of them."""
+"""A comparison as tidy tables: a row for each figure, and the course of each run for figures of one's own."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from pnas_sim.study.curves import Counting, TopCurve
+from pnas_sim.study.finished import FinishedRun
+from pnas_sim.study.grid import RunGrid
+from pnas_sim.study.lines import MOST_POINTS, choose_points
+
+DIGITS = 6  # of accuracies in courses
 COLUMNS: Mapping[str, str] = {
     "measure": "what the figure is; see MEASURES",
     "search": "label of the search",
@@ -20,7 +28,8 @@ COLUMNS: Mapping[str, str] = {
     "world": "of a single run; else empty",
     "seed": "which repetition in that world, of a single run; else empty. `pnas-sim run --world W --seed N`, "
     "N being 1000000 x world + seed, makes that run again",
-    "value": "the figure; empty: not reached (right-censored) or unknown",
+    "value": "the figure, in the unit that MEASURES says; empty: not reached (right-censored) or unknown. "
+    "Accuracies and their differences are shares: 0.01 is one point of per cent",
     "low": "lower end of its interval; where value is empty, at least this",
     "high": "upper end of its interval; empty: unbounded, or no interval",
     "reached": "share of bootstrap resamples in which it was reached, of figures that may be censored",
@@ -29,8 +38,8 @@ COLUMNS: Mapping[str, str] = {
 }
 
 MEASURES: Mapping[str, str] = {
-    "run_final": "mean over the top M at the end of one run",
-    "final": "mean over the top M, over runs",
+    "run_final": "accuracy, mean over the top M at the end of one run",
+    "final": "accuracy, mean over the top M, over runs",
     "models": "models evaluated by one run",
     "proposals": "cells proposed by one run, repeats among them",
     "repeat_rate": "share of them that the run knew already, repeats over proposals",
@@ -46,16 +55,33 @@ MEASURES: Mapping[str, str] = {
     "speed_up_models": "models_needed over the reference's number of models",
     "speed_up_examples": "the same in training examples, M1 E1 + M2 E2",
     "reference_first_crossing": "models after which the reference itself was as high as at its end",
-    "difference": "reference less search, after the reference's number of models (equal) or at the end",
+    "difference": "accuracy, mean over runs of reference less search, after the reference's number of models "
+    "(equal) or at the end; above 0: the reference is better",
     "log_efficiency": "Vizier's score; above 0: the reference needs fewer models",
     "models_to_target": "models until the best cell is in the best 1% or 0.1% of random cells, median run",
     "share_of_runs_at_target": "share of runs that got there",
     "target_accuracy": "accuracy that models_to_target asks for, mean over runs",
-    "regret": "best noise-free value known in the world, less that of the search's best cell",
+    "regret": "accuracy, the best noise-free one known in the world less that of the search's best cell",
     "p_value": "of a paired rank test of search against reference",
     "p_value_holm": "the same with Holm's correction over all pairs of searches",
-    "median_difference": "search less reference, median over the pairs of a test",
+    "median_difference": "accuracy, median over the pairs of a test of reference less search, as difference",
     "share_won": "share of pairs in which search is better than reference, ties counted half",
+}
+
+
+RUN_COLUMNS: Mapping[str, str] = {
+    "search": "label of the search",
+    "world": "of the run",
+    "seed": "which repetition in that world",
+    "run_seed": "1000000 x world + seed: `pnas-sim run --world W --seed N` makes that run again",
+    "top": "M: accuracies are means over the M best cells so far, of all visited (symmetrical), chosen by "
+    "observation",
+    "models": "models evaluated until then; rows lie closer at the beginning of a run, the last is its end",
+    "proposals": "cells proposed until then, repeats among them",
+    "examples": "training examples of all models until then",
+    "child_seconds": "seconds of training of all models until then, simulated where a table answers",
+    "observed": "accuracy with seed noise, a share from 0 to 1",
+    "expected": "noise-free accuracy of the same cells; empty where not known. It may fall",
 }
 
 
@@ -137,20 +163,57 @@ def _list_reach(reach: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _list_test(test: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     head = {**_pick(test), "search": test["first"], "reference": test["second"], "runs": test["pairs"]}
-    for measure, name in (
-        ("p_value", "p_value"),
-        ("p_value_holm", "p_value_holm"),
-        ("median_difference", "median_difference"),
-        ("share_won", "share_won_by_first"),
+    median = test["median_difference"]  # of the first less the second: the other way round than differences
+    for measure, value in (
+        ("p_value", test["p_value"]),
+        ("p_value_holm", test["p_value_holm"]),
+        ("median_difference", None if median is None else -median),
+        ("share_won", test["share_won_by_first"]),
     ):
-        yield {**head, "measure": measure, "value": test[name]}
+        yield {**head, "measure": measure, "value": value}
 
 
-def format_csv(result: Mapping[str, Any]) -> str:
-    """The table as CSV with a line of column names; an unknown number is an empty field."""
+def list_courses(grid: RunGrid, tops: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """The course of every run, as rows of `RUN_COLUMNS`: best so far at points that rise to its end.
+
+    Args:
+        grid: of all runs.
+        tops: M, of the means; before there are M cells a run has no rows.
+    """
+    for label in grid.labels:
+        for top in tops:
+            curves = grid.follow(label, top, Counting.SYMMETRICAL)
+            for run, curve in zip(grid.runs[label], curves, strict=True):
+                yield from _list_course(run, top, curve)
+
+
+def _list_course(run: FinishedRun, top: int, curve: TopCurve) -> Iterator[dict[str, Any]]:
+    place = run.facts.place
+    head = {"search": place.label, "world": place.world, "seed": place.seed, "run_seed": place.run_seed}
+    at = choose_points(len(run), whole=True, most=MOST_POINTS).astype(np.intp) - 1
+    at = at[~np.isnan(curve.observed[at])]
+    columns = {
+        "models": at + 1,
+        "proposals": run.proposals[at],
+        "examples": np.cumsum(run.examples)[at],
+        "child_seconds": np.cumsum(run.seconds)[at],
+        "observed": curve.observed[at].round(DIGITS),
+        "expected": curve.expected[at].round(DIGITS),
+    }
+    for values in zip(*(column.tolist() for column in columns.values()), strict=True):
+        told = dict(zip(columns, values, strict=True))
+        yield {
+            **head,
+            "top": top,
+            **{name: None if value != value else value for name, value in told.items()},
+        }
+
+
+def format_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> str:
+    """Rows as CSV with a line of column names; an unknown number is an empty field."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
     writer.writeheader()
-    for row in list_rows(result):
+    for row in rows:
         writer.writerow({name: "" if value is None else value for name, value in row.items()})
     return text.getvalue()

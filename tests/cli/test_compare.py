@@ -104,11 +104,15 @@ def test_comparison_leaves_every_file(pnas: Command, toys: dict[str, str], tmp_p
         for name in ("curves-expected", "curves-observed", "curves-paper-counting", "speed-up")
         for form in ("png", "svg")
     }
-    tables = {"comparison.csv", "columns.md", "tables.md", "report.html"}
+    tables = {"comparison.csv", "runs.csv", "columns.md", "tables.md", "report.html"}
     files = {"compare.toml", "result.json", "manifest.json"}
     assert names == pictures | tables | files | {"runs", "landmarks"}
     assert json.loads((tmp_path / "here" / "result.json").read_text()) == result
     assert json.loads((tmp_path / "here" / "manifest.json").read_text()) == result["manifest"]
+    courses = (tmp_path / "here" / "runs.csv").read_text().splitlines()
+    told = (tmp_path / "here" / "columns.md").read_text()
+    assert all(f"| {name} | " in told for name in courses[0].split(","))
+    assert {line.split(",")[1] for line in courses[1:]} == {"0", "2"}
 
 
 def test_page_is_the_one_that_report_makes_and_needs_no_pictures(

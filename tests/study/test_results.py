@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pnas_sim.evaluate import EvaluatorSpec
@@ -20,7 +21,7 @@ from pnas_sim.study.finished import FinishedRun
 from pnas_sim.study.grid import arrange_runs
 from pnas_sim.study.results import describe_comparison
 from pnas_sim.study.settings import make_compare_settings
-from pnas_sim.study.tidy import COLUMNS, MEASURES, format_csv, list_rows
+from pnas_sim.study.tidy import COLUMNS, MEASURES, RUN_COLUMNS, format_csv, list_courses, list_rows
 from pnas_tables.families import FAMILIES
 
 MakeRun = Callable[..., FinishedRun]
@@ -143,7 +144,7 @@ def test_runs_are_described_one_by_one(result: dict[str, Any]) -> None:
 
 
 def read_csv(result: dict[str, Any]) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(format_csv(result))))
+    return list(csv.DictReader(io.StringIO(format_csv(list_rows(result), COLUMNS))))
 
 
 def test_every_row_has_the_documented_columns_and_measures(result: dict[str, Any]) -> None:
@@ -220,3 +221,55 @@ def test_figures_of_the_table_are_those_of_the_object(result: dict[str, Any]) ->
     assert float(row["value"]) == wanted["difference_at_reference_models"]["value"]
     unreached = next(row for row in rows if row["measure"] == "models_needed")
     assert (unreached["value"], unreached["low"], unreached["high"]) == ("", "4.0", "")
+
+
+def test_differences_have_one_sign(result: dict[str, Any]) -> None:
+    """Above 0: the reference is better, whatever the measure; random is far below PNAS here."""
+    rows = [row for row in read_csv(result) if row["top"] == "1" and row["at"] == "end"]
+    for search, reference in (("random", "pnas"), ("pnas", "random")):
+        values = {
+            row["measure"]: float(row["value"])
+            for row in rows
+            if (row["search"], row["reference"]) == (search, reference)
+            and row["measure"].endswith("difference")
+        }
+        assert values
+        assert all((value > 0) == (reference == "pnas") for value in values.values()), values
+    measures = {row["measure"] for row in rows}
+    assert {"difference", "median_difference"} <= measures
+    assert all("reference less search" in MEASURES[name] for name in ("difference", "median_difference"))
+    assert "0.01 is one point of per cent" in COLUMNS["value"]
+
+
+def test_courses_are_of_every_run_up_to_its_end(make_run: MakeRun) -> None:
+    pnas = make_run([0.1, 0.5, 0.4], [0.2, 0.3, 0.9], [1, 2, 2], "pnas", 2, 1)
+    other = make_run([float("nan"), 0.3, 0.2, 0.4], None, None, "random", 2, 1)
+    grid = arrange_runs([pnas, other], ["pnas", "random"], [2], [1])
+    rows = list(csv.DictReader(io.StringIO(format_csv(list_courses(grid, [1, 2]), RUN_COLUMNS))))
+    assert list(rows[0]) == list(RUN_COLUMNS)
+    assert {(row["world"], row["seed"], row["run_seed"]) for row in rows} == {("2", "1", "2000001")}
+    found = {
+        (label, top): [row for row in rows if (row["search"], row["top"]) == (label, top)]
+        for label in ("pnas", "random")
+        for top in ("1", "2")
+    }
+    assert [row["models"] for row in found["pnas", "1"]] == ["1", "2", "3"]
+    assert [row["observed"] for row in found["pnas", "1"]] == ["0.1", "0.5", "0.5"]
+    assert [row["expected"] for row in found["pnas", "1"]] == ["0.2", "0.3", "0.3"]
+    assert [row["observed"] for row in found["pnas", "2"]] == ["0.3", "0.45"]
+    assert [row["models"] for row in found["random", "1"]] == ["2", "3", "4"]  # the first model failed
+    last = found["pnas", "1"][-1]
+    assert float(last["examples"]) == pnas.examples.sum()
+    assert float(last["child_seconds"]) == pnas.seconds.sum()
+    assert int(last["proposals"]) == int(pnas.proposals[-1])
+
+
+def test_courses_know_what_is_not_known_and_end_where_runs_do(make_run: MakeRun) -> None:
+    values = np.random.default_rng(0).random(1000)
+    run = make_run(values.tolist(), np.full(1000, np.nan).tolist(), None, "random", 0, 0)
+    rows = list(list_courses(arrange_runs([run], ["random"], [0], [0]), [5]))
+    at = [row["models"] for row in rows]
+    assert at == sorted(set(at)) and at[0] >= 5 and at[-1] == 1000
+    assert 50 < len(rows) <= 120
+    assert all(row["expected"] is None for row in rows)
+    assert rows[-1]["observed"] == pytest.approx(np.sort(values)[-5:].mean(), abs=1e-6)
