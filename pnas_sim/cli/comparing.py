@@ -250,13 +250,14 @@ def _keep(path: Path, content: str) -> None:
 
 def describe_columns() -> str:
     """What the columns and the measures of the tidy tables are, as Markdown."""
+    from pnas_sim.report.comparison_markdown import make_table
+
     types = """{"world": "Int64", "seed": "Int64"}"""  # what is empty somewhere pandas reads as float
-    lines = [f'Columns of {CSV}: `pandas.read_csv("{CSV}", dtype={types})`', "", "| column | is |", "|--|--|"]
-    lines += [f"| {name} | {meaning} |" for name, meaning in COLUMNS.items()]
-    lines += ["", "MEASURES", "", "| measure | is |", "|--|--|"]
-    lines += [f"| {name} | {meaning} |" for name, meaning in MEASURES.items()]
-    lines += ["", f"Columns of {COURSES}, the course of each run", "", "| column | is |", "|--|--|"]
-    lines += [f"| {name} | {meaning} |" for name, meaning in RUN_COLUMNS.items()]
+    lines = [f'Columns of {CSV}: `pandas.read_csv("{CSV}", dtype={types})`', ""]
+    lines += make_table(("column", "is"), COLUMNS.items())
+    lines += ["", "MEASURES", "", *make_table(("measure", "is"), MEASURES.items())]
+    lines += ["", f"Columns of {COURSES}, the course of each run", ""]
+    lines += make_table(("column", "is"), RUN_COLUMNS.items())
     return "\n".join(lines) + "\n"
 
 
