@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pnas_sim.space.rows import MOST_BLOCKS
 from pnas_tables.sample import Sample
 from pnas_tables.scale import Scale
 from pnas_tables.seeds import Deviation
@@ -67,6 +68,8 @@ class Effects:
     def from_json(cls, about: Mapping[str, Any], shape: Mapping[str, Any] | None) -> Effects:
         """Reads what `as_json` wrote; without a shape, as older files have none, effects are Gaussian."""
         sizes = sorted(int(size) for size in about)
+        if not 0 <= sizes[0] <= sizes[-1] <= MOST_BLOCKS:
+            raise ValueError("sizes of effects")
         deviations = np.full(sizes[-1] + 1, float(about[str(sizes[0])]))
         for size in sizes:
             deviations[size:] = float(about[str(size)])

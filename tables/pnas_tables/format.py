@@ -12,23 +12,12 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5o
 from numpy.typing import NDArray
 
 from pnas_sim.errors import PnasError, TableError, WorkError
 from pnas_sim.files import replace_file
 from pnas_sim.space import CellSpace
-from pnas_tables.datasets import (
-    check,
-    check_dataset,
-    find_member,
-    list_group,
-    read_array,
-    read_attribute,
-    read_json,
-    read_strings,
-    read_values,
-)
+from pnas_tables.datasets import Datasets, check
 from pnas_tables.record import ARRAY_TYPES, StoredSurrogate, Table, checksum, json_text
 from pnas_tables.rules import validate_table
 
@@ -88,7 +77,7 @@ def read_table(path: str | os.PathLike[str], space: CellSpace | None = None) -> 
         content = path.read_bytes()
         _check_bytes(content)
         with h5py.File(io.BytesIO(content), "r") as file:
-            table, stated = _read_contents(file)
+            table, stated = _read_contents(Datasets(file, len(content)))
         validate_table(table)
         check(checksum(table) == stated, "its contents do not match its checksum; it was edited or damaged")
         return table if space is None else map_table(table, space)
@@ -131,34 +120,34 @@ def map_table(table: Table, space: CellSpace) -> Table:
     return replace(table, space=space, cells=space.canonical(cells), closed=False, surrogates={})
 
 
-def _read_contents(file: h5py.File) -> tuple[Table, str]:
+def _read_contents(file: Datasets) -> tuple[Table, str]:
     """The table as the file has it and the checksum it states; rules beyond types are not yet checked."""
-    check(read_attribute(file, "format", str) == FORMAT, "it is an HDF5 file but not a table of pnas-sim")
-    schema = read_attribute(file, "schema", int)
+    check(file.attribute("format", str) == FORMAT, "it is an HDF5 file but not a table of pnas-sim")
+    schema = file.attribute("schema", int)
     check(
         schema in READABLE, f"its schema is {schema}, this version reads {' and '.join(map(str, READABLE))}"
     )
-    old = schema == 1 and file.get("surrogates", getlink=True) is not None
+    old = schema == 1 and file.has("surrogates")
     check(
         not old, "its surrogates are of schema 1, which is read without them only; make it of its parts again"
     )
-    operations = tuple(read_strings(file, "operations"))
+    operations = tuple(file.strings("operations"))
     cells = _columns(file, "cells", _CELL_ARRAYS)
     runs = _columns(file, "runs", _RUN_ARRAYS)
     table = Table(
-        name=read_attribute(file, "name", str),
-        space=_space(operations, read_attribute(file, "max_blocks", int)),
-        recipe=read_json(file, "recipe", dict),
-        provenance=tuple(read_json(file, "provenance", list)),
-        licence=read_attribute(file, "licence", str),
-        closed=read_attribute(file, "closed", bool),
-        train_images=read_attribute(file, "train_images", int),
-        chance=read_attribute(file, "chance", float),
-        epochs=read_array(file, "epochs", np.float64),
+        name=file.attribute("name", str),
+        space=_space(operations, file.attribute("max_blocks", int)),
+        recipe=file.json("recipe", dict),
+        provenance=tuple(file.json("provenance", list)),
+        licence=file.attribute("licence", str),
+        closed=file.attribute("closed", bool),
+        train_images=file.attribute("train_images", int),
+        chance=file.attribute("chance", float),
+        epochs=file.array("epochs", np.float64),
         cells=cells["tokens"],
         parameters=cells["parameters"],
         multiply_adds=cells["multiply_adds"],
-        origins=tuple(read_strings(file, "cells/origin")),
+        origins=tuple(file.strings("cells/origin")),
         run_cells=runs["cell"],
         seeds=runs["seed"],
         status=runs["status"],
@@ -166,15 +155,15 @@ def _read_contents(file: h5py.File) -> tuple[Table, str]:
         test_accuracy=runs["test_accuracy"],
         seconds=runs["seconds"],
         curves=runs["curve"],
-        errors=tuple(read_strings(file, "runs/error")),
+        errors=tuple(file.strings("runs/error")),
         surrogates=_surrogates(file),
     )
-    return table, read_attribute(file, "checksum", str)
+    return table, file.attribute("checksum", str)
 
 
-def _columns(file: h5py.File, group: str, types: Mapping[str, type[np.generic]]) -> dict[str, NDArray[Any]]:
+def _columns(file: Datasets, group: str, types: Mapping[str, type[np.generic]]) -> dict[str, NDArray[Any]]:
     dimensions = {name: 2 if name in ("tokens", "curve") else 1 for name in types}
-    return {name: read_array(file, f"{group}/{name}", types[name], dimensions[name]) for name in types}
+    return {name: file.array(f"{group}/{name}", types[name], dimensions[name]) for name in types}
 
 
 def _space(operations: tuple[str, ...], max_blocks: int) -> CellSpace:
@@ -184,28 +173,15 @@ def _space(operations: tuple[str, ...], max_blocks: int) -> CellSpace:
         raise TableError(f"its space is not one that this version knows: {error}") from None
 
 
-def _surrogates(file: h5py.File) -> Mapping[str, StoredSurrogate]:
-    if file.get("surrogates", getlink=True) is None:
+def _surrogates(file: Datasets) -> Mapping[str, StoredSurrogate]:
+    if not file.has("surrogates"):
         return {}
     stored = {}
-    seen: dict[int, NDArray[Any]] = {}  # an array that several surrogates share is read once
-    for name in list_group(file, "surrogates"):
-        parts = [part for part in list_group(file, f"surrogates/{name}") if part != "metadata"]
-        arrays = {part: _free_array(file, f"surrogates/{name}/{part}", seen) for part in parts}
-        stored[name] = StoredSurrogate(read_json(file, f"surrogates/{name}/metadata", dict), arrays)
+    for name in file.members("surrogates"):
+        parts = [part for part in file.members(f"surrogates/{name}") if part != "metadata"]
+        arrays = {part: file.free_array(f"surrogates/{name}/{part}", ARRAY_TYPES) for part in parts}
+        stored[name] = StoredSurrogate(file.json(f"surrogates/{name}/metadata", dict), arrays)
     return stored
-
-
-def _free_array(file: h5py.File, name: str, seen: dict[int, NDArray[Any]]) -> NDArray[Any]:
-    """An array of a surrogate: of any shape, of one of the few types; `seen` are arrays by their address."""
-    member = find_member(file, name)
-    place = h5o.get_info(member).addr
-    if place not in seen:
-        dataset = check_dataset(member, name)
-        dtype = dataset.dtype.newbyteorder("<")
-        check(dtype.str in ARRAY_TYPES, f"{name!r} has type {dataset.dtype}")
-        seen[place] = read_values(dataset, dtype)
-    return seen[place]
 
 
 # --------------------------------------------------------------------------------------------------- writing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
 
@@ -16,7 +16,8 @@ from pnas_tables.datasets import check
 from pnas_tables.figures import cells_by_blocks
 from pnas_tables.record import ARRAY_TYPES, NAME_PATTERN, Table, data_checksum, json_text
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# of terminals, and those that turn the direction of writing: what is printed would not be what is there
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def validate_table(table: Table) -> None:
@@ -70,8 +71,22 @@ def _validate_shapes(table: Table) -> None:
     check(table.curves.shape == (m, c), f"runs/curve: shape {table.curves.shape} is not ({m}, {c})")
     check(len(table.origins) == n, f"cells/origin: {len(table.origins)} entries for {n} cells")
     check(len(table.errors) == m, f"runs/error: {len(table.errors)} entries for {m} runs")
-    for name, texts in (("cells/origin", table.origins), ("runs/error", table.errors)):
-        check(not any(_CONTROL.search(text) for text in texts), f"{name}: a text has a control character")
+    words = (("cells/origin", table.origins), ("runs/error", table.errors), ("licence", table.licence))
+    for name, texts in (*words, ("recipe", table.recipe), ("provenance", table.provenance)):
+        wrong = next((text for text in _list_texts(texts) if _CONTROL.search(text)), None)
+        check(wrong is None, f"{name}: a text has a control character: {ascii(wrong)[:80]}")
+
+
+def _list_texts(value: Any) -> Iterator[str]:
+    """Every text in a value as JSON has them, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from (key, *_list_texts(inner))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _list_texts(inner)
 
 
 def _validate_cells(table: Table) -> None:

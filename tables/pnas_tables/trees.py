@@ -69,9 +69,12 @@ class Trees:
         return trees
 
     def demand_sound(self) -> None:
-        """Raises `TableError` where a place points outside its array."""
+        """Raises `TableError` where an array is of another type or a place points outside its array."""
+        types = {"features": "<i8", "thresholds": "<f8", "conditions": "<i8", "left": "|u1", "leaves": "<f8"}
         sound = (
-            self.conditions.ndim == 2
+            all(getattr(self, name).dtype == dtype for name, dtype in types.items())
+            and self.conditions.ndim == 2
+            and self.features.ndim == 1
             and self.conditions.size > 0
             and self.left.shape == self.conditions.shape
             and self.leaves.shape == (self.conditions.shape[1], MOST_LEAVES)

@@ -87,6 +87,11 @@ def make_virtual(file: h5py.File) -> None:
     file.create_virtual_dataset("runs/seed", layout)
 
 
+def claim_much(file: h5py.File) -> None:
+    del file["runs/error"]  # of which nothing is ever written
+    file.create_dataset("runs/error", (10_000_000,), "S1", chunks=True)
+
+
 DAMAGES = {
     "schema": (attribute("schema", np.int64(3)), "schema is 3"),
     "schema of another type": (attribute("schema", "1"), "attribute 'schema' is not of type int"),
@@ -135,6 +140,19 @@ DAMAGES = {
     "origin of two lines": (
         put("cells/origin", ["a\nb"] * 60, dtype=h5py.string_dtype()),
         "cells/origin: a text has a control character",
+    ),
+    "a licence that speaks to the terminal": (
+        attribute("licence", "MIT\x1b]0;title\x1b\\"),
+        r"licence: a text has a control character: 'MIT\x1b]0;title",
+    ),
+    "a recipe that is written from right to left": (
+        put("recipe", '{"deep": ["\u202e"]}', dtype=h5py.string_dtype()),
+        r"recipe: a text has a control character: '\u202e'",
+    ),
+    "more than is there": (claim_much, "'runs/error' claims to hold more than is there"),
+    "a chunk of gigabytes": (
+        put("epochs", np.arange(1.0, 5), maxshape=(None,), chunks=(200_000_000,), compression="gzip"),
+        "'epochs' claims to hold",
     ),
     "infinite seconds": (edit("runs/seconds", 0, np.inf), "runs/seconds"),
     "checkpoints": (edit("epochs", 0, 2.0), "ascending"),
@@ -185,6 +203,19 @@ def test_damage_is_named_in_one_line(name: str, table_path: Path, tmp_path: Path
         read_table(path)
     message = str(caught.value)
     assert complaint in message and str(path) in message and "\n" not in message
+
+
+def test_one_long_text_in_many_places_is_counted_each_time(
+    table_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts of variable length lie in a heap, where any number of places may point at the same one."""
+    monkeypatch.setattr("pnas_tables.datasets.LARGEST_TABLE", 2_000_000)
+
+    def point(file: h5py.File) -> None:
+        put("cells/origin", ["x" * 50_000] * 60, dtype=h5py.string_dtype())(file)
+
+    with pytest.raises(TableError, match="'cells/origin' claims to hold too much"):
+        read_table(damaged(table_path, tmp_path, point))
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

@@ -144,4 +144,10 @@ def test_a_damaged_shape_is_refused(shape: dict[str, list[float]]) -> None:
         Effects.from_json({"1": 0.2}, shape)
 
 
+@pytest.mark.parametrize("size", ["-1", "250000000"])
+def test_sizes_that_no_cell_has_are_refused(size: str) -> None:
+    with pytest.raises(ValueError, match="sizes"):
+        Effects.from_json({"1": 0.2, size: 0.3}, None)
+
+
 EFFECTS = measure(300, lean(300))

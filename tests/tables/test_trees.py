@@ -77,6 +77,10 @@ def test_arrays_and_back() -> None:
         ("left", lambda values: values[:, 1:]),
         ("leaves", lambda values: values[:, :4]),
         ("thresholds", lambda values: values[1:]),
+        ("thresholds", lambda values: values.view(np.int64)),
+        ("left", lambda values: values.astype(float)),
+        ("features", lambda values: values.astype(float)),
+        ("leaves", lambda values: values.view(np.uint64)),
     ],
 )
 def test_places_outside_are_refused(name: str, change: object) -> None:
