@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from numbers import Integral
 
 from pnas_sim.errors import SettingError
 
@@ -45,11 +46,11 @@ class Budget:
         """
         if isinstance(value, Budget):
             return value
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, Integral):
             raise SettingError(
                 f"budget is {value!r}; give a Budget, or a number of models (Budget.parse reads {_EXAMPLES})"
             )
-        return Budget(models=value)
+        return Budget(models=int(value))
 
     @staticmethod
     def parse(text: str) -> Budget:

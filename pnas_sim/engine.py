@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,12 +83,14 @@ def run_search(
         BackendError: the evaluator answers other cells than it was asked, or what is no answer, or does not
             count what is budgeted.
         SettingError: the strategy proposes what are no cells of the space, or has finished before; strategy,
-            evaluator or budget are something else.
+            evaluator, budget or log are something else.
         RunError: the log is of another run; as `RunLog`.
         WorkError: as `RunLog`.
     """
     begun = time.monotonic()
     check_parts(strategy, evaluator)
+    if log is not None and not isinstance(log, RunLog):
+        raise SettingError(f"log is {log!r:.60}; open it: with RunLog(path) as log")
     budget = Budget.of(budget)
     course = _describe_course(strategy, evaluator.spec, evaluation_seed, epochs)
     checked = log is not None and log.begin(course, batch)
@@ -126,6 +128,7 @@ def _describe_course(
 ) -> dict[str, Any]:
     """What decides a run's course and can be told of its parts: JSON values, for its log."""
     own = strategy.settings if isinstance(strategy, Described) else {}
+    own = own if isinstance(own, Mapping) else {}  # somebody's attribute of this name
     return {
         "evaluator": spec.name,
         "checksum of its data": spec.checksum,

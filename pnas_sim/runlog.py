@@ -242,7 +242,7 @@ class RunLog:
         Raises:
             RunError: the log is of another run.
         """
-        now = {name: json.dumps(value, default=str, sort_keys=True) for name, value in course.items()}
+        now = {name: json.dumps(value, default=_as_plain, sort_keys=True) for name, value in course.items()}
         with self._explained(), self._transaction():
             kept = dict(self._database.execute("SELECT key, value FROM meta").fetchall())
             (batches,) = self._database.execute("SELECT COUNT(*) FROM batches").fetchone()
@@ -359,6 +359,11 @@ class RunLog:
             raise WorkError(f"{self._path}: {error}; make room or free the file, then resume") from error
         except sqlite3.DatabaseError as error:
             raise RunError(f"{self._path} is damaged: {error}; start a new run") from error
+
+
+def _as_plain(value: object) -> Any:
+    """What JSON does not know: NumPy's numbers as Python's, of other things their kind alone."""
+    return value.item() if isinstance(value, np.generic) else type(value).__name__
 
 
 def _as_values(evaluation: Evaluation, asked_epochs: float) -> tuple[Any, ...]:

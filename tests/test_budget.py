@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,7 +75,7 @@ def test_limits_are_above_nothing(name: str, value: float) -> None:
 
 
 def test_a_whole_number_is_of_models_and_a_budget_stays_one() -> None:
-    assert Budget.of(200) == Budget(models=200)
+    assert Budget.of(200) == Budget.of(np.int64(200)) == Budget(models=200)
     assert Budget.of(Budget(seconds=3.0)) == Budget(seconds=3.0)
     for value in ("200", 2.5, True, None):
         with pytest.raises(SettingError, match="give a Budget, or a number of models"):

@@ -134,6 +134,7 @@ def test_a_whole_number_is_a_budget_of_models() -> None:
         ({"evaluator": judge}, "evaluator is <function judge"),
         ({"evaluator": "table"}, "evaluator is 'table'"),
         ({"evaluator": FunctionEvaluator}, "evaluator is <class"),
+        ({"log": "run.sqlite"}, "log is 'run.sqlite'; open it: with RunLog(path) as log"),
     ],
 )
 def test_other_things_than_parts_are_refused_in_a_line(given: dict[str, Any], message: str) -> None:
@@ -142,3 +143,17 @@ def test_other_things_than_parts_are_refused_in_a_line(given: dict[str, Any], me
         run_search(asked.pop("strategy"), asked.pop("evaluator"), **asked)
     assert message in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
+
+
+class Odd(RandomSearch):
+    """Has an attribute of a name that says something else elsewhere."""
+
+    settings: Any = None
+
+
+@pytest.mark.parametrize("settings", [[1, 2], {"of": np.int64(3), "by": object()}])
+def test_settings_of_any_kind_are_no_hindrance(tmp_path: Path, settings: Any) -> None:
+    for budget in (8, 16):
+        search = Odd(SPACE, seed=1)
+        search.settings = settings if isinstance(settings, list) else {**settings, "by": object()}
+        assert run(tmp_path / "log", strategy=search, budget=budget).models_evaluated == budget
