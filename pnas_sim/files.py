@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 RUN_LOG = "evaluations.sqlite"  # in a run's folder
 
@@ -16,26 +19,36 @@ FULL = frozenset((errno.ENOSPC, errno.EDQUOT))  # what file systems say that hav
 NOT_OFFERED = frozenset(
     (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EPERM)
 )
-NETWORK_KINDS = frozenset(  # of file systems, as Linux names them
+LONGEST_PLAIN = 80  # bytes; a name may have 255, and more than one text stands in it
+NETWORK_KINDS = frozenset(  # of file systems, as Linux and macOS name them; a virtual host's folders, too
     (
         *("nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "afs", "panfs"),
         *("orangefs", "wekafs", "glusterfs", "fuse.glusterfs", "fuse.ceph", "fuse.sshfs", "fuse.juicefs"),
+        *("fuse.rclone", "9p", "virtiofs", "vmhgfs", "fuse.vmhgfs-fuse", "vboxsf", "prl_fs"),
+        *("afpfs", "webdav", "macfuse", "osxfuse"),
     )
 )
+_ESCAPED = re.compile(r"\\([0-7]{3})")  # what proc(5) writes for a blank, say
+_MOUNTED = re.compile(r".* on (/.*) \((\w+)[,)]")  # a line of macOS's `mount`
 
 
 def replace_file(path: Path, content: bytes) -> None:
     """Replaces a file in one step: new file beside it, flushed to the disk, renamed, folder flushed.
 
-    A link stays one, to the file that is replaced; a file keeps who may read and write it.
+    A link is itself replaced: in a folder that somebody else made it may lead to any file. Where the user
+    named the file, see `follow_link`. A file keeps who may read and write it.
 
     Raises:
         OSError: as the disk says; what was there is unchanged.
     """
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
+    if path.exists() and not path.is_file() and not path.is_symlink():
         raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
     _put(path, content, lambda fresh: fresh.replace(path))
+
+
+def follow_link(path: Path) -> Path:
+    """The file that a user means by a path: where it is a link, what that leads to, there or not."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def create_file(path: Path, content: bytes) -> None:
@@ -86,22 +99,51 @@ def lies_on_network(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> 
         path: of a file or folder, there or not.
         mounts: where the system says what is mounted, in the form of proc(5).
     """
-    try:
-        lines = mounts.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return False
     where, longest, kind = path.resolve(), 0, ""
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        mount = Path(before.split()[4].replace("\\040", " "))
+    for mount, kind_there in _list_mounts(mounts):
         if where.is_relative_to(mount) and len(mount.parts) >= longest:  # of several in one place the last
-            longest, kind = len(mount.parts), after.split()[0]
+            longest, kind = len(mount.parts), kind_there
     return kind in NETWORK_KINDS
 
 
 def make_plain(text: str) -> str:
-    """A text as part of a file's name: letters, digits, `-`, `_` and `.`, all else `~`."""
-    return "".join(letter if letter.isalnum() or letter in "-_." else "~" for letter in text)
+    """A text as part of a file's name: letters, digits, `-`, `_` and `.`, all else `~`; 80 bytes at most."""
+    plain = "".join(letter if letter.isalnum() or letter in "-_." else "~" for letter in text)
+    return plain.encode("utf-8")[:LONGEST_PLAIN].decode("utf-8", "ignore")
+
+
+def hide_folders(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options to be shared: of files that stand there with their whole path, the names alone."""
+    return {
+        name: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for name, value in options.items()
+    }
+
+
+def _list_mounts(mounts: Path) -> Iterator[tuple[Path, str]]:
+    """Where something is mounted, and the kind of its file system; names may be of any bytes."""
+    try:
+        lines = os.fsdecode(mounts.read_bytes()).split("\n")
+    except OSError:
+        yield from _ask_mount()
+        return
+    for line in filter(None, lines):
+        before, _, after = line.partition(" - ")
+        place = _ESCAPED.sub(lambda found: chr(int(found[1], 8)), before.split(" ")[4])
+        yield Path(place), after.split(" ")[0]
+
+
+def _ask_mount() -> Iterator[tuple[Path, str]]:
+    """As `_list_mounts`, where there is no file that says it, as on macOS."""
+    import subprocess
+
+    try:
+        told = subprocess.run(["/sbin/mount"], capture_output=True, timeout=10, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return
+    for line in os.fsdecode(told).split("\n"):
+        if found := _MOUNTED.match(line):
+            yield Path(found[1]), found[2]
 
 
 def _put(path: Path, content: bytes, place: Callable[[Path], object]) -> None:
@@ -113,7 +155,7 @@ def _put(path: Path, content: bytes, place: Callable[[Path], object]) -> None:
             file.write(content)
             _keep_mode(path, file.fileno())
             file.flush()
-            os.fsync(file.fileno())
+            _flush(file.fileno())
         place(fresh)
     except BaseException:  # an interruption, too, leaves nothing half-written behind
         _remove(fresh)
@@ -123,7 +165,7 @@ def _put(path: Path, content: bytes, place: Callable[[Path], object]) -> None:
 
 def _keep_mode(path: Path, file: int) -> None:
     """Lets who may read and write a file's successor, as far as the file system knows of it."""
-    if not path.exists():
+    if path.is_symlink() or not path.exists():
         return
     mode = stat.S_IMODE(path.stat().st_mode)
     try:
@@ -134,12 +176,24 @@ def _keep_mode(path: Path, file: int) -> None:
             raise
 
 
+def _flush(file: int) -> None:
+    """Flushes a file or folder to the disk itself; on macOS `fsync` ends in the drive's own memory."""
+    import fcntl  # late: no POSIX system, no such module, and that is for the command to say
+
+    whole = getattr(fcntl, "F_FULLFSYNC", None)
+    if whole is not None:
+        with suppress(OSError):  # not every file system has it
+            fcntl.fcntl(file, whole)
+            return
+    os.fsync(file)
+
+
 def _flush_folder(path: Path) -> None:
     """Flushes a folder where its file system can; there the new name is kept through a power cut."""
     try:
         folder = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            _flush(folder)
         finally:
             os.close(folder)
     except OSError as error:

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from pnas_sim.files import create_file, lies_on_network, make_plain, replace_file
+from pnas_sim.files import (
+    create_file,
+    follow_link,
+    hide_folders,
+    lies_on_network,
+    make_plain,
+    replace_file,
+)
 
 
 def test_a_file_is_replaced_and_nothing_lies_beside_it(tmp_path: Path) -> None:
@@ -74,15 +83,54 @@ def test_what_is_no_ordinary_file_is_left_alone(tmp_path: Path) -> None:
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
-def test_a_link_stays_one_and_a_file_keeps_its_mode(tmp_path: Path) -> None:
+def test_a_link_that_the_user_named_stays_one_and_a_file_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "scratch").mkdir()
     real, link = tmp_path / "scratch" / "table.h5", tmp_path / "table.h5"
     real.write_bytes(b"old")
     real.chmod(0o664)
     link.symlink_to(real)
-    replace_file(link, b"new")
+    replace_file(follow_link(link), b"new")
     assert link.is_symlink() and real.read_bytes() == b"new"
     assert stat.S_IMODE(real.stat().st_mode) == 0o664
+    assert follow_link(Path("plain")) == Path("plain")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_a_folder_is_replaced_and_never_followed(tmp_path: Path, there: bool) -> None:
+    """Wherever a folder from elsewhere lets it lead, to nothing or to a file that is not to be changed."""
+    victim, link = tmp_path / ".bashrc", tmp_path / "report.html"
+    if there:
+        victim.write_bytes(b"mine")
+        victim.chmod(0o777)
+    link.symlink_to(victim)
+    replace_file(link, b"page")
+    assert not link.is_symlink() and link.read_bytes() == b"page"
+    assert victim.exists() is there and (not there or victim.read_bytes() == b"mine")
+    assert stat.S_IMODE(link.stat().st_mode) & 0o111 == 0
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_a_file_is_flushed_through_the_drive_where_the_system_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offered: bool
+) -> None:
+    """As macOS, whose `fsync` ends in the drive's memory; not each of its file systems offers more."""
+    asked, flushed, flush = [], [], os.fsync
+
+    def control(file: int, command: int) -> None:
+        asked.append(command)
+        if not offered:
+            raise OSError(errno.ENOTSUP, "not supported")
+
+    def note(file: int) -> None:
+        flushed.append(file)
+        flush(file)
+
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", control)
+    monkeypatch.setattr("os.fsync", note)
+    replace_file(tmp_path / "file", b"new")
+    assert asked == [51, 51]  # the file and its folder
+    assert len(flushed) == (0 if offered else 2)
 
 
 MOUNTS = """\
@@ -91,6 +139,14 @@ MOUNTS = """\
 30 21 0:40 / /scratch rw - lustre 10.0.0.1@tcp:/scratch rw
 31 30 254:2 / /scratch/local rw - xfs /dev/vdb rw
 32 21 0:41 / /home/my\\040files rw master:1 - nfs4 server:/home rw
+33 21 0:42 / /home/a\\134b\\011c rw - fuse.rclone cloud: rw
+34 21 0:43 / /media/gr\xfcn rw - ext4 /dev/vdc rw
+35 21 0:44 / /mnt/host rw - virtiofs host rw
+"""
+MACS = """\
+/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
+/dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled)
+//me@nas._smb._tcp.local/home on /Volumes/my home (1) (smbfs, nodev, nosuid, mounted by me)
 """
 
 
@@ -102,15 +158,41 @@ MOUNTS = """\
         ("/scratch/local/run", False),
         ("/scratchy", False),
         ("/home/my files/run", True),
+        ("/home/a\\b\tc/run", True),
+        ("/mnt/host/run", True),
+        (os.fsdecode(b"/media/gr\xfcn/run"), False),
     ],
 )
 def test_what_other_machines_see_is_known(path: str, shared: bool, tmp_path: Path) -> None:
     mounts = tmp_path / "mountinfo"
-    mounts.write_text(MOUNTS)
+    mounts.write_bytes(MOUNTS.encode("latin-1"))
     assert lies_on_network(Path(path), mounts) is shared
-    assert not lies_on_network(Path(path), tmp_path / "no such file")
+
+
+@pytest.mark.parametrize(
+    ("path", "shared"), [("/Volumes/my home (1)/run", True), ("/Volumes/other", False), ("/Users/me", False)]
+)
+def test_without_a_list_of_mounts_the_command_is_asked(
+    path: str, shared: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = subprocess.CompletedProcess([], 0, MACS.encode())
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: done)
+    assert lies_on_network(Path(path), tmp_path / "none") is shared
+
+    def refuse(*_: object, **__: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("subprocess.run", refuse)
+    assert not lies_on_network(Path(path), tmp_path / "none")
 
 
 def test_any_text_can_stand_in_a_files_name() -> None:
     assert make_plain("mlp-ensemble_2.0") == "mlp-ensemble_2.0"
     assert make_plain("../my.mod:make it") == "..~my.mod~make~it"
+    assert make_plain("p" * 300) == "p" * 80
+    assert make_plain("\u00fc" * 300) == "\u00fc" * 40
+
+
+def test_what_is_shared_names_files_without_their_folders() -> None:
+    given = {"table": "/home/me/mine.h5", "world": 1, "noise": "off", "data": "here/cifar10"}
+    assert hide_folders(given) == {**given, "table": "mine.h5"}

@@ -144,6 +144,7 @@ def prepare_again(folder: RunFolder, moved: Mapping[str, Any] | None = None) -> 
         raise RunError(
             f"{folder.path} holds no run ({folder.settings.name} is not there); name a run's folder"
         )
+    folder.demand_own_log()
     record = read_toml(folder.settings, "the run's")
     if record.get("kind") != "run" or record.get("schema") != SCHEMA:
         raise RunError(f"{folder.settings} is not of a run of schema {SCHEMA}; start a new one")

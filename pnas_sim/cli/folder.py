@@ -66,6 +66,17 @@ class RunFolder:
             )
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is not a folder; give another --out")
+        self.demand_own_log()
+
+    def demand_own_log(self) -> None:
+        """Checks that the log is no link, for in a folder from elsewhere that may lead to any file.
+
+        Raises:
+            RunError: it is one, or the file is that locks it.
+        """
+        for path in (self.log, self.log.with_name(f"{LOG}.lock")):
+            if path.is_symlink():
+                raise RunError(f"{path} is a link, and would be written through; put the file in its place")
 
     def _find_other(self) -> str | None:
         """The command whose work stands here, if it is not a run's."""
@@ -115,7 +126,7 @@ class RunFolder:
             value = json.loads(self.result.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             value = None
         if not isinstance(value, dict) or value.get("kind") != "run" or not value.keys() >= SHOWN:
             raise RunError(f"{self.result} is damaged; remove it and run pnas-sim resume {self.path}")
@@ -136,7 +147,7 @@ def find_kind(folder: Path) -> str | None:
         return str(json.loads((folder / RESULT).read_text(encoding="utf-8"))["kind"])
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return "unknown"
 
 

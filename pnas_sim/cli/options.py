@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from pnas_sim.files import follow_link
+
 if TYPE_CHECKING:  # older releases of click, which will do, have no type arguments here
     _PathType = click.ParamType[Path]
 else:
@@ -39,8 +41,8 @@ class WrittenPath(_PathType):
 
     name = "path"
 
-    def __init__(self, kind: click.Path) -> None:
-        self._kind = kind
+    def __init__(self, kind: click.Path, find: Callable[[Path], Path] = Path) -> None:
+        self._kind, self._find = kind, find
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path.
@@ -55,7 +57,7 @@ class WrittenPath(_PathType):
             text.encode("utf-8")
         except UnicodeEncodeError:
             self.fail(f"{os.fsencode(text)!r} is no UTF-8; give a name that is", param, ctx)
-        return self._kind.convert(value, param, ctx)
+        return self._find(Path(os.fsdecode(self._kind.convert(value, param, ctx))))
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -66,7 +68,7 @@ class WrittenPath(_PathType):
 
 FOLDER = WrittenPath(click.Path(file_okay=False, path_type=Path))
 FILE = WrittenPath(click.Path(dir_okay=False, path_type=Path))
-NEW_FILE = WrittenPath(click.Path(dir_okay=False, writable=True, path_type=Path))
+NEW_FILE = WrittenPath(click.Path(dir_okay=False, writable=True, path_type=Path), follow_link)  # to write
 
 
 class GroupedCommand(click.Command):

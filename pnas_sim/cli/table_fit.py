@@ -21,6 +21,7 @@ from pnas_sim.cli.options import (
 from pnas_sim.cli.output import say, write_json
 from pnas_sim.cli.table_files import write_file
 from pnas_sim.errors import SettingError, WorkError
+from pnas_sim.files import follow_link
 
 if TYPE_CHECKING:
     from pnas_tables.record import Table
@@ -82,7 +83,7 @@ def fit(
     demand_parent(out or file)
     for one in families:
         table = _fit_one(table, one, name, worlds, tune, seed, quiet)
-    write_file(out or file, table, as_json)
+    write_file(out or follow_link(file), table, as_json)
 
 
 def _fit_one(

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from pnas_sim.errors import CellError, PnasError, SettingError, TableError
+from pnas_sim.files import follow_link
 from pnas_sim.space import CellSpace
 from pnas_tables.catalogue import data_folder, find_table
 from pnas_tables.format import read_table, write_file
@@ -163,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         plan, table = find_plan(options.plan), find_table(options.table)
         cells = draw_top_region(plan, options.top_region, table)
-        out = options.out or asked_file(plan.name)
+        out = follow_link(options.out or asked_file(plan.name))
         added = add_asked(out, cells, range(options.seeds), SEALED_TOP, plan.space)
         print(f"{added} cells added to {out}, by the surrogate of checksum {checksum(read_table(table))}")
     except PnasError as error:

@@ -19,6 +19,7 @@ from typing import Any
 
 from pnas_sim.errors import PnasError, RequestError, SettingError
 from pnas_sim.evaluate import Evaluation, Evaluator, Status
+from pnas_sim.files import follow_link
 from pnas_tables.catalogue import DEFAULT_TABLE, data_folder
 from pnas_tables.format import read_table, write_table
 from pnas_tables.journal import Journal, TableHead
@@ -224,7 +225,7 @@ def _gather(name: str, parts: Path, out: Path) -> int:
     from pnas_tables.shipped_plans import find_plan, find_relatives
 
     table = gather_table(find_plan(name), parts, find_relatives(name))
-    write_table(out, table)
+    write_table(follow_link(out), table)
     print(f"written: {out}: {len(table)} cells, {len(table.seeds)} runs")
     return 0
 

@@ -188,7 +188,7 @@ def _surrogates(file: Datasets) -> Mapping[str, StoredSurrogate]:
 
 
 def write_table(path: str | os.PathLike[str], table: Table) -> None:
-    """Writes a table so that `path` is at every moment the old file or the whole new one.
+    """Writes a table so that `path` is at every moment the old file or the whole new one; a link is replaced.
 
     Raises:
         TableError: the table breaks a rule of the format.

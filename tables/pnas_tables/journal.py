@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pnas_sim.databases import demand_known
 from pnas_sim.errors import TableError, WorkError
 from pnas_sim.evaluate import Evaluation, Status
 from pnas_sim.space import CellSpace
@@ -98,15 +99,19 @@ class Journal:
         """Opens the journal, or begins it.
 
         Raises:
-            TableError: it belongs to another build (space, recipe, name), is open elsewhere, or is damaged.
+            TableError: it belongs to another build (space, recipe, name), is open elsewhere, is damaged, or is
+                a link.
             WorkError: it cannot be written.
         """
         self.path = path
         self.head = head
+        if path.is_symlink():  # to any file, in a folder that somebody else made
+            raise TableError(f"journal {path} is a link; remove it, and give the same command again")
         try:
             with ExitStack() as opened:  # what is not opened whole is closed, and no longer locked
                 database = sqlite3.connect(path, timeout=1, isolation_level=None)
                 self._database = opened.enter_context(closing(database))
+                demand_known(self._database, _TABLES)
                 self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = FULL")

@@ -201,6 +201,13 @@ def test_a_journal_of_another_build_is_refused(space: CellSpace, tmp_path: Path)
         build(space, jobs_of(space, 2), tmp_path / "x.h5")
 
 
+def test_a_journal_that_is_a_link_is_refused(space: CellSpace, tmp_path: Path) -> None:
+    (tmp_path / "t.h5.journal.sqlite").symlink_to(tmp_path / "victim")
+    with pytest.raises(TableError, match=r"t\.h5\.journal\.sqlite is a link; remove it"):
+        build(space, jobs_of(space, 1), tmp_path / "t.h5")
+    assert not (tmp_path / "victim").exists()
+
+
 def test_a_journal_that_is_refused_is_not_kept_open(space: CellSpace, tmp_path: Path) -> None:
     head, path = made_up_head(space), tmp_path / "j.sqlite"
     with Journal(path, head, PROVENANCE):
