@@ -25,13 +25,13 @@ from pnas_sim.plugins import describe_error
 from pnas_sim.search.base import SearchRequest, Strategy
 from pnas_sim.search.catalogue import describe_search, make_search, resolve_options
 from pnas_sim.space import CellSpace
+from pnas_sim.threads import default_threads, set_threads
 
 if TYPE_CHECKING:
     from pnas_sim.engine import Progress, RunResult
     from pnas_sim.report.progress import Show
 
 PACKAGES = ("pnas-sim", "numpy", "torch", "scikit-learn", "lightgbm", "optuna")
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,28 +204,10 @@ def list_versions() -> dict[str, str]:
     return found
 
 
-def default_threads() -> int:
-    """What `OMP_NUM_THREADS` says, else 1.
-
-    Where others share the cores, threads that wait for each other spin, and the products here are small.
-    """
-    wished = os.environ.get(THREAD_VARIABLES[0], "")
-    return int(wished) if wished.isdigit() and int(wished) > 0 else 1
-
-
 def count_cores() -> int:
     """The cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-
-
-def set_threads(count: int) -> None:
-    """Fixes torch's threads in this process; before torch is imported, if it is not yet."""
-    for name in THREAD_VARIABLES:
-        os.environ[name] = str(count)
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(count)
 
 
 def make_absolute(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pnas_sim.errors import WorkError
-from pnas_sim.study.work import prepare_process, prepare_worker
+from pnas_sim.study.work import SAFE_PATH, THREADS, prepare_worker, set_variable
+from pnas_sim.threads import set_threads
 
 MOST_DEATHS = 3  # of workers, until it is no accident
 
@@ -55,7 +57,7 @@ def do_jobs(
         WorkError: workers are killed again and again.
     """
     if workers == 1:
-        prepare_process()
+        set_threads(THREADS)
         for job in jobs:
             here(job)
             tell(job)
@@ -108,10 +110,18 @@ def hold_interruption() -> Iterator[None]:
 
 @contextmanager
 def open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool whose processes are ended if what is inside fails or is interrupted, and gone when it closes."""
-    before = set(multiprocessing.active_children())
+    """A pool whose processes are ended if what is inside fails or is interrupted, and gone when it closes.
+
+    A process that starts would look for Python's own modules in the current folder first, where a user's
+    `random.py` may lie; it is told not to. Afterwards it looks for modules where this process does.
+    """
+    before, safe_path = set(multiprocessing.active_children()), os.environ.get(SAFE_PATH)
+    set_variable(SAFE_PATH, "1")
     pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=prepare_worker
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=prepare_worker,
+        initargs=(safe_path,),
     )
     try:
         yield pool
@@ -121,3 +131,4 @@ def open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         raise  # process, one does not get its exit status and takes it for alive
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        set_variable(SAFE_PATH, safe_path)

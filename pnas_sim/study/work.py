@@ -9,14 +9,11 @@ import json
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from threadpoolctl import threadpool_limits
 
 from pnas_sim.budget import Budget
 from pnas_sim.errors import PnasError, RunError, WorkError
@@ -31,9 +28,11 @@ from pnas_sim.study.finished import Place, read_run, write_run, write_whole
 from pnas_sim.study.landmarks import Landmarks, find_landmarks
 from pnas_sim.study.recording import record_run
 from pnas_sim.study.settings import CompareSettings
+from pnas_sim.threads import set_threads
 
 RUNS, LANDMARKS = "runs", "landmarks"
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREADS = 1  # of a search, so that the same seed gives the same one whatever the workers
+SAFE_PATH = "PYTHONSAFEPATH"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,24 +119,26 @@ def request_search(
     )
 
 
-def prepare_process(threads: int = 1) -> None:
-    """Fixes the threads of this process, so that the same seed gives the same search whatever the workers."""
-    for name in THREAD_VARIABLES:
-        os.environ[name] = str(threads)
-    threadpool_limits(threads)  # libraries that are loaded already have read the variables
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(threads)
-
-
-def prepare_worker() -> None:
-    """As `prepare_process`, for a worker: Ctrl-C is the parent's business, which ends its workers itself.
+def prepare_worker(safe_path: str | None) -> None:
+    """Readies a worker process: Ctrl-C is the parent's business, which ends its workers itself.
 
     A parent that is killed cannot do so; its workers leave when they see that it is gone.
+
+    Args:
+        safe_path: `PYTHONSAFEPATH` as programs that the worker starts shall have it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    prepare_process()
+    set_variable(SAFE_PATH, safe_path)
+    set_threads(THREADS)
+
+
+def set_variable(name: str, value: str | None) -> None:
+    """Sets a variable of the environment; None: unsets it."""
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
 
 
 def _leave_with_parent() -> None:

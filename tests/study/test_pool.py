@@ -24,7 +24,8 @@ from pnas_sim.space import CellSpace
 from pnas_sim.study.compare import compare, list_jobs, prepare
 from pnas_sim.study.pool import MOST_DEATHS, do_jobs, hold_interruption, open_pool
 from pnas_sim.study.settings import CompareSettings, make_compare_settings
-from pnas_sim.study.work import THREAD_VARIABLES, Job, do_in_pool
+from pnas_sim.study.work import Job, do_in_pool
+from pnas_sim.threads import THREAD_VARIABLES
 
 DOOMED = 1  # the seed whose first worker is killed
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=2)
@@ -69,6 +70,12 @@ def create(request: BackendRequest) -> Hashing:
 def list_held_signals() -> list[int]:
     """Those that do not reach this process."""
     return sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def shuffle_with_own_modules() -> tuple[int, str | None]:
+    """Needs two of Python's own modules; and what a program that is started here would be told."""
+    random, struct = importlib.import_module("random"), importlib.import_module("struct")
+    return random.Random(1).randint(0, 9) + struct.calcsize("B"), os.environ.get("PYTHONSAFEPATH")
 
 
 def count_threads() -> list[int]:
@@ -211,3 +218,20 @@ def test_libraries_loaded_before_a_worker_is_prepared_have_one_thread_too(
     with open_pool(1) as pool:
         threads = pool.submit(importable.count_threads).result()
     assert threads and set(threads) == {1}
+
+
+@pytest.mark.parametrize("told", [None, "yes"])
+def test_modules_in_the_current_folder_do_not_stand_for_pythons_own(
+    importable: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str | None
+) -> None:
+    """Named as a user may name files; a worker that starts meets both before it knows where to look."""
+    for name in ("random", "struct"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported by mistake')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    if told is not None:
+        monkeypatch.setenv("PYTHONSAFEPATH", told)
+    expected = importable.shuffle_with_own_modules()
+    with open_pool(1) as pool:
+        assert pool.submit(importable.shuffle_with_own_modules).result() == expected
+    assert expected[1] == told == os.environ.get("PYTHONSAFEPATH")
