@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
 from io import BytesIO
@@ -25,6 +26,11 @@ Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
 
 SCHEMA = 1
+LARGEST = 2**30  # bytes of a file's arrays; a run of a million models has a tenth of that
+DAMAGED = (  # what reading the arrays of a damaged file raises
+    *(OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 WORLDS_APART = 1_000_000  # between the run seeds of one seed in two worlds
 
 
@@ -53,9 +59,9 @@ class Place:
 
     @property
     def file_name(self) -> str:
-        """Of the run's file; labels that differ have names that differ."""
+        """Of the run's file; labels that differ have names that differ, also where case does not count."""
         plain = make_plain(self.label)
-        if plain != self.label:
+        if plain != self.label or plain != plain.casefold():
             plain += blake2b(self.label.encode(), digest_size=4).hexdigest()
         return f"{plain}-w{self.world}-s{self.seed}.npz"
 
@@ -173,19 +179,38 @@ def read_run(path: Path) -> FinishedRun:
         RunError: it is missing, damaged, or of another schema.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            facts = json.loads(str(stored["facts"]))
-            arrays: dict[str, Any] = {name: np.asarray(stored[name], kind) for name, kind in _KINDS.items()}
+        stored = read_arrays(path, ("facts", *_KINDS))
+        facts = json.loads(str(stored["facts"]))
+        arrays: dict[str, Any] = {name: np.asarray(stored[name], kind) for name, kind in _KINDS.items()}
     except FileNotFoundError:
         raise RunError(f"{path} is missing; give the same command again to make it") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         reason = " ".join(str(error).split())
         raise RunError(f"{path} is damaged ({reason}); remove it and give the same command again") from None
-    if facts.pop("schema", None) != SCHEMA or set(facts) != {one.name for one in fields(Facts)}:
+    known = {one.name for one in fields(Facts)}
+    if not isinstance(facts, dict) or facts.pop("schema", None) != SCHEMA or set(facts) != known:
         raise RunError(f"{path} is of another version of this program; remove it, or use another --out")
     if len({len(array) for array in arrays.values()}) != 1:
         raise RunError(f"{path} is damaged: its arrays differ in length; remove it and go on")
     return FinishedRun(facts=Facts(**facts), **arrays)
+
+
+def read_arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """Arrays of an `.npz` file by name; nothing is unpickled, and no more is unpacked than a study can write.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        DAMAGED: one of these, where it is damaged.
+    """
+    with zipfile.ZipFile(path) as packed:
+        size = sum(entry.file_size for entry in packed.infolist())
+        if size > LARGEST:
+            raise ValueError(f"it says that it holds {size} bytes, the limit is {LARGEST}")
+        found = {}
+        for name in names:
+            with packed.open(f"{name}.npy") as file:
+                found[name] = np.lib.format.read_array(file, allow_pickle=False)
+    return found
 
 
 def find_fingerprint(settings: Any) -> str:

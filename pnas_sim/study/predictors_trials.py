@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import io
 import time
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +24,7 @@ from pnas_sim.plugins import describe_error
 from pnas_sim.predict import Predictor, make_predictor
 from pnas_sim.predict.asking import ask_predictor
 from pnas_sim.space import CellSpace, name_size
-from pnas_sim.study.finished import find_fingerprint, write_whole
+from pnas_sim.study.finished import DAMAGED, find_fingerprint, read_arrays, write_whole
 from pnas_sim.study.predictors_pools import Pool
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -176,9 +174,8 @@ def _name_in_errors(job: TrialJob) -> Iterator[None]:
 def read_trials(path: Path) -> Trials | None:
     """Reads what a job left; nothing where it is missing or damaged, for then it is made again."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return Trials(*(stored[name] for name in ("fitted", "here", "beyond", "seconds")))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return Trials(**read_arrays(path, ("fitted", "here", "beyond", "seconds")))
+    except DAMAGED:
         return None
 
 

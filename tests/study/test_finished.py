@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import errno
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +32,14 @@ def test_what_is_written_is_read(make_run: MakeRun, tmp_path: Path) -> None:
 @given(labels=st.lists(st.text(min_size=1, max_size=8), min_size=2, max_size=2, unique=True))
 def test_labels_that_differ_have_files_that_differ(labels: list[str]) -> None:
     one, other = (Place(label, 0, 0).file_name for label in labels)
-    assert one != other
+    assert one.casefold() != other.casefold()
     assert Path(one).name == one
+
+
+def test_labels_of_any_length_have_files_and_plain_ones_keep_their_names() -> None:
+    assert Place("pnas-mlp_2", 1, 3).file_name == "pnas-mlp_2-w1-s3.npz"
+    long = [Place(label, 0, 0).file_name for label in ("p" * 300, "p" * 301, "\u00fc" * 300)]
+    assert len(set(long)) == 3 and all(len(name.encode()) < 120 for name in long)
 
 
 def test_half_a_file_is_damaged(make_run: MakeRun, tmp_path: Path) -> None:
@@ -60,6 +68,34 @@ def test_pickled_arrays_are_never_loaded(make_run: MakeRun, tmp_path: Path) -> N
     np.savez(tmp_path / "evil.npz", facts=np.array([{"a": 1}], dtype=object))
     with pytest.raises(RunError, match="damaged"):
         read_run(tmp_path / "evil.npz")
+
+
+def test_a_small_file_that_says_it_holds_much_is_not_unpacked(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.npz"
+    write_run(path, make_run([0.5] * 1000))
+    assert len(read_run(path)) == 1000
+    monkeypatch.setattr("pnas_sim.study.finished.LARGEST", 20_000)
+    with pytest.raises(
+        RunError, match=r"run\.npz is damaged \(it says that it holds \d+ bytes, the limit is 20000"
+    ):
+        read_run(path)
+
+
+def test_an_array_that_is_shorter_than_its_own_head_says_is_damaged(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    path, head = tmp_path / "run.npz", BytesIO()
+    write_run(path, make_run([0.5]))
+    np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": (2**55,)})
+    with zipfile.ZipFile(path) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, content in {**parts, "values.npy": head.getvalue()}.items():
+            packed.writestr(name, content)
+    with pytest.raises(RunError, match=r"run\.npz is damaged"):
+        read_run(path)
 
 
 def test_unwritable_folder_is_work_that_failed(make_run: MakeRun, tmp_path: Path) -> None:
