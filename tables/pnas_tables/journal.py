@@ -99,8 +99,8 @@ class Journal:
         """Opens the journal, or begins it.
 
         Raises:
-            TableError: it belongs to another build (space, recipe, name), is open elsewhere, is damaged, or is
-                a link.
+            TableError: it belongs to another build (space, recipe, name), is open elsewhere, is damaged, or a
+                link.
             WorkError: it cannot be written.
         """
         self.path = path
