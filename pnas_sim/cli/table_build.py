@@ -56,7 +56,7 @@ class BuildCommand(GroupedCommand):
 )
 @click.option("--plan", metavar="NAME", help="Go on with this plan; cifar10-16px ships. Trains on cpu.")
 @click.option(
-    "--parts", type=FOLDER, metavar="DIR", help="Folder of the plan's parts.  [default: the package's]"
+    "--parts", type=FOLDER, metavar="DIR", help="Folder of the plan's parts.  [default: a checkout's own]"
 )
 @click.option(
     "--cells-file",
@@ -97,7 +97,6 @@ def build(as_json: bool, quiet: bool, **given: Any) -> None:
 
 
 def _build_plan(given: dict[str, Any], progress: Callable[[BuildProgress], None] | None) -> dict[str, Any]:
-    from pnas_tables.catalogue import data_folder
     from pnas_tables.format import read_table
     from pnas_tables.trainer import train_plan
 
@@ -106,7 +105,7 @@ def _build_plan(given: dict[str, Any], progress: Callable[[BuildProgress], None]
     part = train_plan(
         given["plan"],
         None if given["data"] is None else Path(given["data"]),
-        given["parts"] or data_folder() / "parts",
+        given["parts"] or _find_parts(),
         workers=_or(given["workers"], 1),
         device=given["device"] or "cpu",
         hours=given["hours"],
@@ -116,6 +115,15 @@ def _build_plan(given: dict[str, Any], progress: Callable[[BuildProgress], None]
     )
     runs = len(read_table(part).seeds) if part.exists() else 0
     return {"plan": given["plan"], "out": str(part) if part.exists() else None, "runs": runs}
+
+
+def _find_parts() -> Path:
+    """A checkout's folder of parts; trainings of hours are not put among an installation's files."""
+    from pnas_tables.catalogue import data_folder, is_checkout
+
+    if not is_checkout():
+        raise SettingError("a part of a plan belongs to a checkout; give --parts DIR, a folder of your own")
+    return data_folder() / "parts"
 
 
 def _build_sample(given: dict[str, Any], progress: Callable[[BuildProgress], None] | None) -> dict[str, Any]:

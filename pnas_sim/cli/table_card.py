@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import click
 from pnas_sim.cli.folder import make_folder
 from pnas_sim.cli.options import DEFAULT_TABLE, FILE, FOLDER, example, json_option, verbose_option
 from pnas_sim.cli.output import write_json
-from pnas_sim.errors import RunError
+from pnas_sim.errors import RunError, SettingError
+
+HEAD = b"# Table "  # how a card begins
 
 
 @click.command(
@@ -41,6 +44,7 @@ from pnas_sim.errors import RunError
     help="The audit.json of `pnas-sim table audit`; may be repeated, the oldest first.",
 )
 @click.option("--proxy", type=FILE, metavar="FILE", help="What `bench/proxy_check.py report --write` wrote.")
+@click.option("--force", is_flag=True, help="Write over a page that is no card.")
 @json_option
 @verbose_option
 def card(
@@ -50,12 +54,13 @@ def card(
     pictures: bool,
     audits: tuple[Path, ...],
     proxy: Path | None,
+    force: bool,
     as_json: bool,
 ) -> None:
-    """Write a page about TABLE, NAME.md: data, recipe, counts, quality, pictures, limits.
+    """Write a page about TABLE: data, recipe, counts, quality, pictures, limits.
 
-    TABLE is a file or the name of a table that ships. Every figure on the page is found from the table when
-    this runs; those of the surrogates are the ones stored with them.
+    TABLE is a file or the name of a table that ships; of FILE.h5 the page is FILE.md. Every figure on it is
+    found from the table when this runs; those of the surrogates are the ones stored with them.
     """
     from pnas_sim.search.catalogue import list_searches
     from pnas_tables.card_facts import gather_facts
@@ -70,12 +75,13 @@ def card(
     read = read_table(path)
     audited = [_read_audit(audit) for audit in audits]
     checked = None if proxy is None else read_proxy(proxy, read)
-    folder = path.parent if out is None else out
+    folder = _find_folder(path) if out is None else out
+    page = folder / f"{path.stem}.md"
+    _demand_card(page, force)
     make_folder(folder)
     facts = gather_facts(read)
-    drawn = draw_pictures(read, facts, folder) if pictures else {}
+    drawn = draw_pictures(read, facts, folder, path.stem) if pictures else {}
     source = table if table == read.name else path.name
-    page = folder / f"{read.name}.md"
     command = _write_command(source, notes, audits, proxy)
     searches = [info.name for info in list_searches() if info.source]
     text = write_card(read, facts, drawn, notes, source, audited, checked, command, searches)
@@ -86,6 +92,27 @@ def card(
         write_json({"kind": "table-card", "schema": 1, **answer})
     else:
         click.echo(f"written: {page}, {len(drawn)} pictures")
+
+
+def _find_folder(table: Path) -> Path:
+    """The table's own, but for an installation's."""
+    from pnas_tables.catalogue import data_folder, is_checkout
+
+    if table.parent == data_folder() and not is_checkout():
+        raise SettingError(f"{table.stem} is part of the installation; give --out DIR, a folder of your own")
+    return table.parent
+
+
+def _demand_card(page: Path, force: bool) -> None:
+    """Checks that only a card is written over, whatever a table that somebody else made is called."""
+    if force or not page.exists():
+        return
+    found = b""
+    if page.is_file():
+        with suppress(OSError), page.open("rb") as file:
+            found = file.read(len(HEAD))
+    if found != HEAD:
+        raise SettingError(f"{page} is there and is no card; give another --out, or --force to write over it")
 
 
 def _write_command(source: str, notes: Sequence[str], audits: Sequence[Path], proxy: Path | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.errors import SettingError, WorkError
+from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
 from pnas_sim.space import name_size
 from pnas_tables.card_facts import find_seed_pairs
 from pnas_tables.families import FitSettings, find_kind
 from pnas_tables.fit import predict_held_out, prepare_fit
+from pnas_tables.format import write_file
 from pnas_tables.record import Table
 from pnas_tables.sample import Sample, gather_sample
 
@@ -29,13 +31,14 @@ DOTS = 110  # an inch
 MOST_CURVES = 200
 
 
-def draw_pictures(table: Table, facts: Mapping[str, Any], folder: Path) -> dict[str, str]:
+def draw_pictures(table: Table, facts: Mapping[str, Any], folder: Path, stem: str) -> dict[str, str]:
     """Draws what the table has data for.
 
     Args:
         table: whose pictures they are.
         facts: of `pnas_tables.card_facts.gather_facts`.
-        folder: to write into, `NAME-WHAT.png` each.
+        folder: to write into, `STEM-WHAT.png` each.
+        stem: of their names, and of the card's.
 
     Returns:
         File names by what they show: `accuracy`, `seeds`, `curves`, `operations`, `predicted-SURROGATE`.
@@ -53,11 +56,11 @@ def draw_pictures(table: Table, facts: Mapping[str, Any], folder: Path) -> dict[
         draw["curves"] = lambda axes: _draw_curves(axes, table)
     if facts["operations"]["best"]:
         draw["operations"] = lambda axes: _draw_operations(axes, facts["operations"]["shares"])
-    files = {what: _save(folder / f"{table.name}-{what}.png", work) for what, work in draw.items()}
+    files = {what: _save(folder / f"{stem}-{what}.png", work) for what, work in draw.items()}
     for name in sorted(table.surrogates):
         known, predicted = predict_again(table, name)
         what = f"predicted-{name}"
-        path = folder / f"{table.name}-{what}.png"
+        path = folder / f"{stem}-{what}.png"
         files[what] = _save(path, partial(_draw_predicted, sample=known, predicted=predicted))
     return files
 
@@ -79,10 +82,9 @@ def _save(path: Path, draw: Callable[[Axes], None]) -> str:
     axes = figure.add_subplot()
     draw(axes)
     axes.spines[["top", "right"]].set_visible(False)
-    try:
-        figure.savefig(path, metadata={"Software": None})
-    except OSError as error:
-        raise WorkError(f"{path} cannot be written: {error.strerror or error}") from None
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", metadata={"Software": None})
+    write_file(path, drawn.getvalue())
     return path.name
 
 

@@ -15,6 +15,11 @@ def data_folder() -> Path:
     return Path(str(files("pnas_tables") / "data"))
 
 
+def is_checkout() -> bool:
+    """Whether tables lie beside the parts that they are gathered from, which no installation has."""
+    return (data_folder() / "parts").is_dir()
+
+
 def shipped_tables() -> dict[str, Path]:
     """Files of the tables that ship, by name."""
     return {path.stem: path for path in sorted(data_folder().glob("*.h5"))}

@@ -315,11 +315,41 @@ def test_a_damaged_table_is_not_merged(pnas: Any, bare_table: Path, tmp_path: Pa
 
 def test_card_writes_a_page_and_its_pictures(pnas: Any, small_table: Path, tmp_path: Path) -> None:
     answer = pnas("table", "card", small_table, "--out", "cards", "--note", "By hand.", "--json").json
-    assert answer["out"] == "cards/bare.md" and answer["cells"]["total"] == 60
+    assert answer["out"] == "cards/small.md" and answer["cells"]["total"] == 60
     written = {path.name for path in (tmp_path / "cards").iterdir()}
-    assert written == {"bare.md", *answer["pictures"]} and "bare-predicted-lightgbm.png" in written
-    text = (tmp_path / "cards" / "bare.md").read_text()
+    assert written == {"small.md", *answer["pictures"]} and "small-predicted-lightgbm.png" in written
+    text = (tmp_path / "cards" / "small.md").read_text()
     assert "By hand." in text and "`pnas-sim table card small.h5 --note 'By hand.'`" in text
+
+
+def test_a_card_is_written_over_nothing_else(pnas: Any, bare_table: Path, tmp_path: Path) -> None:
+    """Whatever the table in the file is called."""
+    (tmp_path / "README.h5").write_bytes(bare_table.read_bytes())
+    for name in ("README.md", "bare.md"):
+        (tmp_path / name).write_text("mine")
+    words = ("table", "card", "README.h5", "--no-pictures")
+    refused = pnas(*words)
+    assert refused.code == 2 and "README.md is there and is no card; give another --out" in refused.complaint
+    assert (tmp_path / "README.md").read_text() == "mine"
+    assert pnas(*words, "--force").code == 0  # and then it is a card, which is written anew
+    assert pnas(*words).code == 0
+    assert (tmp_path / "README.md").read_text().startswith("# Table bare\n")
+    assert (tmp_path / "bare.md").read_text() == "mine"
+
+
+def test_nothing_is_written_among_the_files_of_an_installation(
+    pnas: Any, bare_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are no parts beside the tables."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "bare.h5").write_bytes(bare_table.read_bytes())
+    monkeypatch.setattr("pnas_tables.catalogue.data_folder", lambda: tmp_path / "data")
+    told = pnas("table", "card", "bare", "--no-pictures")
+    assert told.code == 2 and "bare is part of the installation; give --out DIR" in told.complaint
+    assert pnas("table", "card", "bare", "--no-pictures", "--out", "mine").code == 0
+    told = pnas("table", "build", "--plan", "cifar10-16px", "--children", 1)
+    assert told.code == 2 and "belongs to a checkout; give --parts DIR" in told.complaint
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["bare.h5"]
 
 
 def test_card_can_do_without_pictures(pnas: Any, bare_table: Path, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_the_top_tenth_is_judged_by_its_own_number(tau: float, cells: int) -> No
 def test_the_card_has_every_part_and_points_at_its_pictures(
     fitted: Table, facts: dict[str, Any], tmp_path: Path
 ) -> None:
-    pictures = draw_pictures(fitted, facts, tmp_path)
+    pictures = draw_pictures(fitted, facts, tmp_path, fitted.name)
     assert set(pictures) == {"accuracy", "seeds", "curves", "operations", "predicted-gp"}
     text = write_card(fitted, facts, pictures, ["Images: drawn by hand."], "made-up")
     linked = re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)
@@ -177,12 +177,12 @@ def test_the_card_of_a_complete_table_names_its_best_cell(fitted: Table, facts: 
 
 def test_pictures_are_the_same_whenever_drawn(fitted: Table, facts: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
-    files = draw_pictures(fitted, facts, tmp_path)
-    draw_pictures(fitted, facts, tmp_path / "again")
+    files = draw_pictures(fitted, facts, tmp_path, "mine")
+    draw_pictures(fitted, facts, tmp_path / "again", "mine")
     for name in files.values():
         assert (tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     with pytest.raises(WorkError, match="cannot be written"):
-        draw_pictures(fitted, facts, tmp_path / "missing")
+        draw_pictures(fitted, facts, tmp_path / "missing", "mine")
 
 
 def test_a_table_with_little_in_it_has_a_card_too(table: Table, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_table_with_little_in_it_has_a_card_too(table: Table, tmp_path: Path) 
         **{name: getattr(table, name)[once] for name in columns},
     )
     facts = gather_facts(single)
-    pictures = draw_pictures(single, facts, tmp_path)
+    pictures = draw_pictures(single, facts, tmp_path, "single")
     assert set(pictures) == {"accuracy", "curves", "operations"}
     text = write_card(single, facts, pictures, [], "single.h5")
     assert "No cell has two seeds" in text and "None is fitted" in text
