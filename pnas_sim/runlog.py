@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pnas_sim.answers import ARRAYS, list_errors, list_seeds
+from pnas_sim.databases import demand_known
 from pnas_sim.errors import RunError, WorkError
 from pnas_sim.evaluate import Answers, Evaluation, Source, Status
 from pnas_sim.files import RUN_LOG, lies_on_network
@@ -132,15 +133,25 @@ def read_log(path: str | Path) -> LoggedRun:
     writing = path.with_name(f"{path.name}-wal").exists() or _rolls_back(path)
     address = f"{path.absolute().as_uri()}?{'mode=ro' if writing else 'immutable=1'}"
     try:
-        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as database:
+        with _readable(path), closing(sqlite3.connect(address, uri=True, isolation_level=None)) as database:
             database.execute("BEGIN")  # all of it as it was at one moment
+            demand_known(database, _CREATE)
             schema = dict(database.execute("SELECT key, value FROM meta").fetchall()).get("schema")
             run = _read_all(database) if schema == str(SCHEMA) else None
-    except (sqlite3.Error, ValueError, TypeError) as error:
+    except sqlite3.Error as error:
         raise RunError(f"{path} cannot be read: {error}; bring a whole copy of it") from error
     if run is None:
         raise RunError(f"{path}: its schema is {schema}, this version reads {SCHEMA}; start a new run")
     return run
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Tells of values that this program never wrote."""
+    try:
+        yield
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        raise RunError(f"{path} cannot be read: {error}; bring a whole copy of it") from error
 
 
 def _find_file(path: str | Path) -> Path:
@@ -192,6 +203,7 @@ class RunLog:
             # where a rollback journal is used, a commit waits for those who read
             database = sqlite3.connect(path, timeout=30, isolation_level=None)
             self._database = opened.enter_context(closing(database))
+            demand_known(self._database, _CREATE)
             self._choose_journal()
             self._database.executescript(_CREATE)
             self._database.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
@@ -250,7 +262,9 @@ class RunLog:
                 values = [("course", json.dumps(now)), ("batch", str(batch))]
                 self._database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
         if batches and "course" in kept:
-            self._demand_same(json.loads(kept["course"]), now)
+            with _readable(self._path):
+                then = dict(json.loads(kept["course"]))
+            self._demand_same(then, now)
         return bool(batches) and kept.get("batch") == str(batch)
 
     def _demand_same(self, then: Mapping[str, str], now: Mapping[str, str]) -> None:
@@ -267,9 +281,9 @@ class RunLog:
         Raises:
             RunError: it is not.
         """
-        with self._explained():
+        with self._explained(), _readable(self._path):
             row = self._database.execute("SELECT * FROM batches ORDER BY number LIMIT 1").fetchone()
-        first = _as_proposals(row)
+            first = _as_proposals(row)
         if not (np.array_equal(first.cells, asked.cells) and first.epochs == asked.epochs):
             raise RunError(
                 f"{self._path} holds another run: this search begins with other cells; make it anew with the "
@@ -328,13 +342,13 @@ class RunLog:
 
     def read_batches(self) -> list[Proposals]:
         """Every batch proposed, in order."""
-        with self._explained():
+        with self._explained(), _readable(self._path):
             rows = self._database.execute("SELECT * FROM batches ORDER BY number").fetchall()
-        return [_as_proposals(row) for row in rows]
+            return [_as_proposals(row) for row in rows]
 
     def read_evaluations(self) -> dict[tuple[str, float], Evaluation]:
         """Every answer by canonical text and epochs asked for."""
-        with self._explained():
+        with self._explained(), _readable(self._path):
             return _read_evaluations(self._database)
 
     @contextmanager

@@ -209,6 +209,42 @@ def test_a_damaged_log_is_named(tmp_path: Path) -> None:
         log.read_evaluations()
 
 
+@pytest.mark.parametrize("table", ["meta", "batches", "proposals", "evaluations"])
+def test_a_log_that_asks_for_ever_is_refused(tmp_path: Path, table: str) -> None:
+    RunLog(tmp_path / "log").close()
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i, i FROM n"
+    with closing(sqlite3.connect(tmp_path / "log")) as database:
+        database.executescript(f"DROP TABLE {table}; CREATE VIEW {table}(key, value) AS {endless}")
+    with pytest.raises(RunError, match=f"damaged: '{table}' in it is none of the tables"):
+        RunLog(tmp_path / "log")
+    with pytest.raises(RunError, match=f"cannot be read: '{table}' in it is none of the tables"):
+        read_log(tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"evaluations SET curve = '{'[' * 100_000}'",
+        "evaluations SET curve = '[1, 2]'",
+        "evaluations SET status = 7",
+        "batches SET width = 0",
+        "batches SET width = 9223372036854775807",
+        "batches SET cells = 'text'",
+        "batches SET predicted = x'00'",
+    ],
+)
+def test_values_that_no_log_has_are_told_in_a_line(tmp_path: Path, change: str) -> None:
+    with RunLog(tmp_path / "log") as log:
+        keep_two_batches(log)
+    with closing(sqlite3.connect(tmp_path / "log")) as database:
+        database.executescript(f"UPDATE {change}")
+    with pytest.raises(RunError, match=r"log cannot be read: .*; bring a whole copy of it"):
+        read_log(tmp_path / "log")
+    with RunLog(tmp_path / "log") as log, pytest.raises(RunError, match="log cannot be read: "):
+        log.read_batches()
+        log.read_evaluations()
+
+
 def test_a_log_of_another_schema_is_refused(tmp_path: Path) -> None:
     RunLog(tmp_path / "log").close()
     with sqlite3.connect(tmp_path / "log") as database:

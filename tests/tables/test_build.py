@@ -240,6 +240,18 @@ def test_a_damaged_journal_is_named(space: CellSpace, tmp_path: Path) -> None:
         build(space, jobs_of(space, 2), tmp_path / "x.h5")
 
 
+def test_a_journal_with_more_in_it_than_children_is_refused(space: CellSpace, tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite"
+    with Journal(path, made_up_head(space), PROVENANCE):
+        pass
+    with Journal(path, made_up_head(space), PROVENANCE) as journal:  # its own tables are those of a fresh one
+        assert len(journal) == 0
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TRIGGER act AFTER INSERT ON children BEGIN DELETE FROM children; END")
+    with pytest.raises(TableError, match="is damaged: 'act' in it is none of the tables"):
+        Journal(path, made_up_head(space), PROVENANCE)
+
+
 def test_a_full_disk_is_work_that_failed(space: CellSpace, tmp_path: Path) -> None:
     with Journal(tmp_path / "j.sqlite", made_up_head(space), PROVENANCE) as journal:
         pages = journal._database.execute("PRAGMA page_count").fetchone()[0]
