@@ -10,6 +10,7 @@ import numpy as np
 
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Source
+from pnas_sim.files import hide_folders
 from pnas_sim.predict import describe_predictor
 from pnas_sim.space import CellSpace
 from pnas_sim.study.analysis import Duel, Final, LogScore, Ranking
@@ -298,7 +299,10 @@ def _describe_manifest(comparison: Comparison, versions: Mapping[str, str]) -> d
     settings, grid = comparison.prepared.settings, comparison.grid
     everything = [run for runs in grid.runs.values() for run in runs]
     return {
-        "settings": settings.model_dump(mode="json"),
+        "settings": {
+            **settings.model_dump(mode="json"),
+            "backend_options": hide_folders(settings.backend_options),
+        },
         "tuning_trials": {label: choice.tuning for label, choice in settings.searches.items()},
         "seeds": list(grid.seeds),
         "worlds": list(grid.worlds),

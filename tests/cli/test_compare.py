@@ -381,7 +381,8 @@ def test_worlds_of_a_table(pnas: Command, small_table: Path) -> None:
     more = ("--seeds", 1, "--top", 1, "--sample", 50, "--local", 0, "--workers", 1, "--no-pictures", "--json")
     done = pnas("compare", *words, *more, "--worlds", 2, "--out", "here")
     assert done.code == 0
-    assert done.json["manifest"]["settings"]["backend_options"]["table"] == str(small_table)
+    assert done.json["manifest"]["settings"]["backend_options"]["table"] == small_table.name
+    assert str(small_table) in Path("here/compare.toml").read_text()  # from which it goes on, wherever
     thresholds = [mark["expected"]["top 1%"] for mark in done.json["table"]["landmarks"]]
     assert thresholds[0] != thresholds[1]
     alone = pnas("compare", *words, *more, "--world", 1)
