@@ -98,6 +98,22 @@ def test_the_command_line_wins() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"seed": 1}, {"seed": 1}),
+        ({"seed": 1, "evaluation_seed": 0}, {"seed": 1, "evaluation_seed": 0}),
+        ({"blocks": 2}, {"blocks": 2, "seed": 0, "evaluation_seed": 0}),
+    ],
+)
+def test_a_new_seed_is_the_evaluations_too(given: dict[str, Any], expected: dict[str, Any]) -> None:
+    """As the option's help says; a run's record has its old one filled in."""
+    holders: dict[str, Any] = {"search_options": {}, "backend_options": {}}
+    assert join_settings({"seed": 0, "evaluation_seed": 0}, given) == {**expected, **holders}
+    chosen = join_settings({"seed": 0, "evaluation_seed": 7}, given)
+    assert chosen["evaluation_seed"] == given.get("evaluation_seed", 7)
+
+
 def test_a_files_options_are_for_the_search_it_names() -> None:
     named = {"search": "pnas", "search_options": {"beam": 8}}
     other = {"search": "random", "search_options": {}}
