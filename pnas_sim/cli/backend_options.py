@@ -8,76 +8,49 @@ from typing import Any, TypeVar
 
 import click
 
+from pnas_sim.cli.options import Wishes, declare, wish
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-TRAINING_DECLARATIONS = (
-    click.option("--device", help="cuda, cuda:0,cuda:1, cpu or mps.  [default: cuda]"),
-    click.option(
-        "--dataset",
+TRAINING: Wishes = {
+    "device": wish(help="cuda, cuda:0,cuda:1, cpu or mps.  [default: cuda]"),
+    "dataset": wish(
         help="digits, cifar10, fashion-mnist, or FILE.npz with train_images, train_labels, test_images and "
         "test_labels: images uint8[n, h, w(, c)], labels from 0.  [default: digits]",
     ),
-    click.option("--data", metavar="DIR", help="Folder of the data set; digits need none."),
-    click.option("--image-size", type=int, metavar="N", help="Pixels that images are resized to."),
-    click.option("--train-images", type=int, metavar="N", help="Images trained on."),
-    click.option("--valid-images", type=int, metavar="N", help="Images held out of the training split."),
-    click.option("--test-images", type=int, metavar="N", help="Test images, measured once at the end."),
-    click.option("--filters", type=int, metavar="F", help="Filters of the first stage.  [default: 24]"),
-    click.option("--cells-per-stage", type=int, metavar="N", help="N: 3N cells in all.  [default: 2]"),
-    click.option("--batch-size", type=int, metavar="N", help="Images of a step.  [default: 32]"),
-    click.option("--learning-rate", type=float, metavar="R", help="The highest; cosine to zero."),
-    click.option(
-        "--workers", type=int, metavar="N", help="Processes; worker i trains on device i modulo theirs."
+    "data": wish(metavar="DIR", help="Folder of the data set; digits need none."),
+    "image_size": wish(type=int, metavar="N", help="Pixels that images are resized to."),
+    "train_images": wish(type=int, metavar="N", help="Images trained on."),
+    "valid_images": wish(type=int, metavar="N", help="Images held out of the training split."),
+    "test_images": wish(type=int, metavar="N", help="Test images, measured once at the end."),
+    "filters": wish(type=int, metavar="F", help="Filters of the first stage.  [default: 24]"),
+    "cells_per_stage": wish(type=int, metavar="N", help="N: 3N cells in all.  [default: 2]"),
+    "batch_size": wish(type=int, metavar="N", help="Images of a step.  [default: 32]"),
+    "learning_rate": wish(type=float, metavar="R", help="The highest; cosine to zero."),
+    "workers": wish(type=int, metavar="N", help="Processes; worker i trains on device i modulo theirs."),
+    "time_limit": wish(type=float, metavar="S", help="Seconds that a child may take."),
+}
+TABLE: Wishes = {
+    "table": wish(metavar="FILE|NAME", help="A table file or one that ships.  [default: cifar10-16px]"),
+    "table_mode": wish(help="surrogate predicts every cell; measured looks trained cells up."),
+    "surrogate": wish(metavar="NAME", help="Which of the table's surrogates.  [default: lightgbm]"),
+    "world": wish(type=int, metavar="I", help="Which of the surrogate's refits.  [default: 0]"),
+    "noise": wish(help="Seed noise on or off.  [default: on]"),
+    "extrapolate": wish(
+        is_flag=True, default=None, help="Answer cells larger than the table's, marked as such."
     ),
-    click.option("--time-limit", type=float, metavar="S", help="Seconds that a child may take."),
-)
-TABLE_DECLARATIONS = (
-    click.option(
-        "--table", metavar="FILE|NAME", help="A table file or one that ships.  [default: cifar10-16px]"
-    ),
-    click.option("--table-mode", help="surrogate predicts every cell; measured looks trained cells up."),
-    click.option("--surrogate", metavar="NAME", help="Which of the table's surrogates.  [default: lightgbm]"),
-    click.option("--world", type=int, metavar="I", help="Which of the surrogate's refits.  [default: 0]"),
-    click.option("--noise", help="Seed noise on or off.  [default: on]"),
-    click.option(
-        "--extrapolate",
-        is_flag=True,
-        default=None,
-        help="Answer cells larger than the table's, marked as such.",
-    ),
-)
-TRAINING_NAMES = (
-    "device",
-    "dataset",
-    "data",
-    "image_size",
-    "train_images",
-    "valid_images",
-    "test_images",
-    "filters",
-    "cells_per_stage",
-    "batch_size",
-    "learning_rate",
-    "workers",
-    "time_limit",
-)
-TABLE_NAMES = ("table", "table_mode", "surrogate", "world", "noise", "extrapolate")
+}
+TRAINING_NAMES, TABLE_NAMES = tuple(TRAINING), tuple(TABLE)
 
 
 def training_options(function: _Function) -> _Function:
     """Adds the options of the training backend."""
-    return _declare(TRAINING_DECLARATIONS, function)
+    return declare(TRAINING, function)
 
 
 def table_options(function: _Function) -> _Function:
     """Adds the options of the table backend."""
-    return _declare(TABLE_DECLARATIONS, function)
-
-
-def _declare(declarations: tuple[Callable[[_Function], _Function], ...], function: _Function) -> _Function:
-    for declare in reversed(declarations):
-        function = declare(function)
-    return function
+    return declare(TABLE, function)
 
 
 def choose_given(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -6,9 +6,10 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -21,6 +22,8 @@ else:
     _PathType = click.ParamType
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+Wish: TypeAlias = Callable[..., Callable[[Any], Any]]  # a part of `click.option`, which lacks the name
+Wishes: TypeAlias = Mapping[str, Wish]  # by the name that the option has in Python
 
 DEFAULT_TABLE = "cifar10-16px"  # as `pnas_tables.catalogue` has it, which help must not load
 
@@ -91,6 +94,18 @@ class GroupedCommand(click.Command):
             if lines:
                 with formatter.section(heading):
                     formatter.write_dl(lines)
+
+
+def wish(**words: Any) -> Wish:
+    """An option that a user may leave out, but for its name; the words are those of `click.option`."""
+    return partial(click.option, **words)
+
+
+def declare(wishes: Wishes, function: _Function) -> _Function:
+    """Adds options to a command's function, each by its name with hyphens."""
+    for name, make in reversed(tuple(wishes.items())):
+        function = make(f"--{name.replace('_', '-')}")(function)
+    return function
 
 
 def example(*lines: str) -> str:

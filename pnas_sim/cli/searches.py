@@ -8,22 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import click
+from pnas_sim.cli.options import Wishes, declare, wish
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-SEARCH_DECLARATIONS = (
-    click.option("--predictor", help="mlp-ensemble, gp, ..., or module:factory.  [default: mlp-ensemble]"),
-    click.option("--refit", help="The predictor: from scratch, or finetune.  [default: scratch]"),
-    click.option("--beam", type=int, metavar="K", help="Cells kept on each level.  [default: 256]"),
-    click.option("--acquisition", help="How cells are chosen: greedy, ucb, thompson.  [default: greedy]"),
-    click.option("--kappa", type=float, metavar="N", help="Deviations that ucb adds.  [default: 1]"),
-)
-SEARCH_NAMES = ("predictor", "refit", "beam", "acquisition", "kappa")
+SEARCH: Wishes = {
+    "predictor": wish(help="mlp-ensemble, gp, ..., or module:factory.  [default: mlp-ensemble]"),
+    "refit": wish(help="The predictor: from scratch, or finetune.  [default: scratch]"),
+    "beam": wish(type=int, metavar="K", help="Cells kept on each level.  [default: 256]"),
+    "acquisition": wish(help="How cells are chosen: greedy, ucb, thompson.  [default: greedy]"),
+    "kappa": wish(type=float, metavar="N", help="Deviations that ucb adds.  [default: 1]"),
+}
+SEARCH_NAMES = tuple(SEARCH)
 
 
 def search_options(function: _Function) -> _Function:
     """Adds the options of searches."""
-    for declare in reversed(SEARCH_DECLARATIONS):
-        function = declare(function)
-    return function
+    return declare(SEARCH, function)

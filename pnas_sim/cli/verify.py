@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 import click
 
-from pnas_sim.cli.backend_options import TRAINING_NAMES, choose_given
+from pnas_sim.cli.backend_options import TRAINING, choose_given
 from pnas_sim.cli.options import (
     FOLDER,
     NEW_FILE,
     GroupedCommand,
     InterruptionError,
+    Wishes,
+    declare,
     example,
     json_option,
     quiet_option,
     verbose_option,
+    wish,
 )
 from pnas_sim.cli.output import say, write_json
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 MACHINE_NAMES = ("data", "device", "workers", "time_limit")  # no part of a recipe
-RECIPE_NAMES = (
-    "epochs",
-    *(name for name in TRAINING_NAMES if name not in MACHINE_NAMES),
-)
-FRACTIONS = ("epochs", "learning_rate")
+RECIPE: Wishes = {
+    name: partial(make, help="[default: as the table was trained]")
+    for name, make in {"epochs": wish(type=float, metavar="E"), **TRAINING}.items()
+    if name not in MACHINE_NAMES
+}
+RECIPE_NAMES = tuple(RECIPE)
 CHOICE_NAMES = ("top", "spread", "searches", "again", "seeds")
 
 
 def recipe_options(function: _Function) -> _Function:
     """Adds the options that change the table's recipe."""
-    for name in reversed(RECIPE_NAMES):
-        kind = str if name == "dataset" else float if name in FRACTIONS else int
-        option = f"--{name.replace('_', '-')}"
-        function = click.option(option, type=kind, help="[default: as the table was trained]")(function)
-    return function
+    return declare(RECIPE, function)
 
 
 class VerifyCommand(GroupedCommand):
