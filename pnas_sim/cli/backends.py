@@ -8,7 +8,7 @@ from types import MappingProxyType
 import click
 
 from pnas_sim.cli.options import example, json_option, verbose_option
-from pnas_sim.cli.output import write_json
+from pnas_sim.cli.output import write_json, write_text
 
 OWN: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -42,9 +42,9 @@ def backends(as_json: bool) -> None:
         write_json({"kind": "backends", "schema": 1, "backends": found})
         return
     for entry in found:
-        click.echo(f"{entry['name']:<8}{entry['does']}")
-        click.echo(f"{'':<8}needs {entry['needs']}")
-        click.echo(f"{'':<8}from {entry['package']} ({entry['entry_point']})")
+        write_text(f"{entry['name']:<8}{entry['does']}")
+        write_text(f"{'':<8}needs {entry['needs']}")
+        write_text(f"{'':<8}from {entry['package']} ({entry['entry_point']})")
 
 
 def list_installed() -> list[dict[str, str]]:

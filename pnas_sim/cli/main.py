@@ -5,6 +5,8 @@ Command modules import their work inside their functions, so that `--help` needs
 
 from __future__ import annotations
 
+import io
+import os
 import signal
 import sys
 import traceback
@@ -18,6 +20,7 @@ from pnas_sim import __version__
 from pnas_sim.cli.backends import backends
 from pnas_sim.cli.compare import compare
 from pnas_sim.cli.options import BUG, InterruptionError, example
+from pnas_sim.cli.output import say, takes_any_letter
 from pnas_sim.cli.predictors import predictors
 from pnas_sim.cli.report import report
 from pnas_sim.cli.resume import resume
@@ -30,6 +33,7 @@ from pnas_sim.files import FULL
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
 PROGRAM = "pnas-sim"
+SYSTEM = os.name
 
 
 @click.group(
@@ -61,15 +65,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: always.
     """
+    if SYSTEM != "posix":
+        sys.exit(_complain("it needs a POSIX system, such as Linux; on Windows run it inside WSL", FAILED))
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _write_what_can_be_written()
     with _stop_on_sigterm():
         sys.exit(_run_command(words))
+
+
+def _write_what_can_be_written() -> None:
+    """Has letters that standard output cannot take written as escapes: no result is to be lost by them."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not takes_any_letter(sys.stdout):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _run_command(words: list[str]) -> int:
     """Runs a command; returns the exit code, once the error, if any, has been told in one line."""
     try:
-        code = pnas_sim.main(words, prog_name=PROGRAM, standalone_mode=False)
+        code = pnas_sim.main(words, prog_name=PROGRAM, standalone_mode=False, obj=words)
         return code if isinstance(code, int) else DONE
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -93,7 +106,7 @@ def _run_command(words: list[str]) -> int:
 
 
 def _complain(text: str, code: int) -> int:
-    click.echo(f"{PROGRAM}: error: {' '.join(text.split())}", err=True)
+    say(f"{PROGRAM}: error: {' '.join(text.split())}")
     return code
 
 

@@ -10,7 +10,7 @@ import click
 
 from pnas_sim.cli.lists import split_list
 from pnas_sim.cli.options import NEW_FILE, example, json_option, verbose_option
-from pnas_sim.cli.output import say, write_json
+from pnas_sim.cli.output import say, write_json, write_text
 
 if TYPE_CHECKING:
     from pnas_backends.training.layout import NetworkShape
@@ -162,4 +162,4 @@ def _print_facts(cell: Cell, facts: dict[str, Any]) -> None:
         f"parameters  {format_count(facts['parameters'])}",
         f"mult-adds   {format_large(facts['multiply_adds'])} ({format_count(facts['multiply_adds'])})",
     ]
-    click.echo("\n".join(lines))
+    write_text("\n".join(lines))

@@ -11,8 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from pnas_sim.cli.execute import count_cores, list_versions, make_absolute
 from pnas_sim.cli.folder import (
     claim_folder,
@@ -24,7 +22,7 @@ from pnas_sim.cli.folder import (
 )
 from pnas_sim.cli.lists import read_members, read_numbers, split_list
 from pnas_sim.cli.options import InterruptionError
-from pnas_sim.cli.output import say, strict, write_json
+from pnas_sim.cli.output import say, strict, write_json, write_text
 from pnas_sim.errors import RunError, SettingError
 from pnas_sim.evaluate import BackendRequest, Evaluator
 from pnas_sim.predict import PredictorInfo, describe_predictor, list_predictors, make_predictor
@@ -355,4 +353,4 @@ def show(result: Mapping[str, Any], as_json: bool) -> None:
     from pnas_sim.report.predictor_study import print_study
 
     print_study(result)
-    click.echo(f"written: {result['out']}")
+    write_text(f"written: {result['out']}")

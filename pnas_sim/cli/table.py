@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pnas_sim.cli.options import DEFAULT_TABLE, FOLDER, example, json_option, quiet_option, verbose_option
-from pnas_sim.cli.output import say, write_json
+from pnas_sim.cli.output import say, write_json, write_text
 from pnas_sim.cli.table_audit import audit
 from pnas_sim.cli.table_build import build
 from pnas_sim.cli.table_card import card
@@ -144,16 +144,16 @@ def _retrain(
 
 
 def _print_check(path: Path, answer: dict[str, Any]) -> None:
-    click.echo(
+    write_text(
         f"{path}: sound; {answer['cells']} cells, {answer['runs']} runs, checksum {answer['checksum']}"
     )
     if answer["verdict"] is not None:
         verdicts = [run["verdict"] for run in answer["retrained"]]
         parts = [f"{verdicts.count(word)} {word}" for word in dict.fromkeys(verdicts)]
-        click.echo(f"trained again: {len(verdicts)} runs, {', '.join(parts)}")
+        write_text(f"trained again: {len(verdicts)} runs, {', '.join(parts)}")
         for line in answer["tests"]:
-            click.echo(line)
-        click.echo(
+            write_text(line)
+        write_text(
             f"had accuracies been interchanged among cells of a size, {100 * answer['power']:.0f} in 100 "
             "such checks would find it"
         )

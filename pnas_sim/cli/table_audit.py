@@ -16,7 +16,7 @@ from pnas_sim.cli.options import (
     quiet_option,
     verbose_option,
 )
-from pnas_sim.cli.output import say, write_json
+from pnas_sim.cli.output import say, write_json, write_text
 from pnas_sim.cli.searches import SEARCH_NAMES, search_options
 from pnas_sim.errors import SettingError, WorkError
 
@@ -94,6 +94,6 @@ def audit(
     if as_json:
         write_json({"kind": "table-audit", "schema": 1, **answer})
     else:
-        click.echo("\n".join(list_lines(answer)))
+        write_text("\n".join(list_lines(answer)))
     if answer["rounds"][-1]["exploited"]:
         raise WorkError(f"surrogate {surrogate}: {answer['rounds'][-1]['verdict']}")

@@ -9,7 +9,7 @@ import click
 
 from pnas_sim.cli.lists import split_list
 from pnas_sim.cli.options import FILE, NEW_FILE, example, json_option, verbose_option
-from pnas_sim.cli.output import write_json
+from pnas_sim.cli.output import write_json, write_text
 from pnas_sim.errors import SettingError
 
 if TYPE_CHECKING:
@@ -136,4 +136,4 @@ def write_file(out: Path, table: Table, as_json: bool) -> None:
     if as_json:
         write_json({"kind": "table-file", "schema": 1, **facts, "checksum": checksum(table)})
     else:
-        click.echo(f"written: {out}: {facts['cells']} cells, {facts['runs']} runs")
+        write_text(f"written: {out}: {facts['cells']} cells, {facts['runs']} runs")

@@ -18,7 +18,7 @@ from pnas_sim.cli.options import (
     quiet_option,
     verbose_option,
 )
-from pnas_sim.cli.output import say, write_json
+from pnas_sim.cli.output import say, write_json, write_text
 from pnas_sim.cli.table_files import write_file
 from pnas_sim.errors import SettingError, WorkError
 from pnas_sim.files import follow_link
@@ -143,6 +143,6 @@ def quality(table: str, surrogate: str, as_json: bool) -> None:
         from pnas_sim.report.table_summary import print_quality
 
         print_quality(surrogate, found)
-        click.echo(f"largest difference in tau from what is stored: {apart:.4f}")
+        write_text(f"largest difference in tau from what is stored: {apart:.4f}")
     if apart > CLOSE:
         raise WorkError(f"surrogate {surrogate}: held-out figures differ from those stored by {apart:.3f}")

@@ -24,7 +24,7 @@ from pnas_sim.cli.options import (
     verbose_option,
     wish,
 )
-from pnas_sim.cli.output import say, write_json
+from pnas_sim.cli.output import say, write_json, write_text
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -107,4 +107,4 @@ def verify(folders: tuple[Path, ...], as_json: bool, quiet: bool, **given: Any) 
     if as_json:
         write_json(result)
     else:
-        click.echo("\n".join(verifying.list_lines(result)))
+        write_text("\n".join(verifying.list_lines(result)))

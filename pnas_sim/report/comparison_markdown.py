@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pnas_sim.report.comparison_sheets import Topic, list_topics
+from pnas_sim.texts import change_texts, escape_markdown
 
 
 def write_markdown(result: Mapping[str, Any]) -> str:
@@ -14,6 +15,7 @@ def write_markdown(result: Mapping[str, Any]) -> str:
     Args:
         result: the object of a comparison.
     """
+    result = change_texts(result, escape_markdown)  # labels are whatever somebody liked
     notes = [f"- {note}" for note in result["notes"]]
     lines = [*notes, ""] if notes else []
     for topic in list_topics(result):

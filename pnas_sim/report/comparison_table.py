@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table as Grid
 
+from pnas_sim.report.console import open_console
 from pnas_sim.report.grids import print_grid
 from pnas_sim.report.text import UNKNOWN, format_accuracy, format_count
 
@@ -23,16 +23,16 @@ def print_comparison(result: Mapping[str, Any], console: Console | None = None) 
         result: the object of a comparison.
         console: where to; by default standard output.
     """
-    console = console or Console()
+    console = console or open_console()
     kind = result["kinds"][-1]
     for reference in result["references"]:
         _print_efficiency(console, result, reference, kind)
     _print_searches(console, result, kind)
-    console.print(_explain(result), markup=False, highlight=False)
+    console.print(_explain(result))
     for note in result["notes"]:
-        console.print(f"note        {note}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"note        {note}", soft_wrap=True)
     if result["out"]:
-        console.print(f"folder      {result['out']}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"folder      {result['out']}", soft_wrap=True)
 
 
 def _explain(result: Mapping[str, Any]) -> str:
@@ -56,13 +56,13 @@ def _print_efficiency(console: Console, result: Mapping[str, Any], reference: st
         accuracy, models = mine[0]["accuracy"]["value"], mine[0]["reference_models"]
         best = "best cell" if top == 1 else f"mean of the top {top}"
         grid = _make_grid(
-            escape(f"{reference}: {best} {format_accuracy(accuracy)} ({kind})")
+            f"{reference}: {best} {format_accuracy(accuracy)} ({kind})"
             + f" after {format_count(models)} models",
             ("against", "needs", "times", "", "examples", "better", ""),
         )
         for row in mine:
             grid.add_row(
-                escape(row["search"]),
+                row["search"],
                 format_bounded(row["models_needed"], write_models),
                 format_bounded(row["speed_up_models"], write_factor),
                 format_range(row["speed_up_models"]),
@@ -94,7 +94,7 @@ def _print_searches(console: Console, result: Mapping[str, Any], kind: str) -> N
         }
         models = sum(run["models_evaluated"] for run in search["runs"]) / len(search["runs"])
         grid.add_row(
-            escape(search["label"]),
+            search["label"],
             str(len(search["runs"])),
             format_count(models),
             *(format_accuracy(ends[top]) for top in tops),

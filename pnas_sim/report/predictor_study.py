@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table as Grid
 
+from pnas_sim.report.console import open_console
 from pnas_sim.report.grids import print_grid
 from pnas_sim.report.predictors_markdown import (
     CIRCULAR_MARK,
@@ -31,25 +31,25 @@ PAPER = "  in the paper"
 
 def print_study(result: Mapping[str, Any], console: Console | None = None) -> None:
     """Prints the main tables of what `pnas_sim.study.predictors_output.describe_study` tells."""
-    console = console or Console()
+    console = console or open_console()
     for (source, fitted), rows in group_rows(result["rows"]).items():
-        console.print(f"\nfitted on {fitted} {SOURCES[source]}, {result['trials']} trials", highlight=False)
+        console.print(f"\nfitted on {fitted} {SOURCES[source]}, {result['trials']} trials")
         for place, words in PLACES.items():
             mine = [row for row in rows if row["place"] == place and row["truth"] == NOISY]
             if mine:
                 print_grid(console, _make_grid(f"Spearman {words}, by their blocks", *tabulate_briefly(mine)))
     lost = sum(result["left_out"].values())
     if lost:
-        console.print(f"left out: {lost} cells, all of whose trainings failed", highlight=False)
+        console.print(f"left out: {lost} cells, all of whose trainings failed")
     if result["ceilings"]:
         title = "one who knew the noise-free truth would reach (deviations of seeds and of cells)"
         print_grid(console, _make_grid(title, *tabulate_ceilings(result["ceilings"])))
     if result["searches"]:
         print_grid(console, _make_grid("inside searches", *tabulate_searches(result["searches"])))
-        console.print(SEARCH_NOTE, highlight=False)
+        console.print(SEARCH_NOTE)
     if any(row["circular"] for row in (*result["rows"], *result["searches"])):
         note = "shares the surrogate's model family: circular where the surrogate answers"
-        console.print(f"{CIRCULAR_MARK} {note}", highlight=False)
+        console.print(f"{CIRCULAR_MARK} {note}")
 
 
 def tabulate_briefly(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
@@ -82,5 +82,5 @@ def _make_grid(title: str, heads: Sequence[str], lines: Sequence[Sequence[str]])
     for place, head in enumerate(heads):
         grid.add_column(head, justify="left" if place == 0 else "right", no_wrap=place == 0)
     for line in lines:
-        grid.add_row(*(escape(cell) for cell in line))
+        grid.add_row(*line)
     return grid

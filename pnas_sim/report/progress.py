@@ -130,11 +130,12 @@ def _open_display(stream: TextIO, quiet: bool, clock: Callable[[], float]) -> It
         lines = _Pace(clock, LINE_SECONDS)
         yield _throttle(lines, lambda text, done, total: print(text, file=stream, flush=True))
     else:
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
+        from pnas_sim.report.console import open_console
+
         columns = (BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
-        with Progress(*columns, console=Console(file=stream), refresh_per_second=4) as bar:
+        with Progress(*columns, console=open_console(stream), refresh_per_second=4) as bar:
             task = bar.add_task("begins", total=None)
             yield _throttle(
                 _Pace(clock, BAR_SECONDS),

@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
+from pnas_sim.report.console import open_console
 from pnas_sim.report.drawing import choose_strokes, draw_cell
 from pnas_sim.report.grids import print_grid
 from pnas_sim.report.text import (
@@ -38,17 +39,17 @@ def print_run(result: Mapping[str, Any], console: Console | None = None) -> None
         result: the `--json` object of `run`.
         console: where to; by default standard output, 80 columns wide where it is no terminal.
     """
-    console = console or Console()
+    console = console or open_console()
     encoding = getattr(console.file, "encoding", None)
     _print_levels(console, result)
     if result["best"] is not None:
         _print_best(console, result, encoding)
     _print_cost(console, result)
     for note in result.get("notes", []):  # runs of earlier versions have none
-        console.print(f"note        {note}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"run folder  {result['out']}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"note        {note}", soft_wrap=True)
+    console.print(f"run folder  {result['out']}", soft_wrap=True)
     again = shlex.join(["pnas-sim", "resume", result["out"]])
-    console.print(f"look again  {again}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"look again  {again}", soft_wrap=True)
 
 
 def _print_levels(console: Console, result: Mapping[str, Any]) -> None:
@@ -77,13 +78,13 @@ def _print_best(console: Console, result: Mapping[str, Any], encoding: str | Non
     console.print("best cell", style="bold")
     lines = [best["cell"], *draw_cell(cell, choose_strokes(encoding))]
     for line in lines:
-        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {line}", soft_wrap=True)
     figures = [f"valid {format_accuracy(best['valid_accuracy'])}"]
     if best["expected_valid_accuracy"] is not None:
         figures.append(f"expected (free of seed noise) {format_accuracy(best['expected_valid_accuracy'])}")
     if best["test_accuracy"] is not None:
         figures.append(f"test {format_accuracy(best['test_accuracy'])}")
-    console.print(f"  {', '.join(figures)}", highlight=False)
+    console.print(f"  {', '.join(figures)}")
 
 
 def _print_cost(console: Console, result: Mapping[str, Any]) -> None:
@@ -94,10 +95,10 @@ def _print_cost(console: Console, result: Mapping[str, Any]) -> None:
     children, here = format_duration(result["child_seconds"]), format_duration(result["seconds"])
     stopped = STOPS.get(result["stopped"], result["stopped"])
     examples = f"{format_large(result['examples'])} examples" if result["examples"] else "examples unknown"
-    console.print(f"cost        {models}, {examples}", highlight=False)
+    console.print(f"cost        {models}, {examples}")
     spent = f"{children} of children ({kind})" if result["child_seconds"] else "that of children is unknown"
-    console.print(f"time        {spent}, {here} here", highlight=False)
-    console.print(f"ended       {stopped}; {repeats}", highlight=False)
+    console.print(f"time        {spent}, {here} here")
+    console.print(f"ended       {stopped}; {repeats}")
     _print_policy(console, result.get("diagnostics", {}))
 
 
@@ -106,4 +107,4 @@ def _print_policy(console: Console, course: Mapping[str, Any]) -> None:
     entropy, repeats = course.get("policy_entropy"), course.get("repeat_rate")
     if entropy and repeats:
         went = f"entropy from {entropy[0]:.1f} to {entropy[-1]:.1f} nats a cell"
-        console.print(f"policy      {went}; {repeats[-1]:.0%} repeats at the end", highlight=False)
+        console.print(f"policy      {went}; {repeats[-1]:.0%} repeats at the end")

@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table as Grid
 
+from pnas_sim.report.console import open_console
 from pnas_sim.report.grids import print_grid
 from pnas_sim.report.text import format_correlation, format_count
 from pnas_sim.space import name_size
@@ -17,12 +17,12 @@ from pnas_sim.space import name_size
 
 def print_table_facts(facts: Mapping[str, Any], console: Console | None = None) -> None:
     """Prints what `pnas_tables.check.describe_table` tells."""
-    console = console or Console()
+    console = console or open_console()
     grid = Grid.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for key, value in _list_facts(facts):
-        grid.add_row(key, escape(value))
+        grid.add_row(key, value)
     console.print(grid)
     for name, quality in facts["quality"].items():
         if quality is not None:
@@ -31,7 +31,7 @@ def print_table_facts(facts: Mapping[str, Any], console: Console | None = None) 
 
 def print_quality(name: str, quality: Mapping[str, Any], console: Console | None = None) -> None:
     """Prints a surrogate's figures on cells held out."""
-    print_grid(console or Console(), _table_quality(name, quality))
+    print_grid(console or open_console(), _table_quality(name, quality))
 
 
 def _list_facts(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -179,6 +179,14 @@ def test_errors_are_a_line_and_a_code(
     assert "Traceback" not in outcome.err
 
 
+def test_other_systems_are_told_at_once(pnas: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(sys.modules["pnas_sim.cli.main"], "SYSTEM", "nt")
+        outcome = pnas("--version")
+    assert outcome.code == 1
+    assert "it needs a POSIX system, such as Linux" in outcome.complaint
+
+
 def test_a_reader_that_leaves_early_is_no_error_to_tell(small_table: Path) -> None:
     code = f"from pnas_sim.cli import main; main(['table', 'info', {str(small_table)!r}])"
     command = [sys.executable, "-c", code]

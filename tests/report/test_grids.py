@@ -4,9 +4,9 @@ import io
 
 import pytest
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table as Grid
 
+from pnas_sim.report.console import open_console
 from pnas_sim.report.grids import print_grid
 
 FIGURES = ("301,056", "281,539", "51.13%", "0.04")
@@ -19,7 +19,7 @@ def print_narrow(width: int, no_wrap: bool) -> list[str]:
         grid.add_column(heading, justify="right", no_wrap=no_wrap)
     grid.add_row(*FIGURES)
     stream = io.StringIO()
-    print_grid(Console(file=stream, width=width), grid)
+    print_grid(open_console(stream, width), grid)
     return stream.getvalue().splitlines()
 
 

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import io
 
-from rich.console import Console
-
+from pnas_sim.report.console import open_console
 from pnas_sim.report.predictor_study import print_study, tabulate_briefly
 
 
@@ -56,7 +55,7 @@ def test_a_whole_study_fits_a_terminal() -> None:
     out = io.StringIO()
     result = {"rows": ROWS, "ceilings": [ceiling], "searches": [search], "trials": 20}
     result["left_out"] = {"trained": 2}
-    print_study(result, Console(file=out, width=80))
+    print_study(result, open_console(out, 80))
     text = out.getvalue()
     expected = (
         "cells answered by the surrogate, 20 trials",

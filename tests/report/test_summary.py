@@ -3,8 +3,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from rich.console import Console
-
+from pnas_sim.report.console import open_console
 from pnas_sim.report.summary import print_run
 from pnas_sim.space import KNOWN_CELLS, PAPER_OPERATIONS
 
@@ -52,7 +51,7 @@ RESULT: dict[str, Any] = {
 def _print(result: dict[str, Any], encoding: str = "utf-8") -> str:
     buffer = io.BytesIO()
     stream = io.TextIOWrapper(buffer, encoding=encoding)
-    print_run(result, Console(file=stream, width=80))
+    print_run(result, open_console(stream, 80))
     stream.flush()
     return buffer.getvalue().decode(encoding)
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from rich.console import Console
-
+from pnas_sim.report.console import open_console
 from pnas_sim.report.table_summary import print_table_facts
 
 FACTS: dict[str, Any] = {
@@ -33,7 +32,7 @@ FIGURES = {"cells": 57, "spearman": 0.78, "kendall_tau": 0.6, "r2": 0.5, "rmse":
 
 def _print(facts: dict[str, Any]) -> str:
     out = io.StringIO()
-    print_table_facts(facts, Console(file=out, width=80))
+    print_table_facts(facts, open_console(out, 80))
     return out.getvalue()
 
 
