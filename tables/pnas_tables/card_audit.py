@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pnas_sim.texts import change_texts, escape_markdown
 from pnas_tables.markdown import grid, rounded
 from pnas_tables.record import Table
 from pnas_tables.sample import is_sealed
@@ -41,6 +42,7 @@ def describe_audits(
 
 def _introduce(settings: Mapping[str, Any], source: str, searches: Sequence[str]) -> str:
     missing = [name for name in searches if name not in settings["searches"]]
+    settings = change_texts(settings, escape_markdown)
     left_out = f" Not among the searches: {', '.join(missing)}." if missing else ""
     return (
         f"What {', '.join(settings['searches'])} found with {settings['budget']} models each on "
@@ -64,8 +66,11 @@ def _list_rounds(audits: Sequence[Mapping[str, Any]], table: Table) -> Iterator[
 
 
 def _conclude(last: Mapping[str, Any]) -> Iterator[str]:
-    yield f"Verdict of the last round: {last['verdict']}."
-    parts = [f"{name} {row['optimism']:+.4f} (n = {row['cells']})" for name, row in last["by_search"].items()]
+    yield f"Verdict of the last round: {escape_markdown(last['verdict'])}."
+    parts = [
+        f"{escape_markdown(name)} {row['optimism']:+.4f} (n = {row['cells']})"
+        for name, row in last["by_search"].items()
+    ]
     yield f"By search: {', '.join(parts)}."
 
 

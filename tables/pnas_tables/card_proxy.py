@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pnas_sim.texts import escape_markdown
 from pnas_tables.markdown import grid, rounded
 from pnas_tables.proxy import DRAWS, FEWEST, Effect, Interval, Part
 from pnas_tables.proxy_file import FactorCheck, ProxyCheck
@@ -101,7 +102,7 @@ def _tabulate_parts(factors: list[FactorCheck]) -> Iterator[str]:
 
 def _describe_part(part: Part) -> list[str]:
     return [
-        part.name,
+        escape_markdown(part.name),
         str(part.cells),
         rounded(part.table_mean, 4),
         rounded(part.changed_mean, 4),
@@ -175,7 +176,7 @@ def _word_difference(effect: Effect) -> str:
 
 
 def _words(factor: FactorCheck) -> str:
-    return WORDS.get(factor.name, factor.name)
+    return WORDS.get(factor.name) or escape_markdown(factor.name)
 
 
 def _name(factor: FactorCheck) -> str:

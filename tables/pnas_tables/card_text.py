@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from pnas_sim.space import name_size
+from pnas_sim.texts import escape_markdown
 from pnas_tables.card_audit import describe_audits
 from pnas_tables.card_limits import list_limits
 from pnas_tables.card_proxy import describe_proxy
@@ -20,7 +21,8 @@ from pnas_tables.record import Table
 
 GROUP_WORDS = {
     "random": "drawn at random, or all of a size",
-    "other": "of a smaller space, or imported",
+    "subspace": "of a smaller space",
+    "other": "imported",
     "search": "found by a search",
     "sealed": "sealed",
     "sealed-top": "sealed, of the top region",
@@ -87,7 +89,7 @@ def _head(
     yield (
         f"{about['cells']} cells of up to {space['max_blocks']} blocks over "
         f"{', '.join(space['operations'])}, {about['runs']} trainings, {about['core_hours']:.2f} core "
-        f"hours. Licence {about['licence']}. Checksum `{about['checksum'][:16]}`."
+        f"hours. Licence {escape_markdown(about['licence'])}. Checksum `{about['checksum'][:16]}`."
     )
     if table.closed:
         means = mean_by_cell(table, table.valid_accuracy)
@@ -114,11 +116,16 @@ def _head(
 def _recipe(about: Mapping[str, Any]) -> Iterator[str]:
     yield "## Recipe"
     yield ""
-    yield ", ".join(f"{key} {value}" for key, value in about["recipe"].items()) + "."
+    yield _list_plain(f"{key} {value}" for key, value in about["recipe"].items()) + "."
     machines = sorted({str(entry["machine"]) for entry in about["provenance"] if "machine" in entry})
     if machines:
         yield ""
-        yield f"Trained on: {'; '.join(machines)}."
+        yield f"Trained on: {'; '.join(map(escape_markdown, machines))}."
+
+
+def _list_plain(words: Iterable[str]) -> str:
+    """Words of a file, as they stand there."""
+    return ", ".join(map(escape_markdown, words))
 
 
 def _cells(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -138,7 +145,7 @@ def _cells(facts: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield from grid(heads, rows)
     yield ""
-    words = ", ".join(f"{word} {count}" for word, count in sorted(cells["by_origin"].items()))
+    words = _list_plain(f"{word} {count}" for word, count in sorted(cells["by_origin"].items()))
     yield (
         f"By origin (a cell may have several): {words}. `all-N`: every cell of N blocks; `uniform`: uniform "
         "over unique cells; `raw`: uniform over raw rows; `subspace`: of a smaller space; `search`: asked "
@@ -221,20 +228,22 @@ def _surrogates(
         yield f"None is fitted; `pnas-sim table fit` does it on the file of {source}."
         return
     yield (
-        "Held-out figures (five folds by cell; sealed cells by a model of all others), each with the "
+        "Held-out figures (five folds by cell; cells that are not fitted by a model of all that are: sealed "
+        "ones, and of a smaller space's all beyond as many of a size as there are others), each with the "
         "ceiling that an oracle would reach against measurements as noisy as these, in brackets. Ranks "
         "within the top half and the top tenth are among the cells best as measured."
     )
     for name, figures in quality.items():
         worlds = facts["surrogates"][name]
+        scale = worlds["settings"]["scale"]
         effects = ", ".join(f"{value:.2f} ({size})" for size, value in worlds["effects"].items())
         yield ""
         yield f"### `{name}`"
         yield ""
         yield (
-            f"Kind {worlds['kind']}, fitted on {worlds['cells']} cells, scale "
-            f"{worlds['settings']['scale']}, {worlds['settings']['worlds']} worlds. Deviation of a cell's "
-            f"own effect in scores (by block count): {effects}."
+            f"Kind {worlds['kind']}, fitted on {worlds['cells']} cells, scale {escape_markdown(scale)}, "
+            f"{worlds['settings']['worlds']} worlds. Deviation of a cell's own effect in scores (by block "
+            f"count): {effects}."
         )
         yield from _fitted_by(worlds)
         yield from _beside_trained(worlds["beside_trained"])
@@ -253,7 +262,7 @@ def _fitted_by(worlds: Mapping[str, Any]) -> Iterator[str]:
     if tuning is None:
         yield f"Its settings are the defaults: `pnas-sim table fit FILE {words}`."
         return
-    chosen = ", ".join(f"{key} {value}" for key, value in tuning["chosen"].items())
+    chosen = _list_plain(f"{key} {value}" for key, value in tuning["chosen"].items())
     nested = tuning["nested"]
     yield (
         f"Its settings ({chosen}) are the best of {len(tuning['candidates'])} by cross-validation. Chosen so "
@@ -285,7 +294,8 @@ def _quality_rows(quality: Mapping[str, Any]) -> Iterator[list[Any]]:
     parts = {"all": quality["overall"]}
     parts |= {name_size(int(size)): row for size, row in quality["by_blocks"].items()}
     parts |= {GROUP_WORDS[group]: row for group, row in quality["by_group"].items()}
-    parts |= {f"fitted on {share}% of the cells": row for share, row in quality["by_training_share"].items()}
+    shares = quality["by_training_share"].items()
+    parts |= {f"fitted on {escape_markdown(share)}% of the cells": row for share, row in shares}
     for label, row in parts.items():
         figures = [
             f"{rounded(row[key], 2)} ({rounded(row[f'ceiling_{key}'], 2)})" for key in MEASURES.values()

@@ -7,11 +7,12 @@ from typing import Any
 
 
 def grid(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """Lines of a table."""
+    """Lines of a table; bars inside fields are escaped."""
     yield f"| {' | '.join(heads)} |"
     yield f"|{'--|' * len(heads)}"
     for row in rows:
-        yield f"| {' | '.join(str(value) for value in row)} |"
+        fields = [str(value).replace("|", "\\|") for value in row]
+        yield f"| {' | '.join(fields)} |"
 
 
 def rounded(value: float | None, digits: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
@@ -12,12 +11,10 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import CellError, TableError
 from pnas_sim.evaluate import Status
+from pnas_sim.texts import CONTROL
 from pnas_tables.datasets import check
 from pnas_tables.figures import cells_by_blocks
 from pnas_tables.record import ARRAY_TYPES, NAME_PATTERN, Table, data_checksum, json_text
-
-# of terminals, and those that turn the direction of writing: what is printed would not be what is there
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def validate_table(table: Table) -> None:
@@ -73,7 +70,7 @@ def _validate_shapes(table: Table) -> None:
     check(len(table.errors) == m, f"runs/error: {len(table.errors)} entries for {m} runs")
     words = (("cells/origin", table.origins), ("runs/error", table.errors), ("licence", table.licence))
     for name, texts in (*words, ("recipe", table.recipe), ("provenance", table.provenance)):
-        wrong = next((text for text in _list_texts(texts) if _CONTROL.search(text)), None)
+        wrong = next((text for text in _list_texts(texts) if CONTROL.search(text)), None)
         check(wrong is None, f"{name}: a text has a control character: {ascii(wrong)[:80]}")
 
 

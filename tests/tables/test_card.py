@@ -12,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pnas_sim.errors import WorkError
+from pnas_tables.card_audit import FIGURES as AUDITED
+from pnas_tables.card_audit import describe_audits
 from pnas_tables.card_facts import count_among_best, find_seed_pairs, gather_facts
 from pnas_tables.card_limits import list_limits
 from pnas_tables.card_pictures import draw_pictures, predict_again
 from pnas_tables.card_text import write_card
 from pnas_tables.figures import mean_by_cell
+from pnas_tables.markdown import grid
 from pnas_tables.record import Table
 from pnas_tables.sample import find_group, gather_sample
 from pnas_tables.surrogate import FitSettings, fit_surrogate
@@ -61,7 +64,7 @@ def test_groups_are_counted_apart(table: Table) -> None:
     cells = gather_facts(replace(table, origins=tuple(origins)))["cells"]
     totals = {group: sum(row[group] for row in cells["by_blocks"].values()) for group in ("search", "sealed")}
     assert totals == {"search": 1, "sealed": 2}
-    assert find_group("subspace") == find_group("imported") == "other"
+    assert (find_group("subspace"), find_group("imported")) == ("subspace", "other")
     assert find_group("subspace+uniform") == find_group("all-1") == find_group("raw") == "random"
     assert find_group("search+uniform") == find_group("verify") == "search"
     assert find_group("sealed+search") == find_group("sealed+verify") == "sealed"
@@ -173,6 +176,32 @@ def test_the_card_of_a_complete_table_names_its_best_cell(fitted: Table, facts: 
     totals = np.bincount(fitted.run_cells, fitted.valid_accuracy) / np.bincount(fitted.run_cells)
     best = fitted.space.format(fitted.cells[np.argmax(totals)])
     assert f"the best cell is known: `{best}`, {totals.max():.4f} as" in text
+
+
+def test_texts_of_a_file_stand_on_its_card_as_they_are(fitted: Table) -> None:
+    markup = "<img src=x> ![t](https://x/y.png)"
+    entry = {"machine": f"{markup} | x"}
+    odd = replace(fitted, licence=markup, recipe={**fitted.recipe, "*key*": "`"}, provenance=(entry,))
+    odd = replace(odd, origins=("<b>", *fitted.origins[1:]))
+    text = write_card(odd, gather_facts(odd), {}, [], "made-up")
+    plain = "\\<img src=x\\> \\!\\[t\\](https://x/y.png)"
+    assert f"Licence {plain}. Checksum" in text and f"Trained on: {plain} | x." in text
+    assert ", \\*key\\* \\`" in text and "\\<b\\> 1" in text
+    assert not re.search(r"(?<!\\)<", text)
+
+
+def test_words_of_an_audit_stand_there_as_they_are(table: Table) -> None:
+    figures = dict.fromkeys(AUDITED.values(), 0.25)
+    find = {**figures, "cells": 3, "spearman": None, "rows": [], "verdict": "<b>", "round": 1}
+    find["by_search"] = {"<i>|": {"optimism": 0.5, "cells": 3}}
+    settings = {"searches": ["<i>|"], "surrogate": "gp", "budget": "_6_", "seeds": 2}
+    text = "\n".join(describe_audits([{"settings": settings, "rounds": [find]}], table, "made-up", ["pnas"]))
+    assert "What \\<i\\>| found with \\_6\\_ models" in text and "Not among the searches: pnas." in text
+    assert "Verdict of the last round: \\<b\\>.\nBy search: \\<i\\>| +0.5000 (n = 3)." in text
+
+
+def test_fields_keep_their_bars() -> None:
+    assert list(grid(["a"], [["x | y"]])) == ["| a |", "|--|", "| x \\| y |"]
 
 
 def test_pictures_are_the_same_whenever_drawn(fitted: Table, facts: dict[str, Any], tmp_path: Path) -> None:

@@ -56,6 +56,11 @@ def test_the_section_has_every_figure() -> None:
     assert "biased upwards" not in text
 
 
+def test_names_of_a_file_stand_there_as_they_are() -> None:
+    text = "\n".join(describe_proxy(make_check(make_factor("<b>", SAME))))
+    assert "| \\<b\\> | all |" in text and "\n\n\\<b\\>: No operation" in text
+
+
 def test_values_that_are_biased_are_counted() -> None:
     text = "\n".join(describe_proxy(make_check(make_factor("cells-2", SAME), unfair=5)))
     assert "not possible for 5 of the 12 top cells" in text and "biased upwards" in text
