@@ -19,6 +19,7 @@ from pnas_sim.cli.options import (
     quiet_option,
     verbose_option,
 )
+from pnas_sim.cli.trust import demand_trusted, trust_option
 
 PLAN_NAMES = ("searches", "set_options", "tuning", "seeds", "worlds", "budget", "blocks", "epochs", "workers")
 FIGURE_NAMES = (
@@ -39,7 +40,7 @@ class CompareCommand(GroupedCommand):
         {
             "What is run": PLAN_NAMES,
             "What is measured": FIGURE_NAMES,
-            "Comparison folder": ("out", "config", "pictures"),
+            "Comparison folder": ("out", "config", "trust", "pictures"),
             "Table": ("backend", *TABLE_NAMES, "backend_option"),
         }
     )
@@ -102,6 +103,7 @@ class CompareCommand(GroupedCommand):
     metavar="FILE",
     help="A folder's compare.toml, or one like it; the command line wins.",
 )
+@trust_option
 @click.option("--pictures/--no-pictures", default=True, help="Draw PNG and SVG.  [default: pictures]")
 @click.option("--backend", help="table or another that is installed.  [default: table]")
 @table_options
@@ -110,7 +112,13 @@ class CompareCommand(GroupedCommand):
 @quiet_option
 @verbose_option
 def compare(
-    out: Path | None, config: Path | None, pictures: bool, as_json: bool, quiet: bool, **given: Any
+    out: Path | None,
+    config: Path | None,
+    trust: bool,
+    pictures: bool,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
 ) -> None:
     """Compare searches: how many more models, and examples, each needs to be as good as PNAS.
 
@@ -121,9 +129,11 @@ def compare(
     tables.md; comparison.csv and runs.csv, the course of each run, whose columns columns.md explains;
     result.json, manifest.json and pictures.
     """
-    from pnas_sim.cli.comparing import carry_out, choose_settings, show
+    from pnas_sim.cli.comparing import carry_out, choose_settings, list_typed, show
 
     options = choose_given(given, TABLE_NAMES) | parse_pairs(given.pop("backend_option"))
     settings = choose_settings(given, options, config)
+    if config is not None and not trust:
+        demand_trusted(config, settings.model_dump(), list_typed(given))
     result = carry_out(settings, out, given["workers"], pictures, quiet)
     show(result, as_json)

@@ -28,6 +28,7 @@ from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.cli.settings import read_toml
 from pnas_sim.cli.toml import format_toml
+from pnas_sim.cli.trust import list_own_parts
 from pnas_sim.errors import RunError, SettingError
 from pnas_sim.study.compare import Prepared, compare, list_left, prepare
 from pnas_sim.study.results import describe_comparison
@@ -97,6 +98,13 @@ def read_searches(text: str) -> dict[str, dict[str, Any]]:
     return searches
 
 
+def list_typed(given: Mapping[str, Any]) -> list[str]:
+    """Names of parts on the command line: a backend, searches, and whatever options are set to."""
+    searches = read_searches(given["searches"]) if given["searches"] else {}
+    values = [pair.partition("=")[2] for pair in given["set_options"]]
+    return [str(given["backend"]), *(choice["search"] for choice in searches.values()), *values]
+
+
 def _set_options(
     searches: Mapping[str, Any], pairs: tuple[str, ...], tuning: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
@@ -150,8 +158,9 @@ def carry_out(
         _keep(folder / COURSES, format_csv(courses, RUN_COLUMNS))
         write_files(result, folder, pictures)
     except KeyboardInterrupt:
-        remedy = shlex.join(["pnas-sim", "compare", "--config", str(folder / RECORD), "--out", str(folder)])
-        raise InterruptionError(f"interrupted; go on with: {remedy}") from None
+        trust = ["--trust"] if list_own_parts(settings.model_dump()) else []
+        words = ["pnas-sim", "compare", "--config", str(folder / RECORD), *trust, "--out", str(folder)]
+        raise InterruptionError(f"interrupted; go on with: {shlex.join(words)}") from None
     return result
 
 

@@ -9,6 +9,7 @@ import click
 
 from pnas_sim.cli.backend_options import choose_given
 from pnas_sim.cli.options import FOLDER, example, json_option, quiet_option, verbose_option
+from pnas_sim.cli.trust import demand_trusted, trust_option
 
 
 @click.command(
@@ -22,10 +23,11 @@ from pnas_sim.cli.options import FOLDER, example, json_option, quiet_option, ver
 @click.option("--workers", type=int, metavar="N", help="Processes from now on.")
 @click.option("--data", metavar="DIR", help="Where the same data set lies now.")
 @click.option("--time-limit", type=float, metavar="S", help="Seconds that a child may take from now on.")
+@trust_option
 @json_option
 @quiet_option
 @verbose_option
-def resume(folder: Path, as_json: bool, quiet: bool, **moved: Any) -> None:
+def resume(folder: Path, trust: bool, as_json: bool, quiet: bool, **moved: Any) -> None:
     """Go on with the run in DIR, to the same end as if it had not stopped; show it, if it has ended.
 
     On another machine a run that trains may want another device, number of workers or place of its data. On
@@ -33,10 +35,14 @@ def resume(folder: Path, as_json: bool, quiet: bool, **moved: Any) -> None:
     """
     from pnas_sim.cli.execute import execute, prepare_again, show_result
     from pnas_sim.cli.folder import RunFolder
+    from pnas_sim.cli.settings import read_toml
 
     run_folder = RunFolder(folder)
     result = run_folder.read_result()
     if result is None:
+        if run_folder.settings.exists() and not trust:
+            record = read_toml(run_folder.settings, "the run's")
+            demand_trusted(run_folder.settings, record.get("settings", {}))
         with prepare_again(run_folder, choose_given(moved, tuple(moved))) as prepared:
             result = execute(prepared, run_folder, quiet)
     show_result({**result, "out": str(folder)}, as_json)  # where it lies now

@@ -28,6 +28,7 @@ from pnas_sim.cli.options import (
     verbose_option,
 )
 from pnas_sim.cli.searches import SEARCH_NAMES, search_options
+from pnas_sim.cli.trust import demand_trusted, list_own_parts, trust_option
 
 OWN_NAMES = ("search", "backend", "blocks", "budget", "epochs", "seed", "evaluation_seed", "threads")
 
@@ -39,7 +40,7 @@ class RunCommand(GroupedCommand):
         {
             "Search": OWN_NAMES,
             "Of some searches": (*SEARCH_NAMES, "search_option"),
-            "Run folder": ("out", "config"),
+            "Run folder": ("out", "config", "trust"),
             "Training backend (--backend gpu)": TRAINING_NAMES,
             "Table backend (--backend table)": TABLE_NAMES,
             "Backends of other packages": ("backend_option",),
@@ -68,6 +69,7 @@ class RunCommand(GroupedCommand):
 @click.option(
     "--config", type=FILE, metavar="FILE", help="TOML file with any of these; the command line wins."
 )
+@trust_option
 @search_options
 @click.option("--search-option", multiple=True, metavar="KEY=VALUE", help="Any option of any search.")
 @training_options
@@ -79,6 +81,7 @@ class RunCommand(GroupedCommand):
 def run(
     out: Path | None,
     config: Path | None,
+    trust: bool,
     search_option: tuple[str, ...],
     backend_option: tuple[str, ...],
     as_json: bool,
@@ -100,6 +103,8 @@ def run(
         "backend_options": choose_given(given, (*TRAINING_NAMES, *TABLE_NAMES)) | parse_pairs(backend_option),
     }
     settings = make_settings(join_settings(read_config(config) if config else {}, asked))
+    if config is not None and not trust:
+        demand_trusted(config, settings.model_dump(), list_own_parts(asked))
     if out is not None:
         RunFolder(out).demand_free()
     with prepare(settings) as prepared:

@@ -166,7 +166,12 @@ def test_same_command_goes_on_and_config_repeats_it(pnas: Command, toys: dict[st
     assert "4/5 done" in again.err
     assert drop_times(again.json) == drop_times(first)
     config = ("--config", "here/compare.toml", "--out", "copy", "--json", "--no-pictures", "--workers", 1)
-    repeated = pnas("compare", *config).json
+    refused = pnas("compare", *config)
+    assert refused.code == 2 and "compare.toml names code to import, toys:create; if you" in refused.complaint
+    assert "give: pnas-sim compare --trust --config here/compare.toml --out copy" in refused.complaint
+    repeated = pnas("compare", *config, "--trust").json
+    assert drop_times(repeated) == drop_times(first)
+    repeated = pnas("compare", *config[:3], "named", *config[4:], "--backend", "toys:create").json
     assert drop_times(repeated) == drop_times(first)
 
 
@@ -311,7 +316,7 @@ def test_interrupted_comparison_says_how_to_go_on(
         patched.setattr("pnas_sim.study.work.write_run", interrupt)
         done = pnas(*words)
     assert done.code == 130
-    command = "pnas-sim compare --config 'over there/compare.toml' --out 'over there'"
+    command = "pnas-sim compare --config 'over there/compare.toml' --trust --out 'over there'"
     assert done.complaint.endswith(f"interrupted; go on with: {command}")
     resumed = pnas(*shlex.split(command)[1:], "--workers", 1, "--no-pictures")
     assert resumed.code == 0
