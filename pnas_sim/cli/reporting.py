@@ -9,10 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import click
-
 from pnas_sim.cli.folder import LOG, RECORD, RESULT, SETTINGS, write_whole
-from pnas_sim.cli.output import write_json
+from pnas_sim.cli.output import write_json, write_text
 from pnas_sim.cli.settings import read_toml
 from pnas_sim.errors import RequestError, RunError, SettingError
 from pnas_sim.report.pages.page import render_page
@@ -24,6 +22,10 @@ from pnas_sim.runlog import read_log
 SCHEMA = 1  # of the results that can be read, and of this command's own
 PAGE = "report.html"
 MOST_CELLS = 1000
+DAMAGED = (  # what reading values of other kinds than were written comes to
+    *(KeyError, TypeError, ValueError, IndexError, AttributeError, StopIteration),
+    *(ArithmeticError, RecursionError),
+)
 
 Maker = Callable[[Path, Mapping[str, Any], int], Report]
 
@@ -60,8 +62,8 @@ def show(written: Mapping[str, Any], as_json: bool) -> None:
         return
     for one in written["reports"]:
         end = "" if one["finished"] else " (not finished)"
-        click.echo(f"{one['kind']}: {one['title']}{end}")
-    click.echo(f"page: {written['out']} ({written['bytes'] / 1000:,.0f} kB)")
+        write_text(f"{one['kind']}: {one['title']}{end}")
+    write_text(f"page: {written['out']} ({written['bytes'] / 1000:,.0f} kB)")
 
 
 def read_report(folder: Path, cells: int) -> Report:
@@ -77,7 +79,7 @@ def read_report(folder: Path, cells: int) -> Report:
         return MAKERS[result["kind"]](folder, result, cells)
     except RequestError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, StopIteration) as error:
+    except DAMAGED as error:
         what = f"{type(error).__name__}: {error}"
         raise RunError(
             f"{folder} is damaged, or of another version ({what}); write it again by its own command"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pnas_sim.cli.folder import RunFolder, claim_folder, demand_parent, write_whole
+from pnas_sim.cli.folder import RunFolder, claim_folder, demand_parent, find_kind, write_whole
 from pnas_sim.errors import RunError, WorkError
 
 NOW = datetime(2026, 11, 24, 9, 30)
@@ -73,6 +73,14 @@ def test_settings_and_result_come_back(tmp_path: Path) -> None:
 def test_a_damaged_result_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(RunError, match="json is damaged; remove it and run pnas-sim resume"):
+        RunFolder(tmp_path).read_result()
+
+
+def test_a_result_without_an_end_is_damaged_too(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text("[" * 100_000)
+    assert find_kind(tmp_path) == "unknown"
+    (tmp_path / "run.toml").touch()
+    with pytest.raises(RunError, match="json is damaged"):
         RunFolder(tmp_path).read_result()
 
 

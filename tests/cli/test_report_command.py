@@ -115,6 +115,7 @@ def spoil(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
         (lambda result: result.pop("levels"), "or of another version (KeyError: 'levels')"),
         (lambda result: result.update(levels=3), "or of another version (TypeError"),
         (lambda result: result["best"].update(cell="fly(-1)+id(-1)"), "fly"),
+        (lambda result: result.update(seconds=10**400), "or of another version (OverflowError"),
     ],
 )
 def test_a_result_that_cannot_be_shown_is_told_in_a_line(
