@@ -11,9 +11,11 @@ from pnas_sim.budget import Budget
 from pnas_sim.errors import SettingError
 from pnas_sim.study.finished import WORLDS_APART, find_fingerprint
 from pnas_sim.study.paper import TOPS
+from pnas_sim.texts import CONTROL
 from pnas_sim.validation import explain_first
 
 LARGEST_SEED = 2**63 - 1
+LONGEST_LABEL = 100
 
 
 class SearchChoice(BaseModel):
@@ -98,6 +100,12 @@ class CompareSettings(BaseModel):
             raise ValueError(
                 f"searches has {len(self.searches)}; a comparison needs at least 2, such as pnas,random"
             )
+        for label in self.searches:
+            if CONTROL.search(label) or not 1 <= len(label) <= LONGEST_LABEL or label[0] in "=+-@":
+                raise ValueError(
+                    f"label {label[:LONGEST_LABEL]!r} of a search cannot stand in tables; give 1 to "
+                    f"{LONGEST_LABEL} letters, none that controls a terminal, and the first none of = + - @"
+                )
         for label in self.references:
             if label not in self.searches:
                 raise ValueError(

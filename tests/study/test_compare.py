@@ -227,6 +227,10 @@ def test_damaged_run_is_named(tmp_path: Path) -> None:
             "'rate'",
         ),
         ({"searches": {"a": {"search": "random"}}}, "at least 2"),
+        *(
+            ({"searches": {"b": {"search": "pnas"}, label: {"search": "random"}}}, "cannot stand in tables")
+            for label in ("", "=1+1", "+1", "-1", "@SUM(A1)", "a\x1b[2J", "a\nb", "a\u202eb", "a" * 101)
+        ),
         ({"seeds": ()}, "seeds is empty"),
         ({"seeds": (1, 1)}, "none twice"),
         ({"worlds": (-1,)}, "worlds has -1"),
