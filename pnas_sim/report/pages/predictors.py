@@ -206,5 +206,5 @@ def _show_settings(result: Mapping[str, Any]) -> Iterator[Part]:
     asked = result.get("command_options")  # studies of earlier versions do not say
     if asked is not None:
         options = {**asked, "out": "NEW_FOLDER", **table_options}
-        words = [f"--{name} {shlex.quote(str(value))}" for name, value in options.items()]
-        yield Listing(caption="The study again:", text=" ".join(["pnas-sim predictors", *words]))
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        yield Listing(caption="The study again:", text=shlex.join(["pnas-sim", "predictors", *words]))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,9 @@ def test_the_command_names_what_was_studied(make_study: Any, tmp_path: Path) -> 
     (listing,) = list_parts(report_predictors(tmp_path, make_study("odd name")), Listing)
     assert listing.text.startswith("pnas-sim predictors --predictors 'odd name' --trials 2 --search-seeds 0")
     assert listing.text.endswith("--table 'odd name'")
+
+
+def test_names_of_options_are_quoted_as_values_are(make_study: Any, tmp_path: Path) -> None:
+    study = {**make_study("odd"), "command_options": {"trials 1; touch mine #": "2"}}
+    (listing,) = list_parts(report_predictors(tmp_path, study), Listing)
+    assert shlex.split(listing.text)[2:4] == ["--trials 1; touch mine #", "2"]
