@@ -62,6 +62,9 @@ def _demand_readable(path: Path, table: Table, name: str) -> None:
                 raise TableError(f"world {world} answers {found.ravel().tolist()}, which are no accuracies")
     except TableError as error:
         raise TableError(f"table {path}: surrogate {name!r}: {error}") from None
+    except Exception as error:  # whatever arrays and settings that do not fit come to
+        what = f"{type(error).__name__}: {error}"
+        raise TableError(f"table {path}: surrogate {name!r} is damaged ({what}); fit it again") from error
 
 
 def _demand_counts(path: Path, table: Table, name: str, counted: Integers) -> None:

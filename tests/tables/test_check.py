@@ -21,7 +21,7 @@ from pnas_tables.check import (
 )
 from pnas_tables.forest import ForestSettings
 from pnas_tables.format import write_table
-from pnas_tables.record import Table, checksum
+from pnas_tables.record import StoredSurrogate, Table, checksum
 from pnas_tables.surrogate import FitSettings, fit_surrogate
 from pnas_tables.testing import NOISE, MadeUpTrainer
 
@@ -147,6 +147,22 @@ def test_a_description_is_json(table: Table) -> None:
     assert about["core_hours"] == pytest.approx(2 * (20 * 2 + 20 * 4 + 20 * 6) / 3600)
     assert about["seed_deviation"] == pytest.approx(NOISE, rel=0.3)
     assert about["checksum"] == checksum(table) and about["surrogate"] is None
+
+
+def test_whatever_a_damaged_surrogate_raises_is_told_in_a_line(
+    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = replace(table, surrogates={"x": StoredSurrogate({}, {})})
+    monkeypatch.setattr("pnas_tables.check.read_table", lambda path: damaged)
+    for error in (ZeroDivisionError("of two"), MemoryError(), KeyError("trees"), RuntimeError("lost")):
+
+        def fail(*given: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr("pnas_tables.check.Surrogate.from_table", fail)
+        told = f"surrogate 'x' is damaged \\({type(error).__name__}: .*\\); fit it again"
+        with pytest.raises(TableError, match=told):
+            check_table(tmp_path)
 
 
 def test_a_surrogate_that_cannot_answer_is_found(table: Table, tmp_path: Path) -> None:
