@@ -151,8 +151,8 @@ def join_settings(config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[s
     """Settings of a file with those of the command line over them.
 
     Where the file names a search and the command line another, the file's options of a search are left out:
-    they belong to the one it names. So is, where the command line names a seed, an evaluation seed of the file
-    that is the file's seed: a run's record has it filled in.
+    they belong to the one it names. So is, where the command line names a seed, an evaluation seed that is
+    the file's seed: a run's record has it filled in.
     """
     joined = {**config, **given}
     filled_in = "seed" in config and config.get("evaluation_seed") == config["seed"]
