@@ -85,8 +85,8 @@ def test_what_a_part_of_another_package_raises_is_called_its_own(
 ) -> None:
     outcome = run(pnas, small_table, f"{stumbling}:raising")
     assert outcome.code == 1
-    blamed = f"raised in predictor {stumbling}:raising; mend it, then pnas-sim resume r; -v shows where"
-    assert f"ZeroDivisionError: of two lines ({blamed})" in outcome.complaint
+    blamed = f"raised in predictor {stumbling}:raising; mend it, then pnas-sim resume --trust r"
+    assert f"ZeroDivisionError: of two lines ({blamed}; -v shows where)" in outcome.complaint
 
 
 def test_where_nobody_can_tell_both_are_named(pnas: Any, small_table: Path, stumbling: str) -> None:
@@ -116,7 +116,7 @@ def test_what_is_no_prediction_is_told_as_the_predictors(
 def test_a_file_that_a_part_lacks_is_that_parts(pnas: Any, small_table: Path, stumbling: str) -> None:
     outcome = run(pnas, small_table, f"{stumbling}:without_file")
     assert outcome.code == 1
-    blamed = f"raised in predictor {stumbling}:without_file; mend it, then pnas-sim resume r"
+    blamed = f"raised in predictor {stumbling}:without_file; mend it, then pnas-sim resume --trust r"
     assert f"absent.bin: No such file or directory ({blamed})" in outcome.complaint
 
 
