@@ -19,7 +19,7 @@ from pnas_tables.families import Family, FitSettings, find_family
 from pnas_tables.features import FEATURE_VERSION
 from pnas_tables.quality import measure_figures, measure_quality
 from pnas_tables.record import StoredSurrogate, Table, data_checksum
-from pnas_tables.sample import GROUPS, Sample, gather_sample
+from pnas_tables.sample import GROUPS, SUBSPACE, Sample, gather_sample
 from pnas_tables.scale import fit_scale
 from pnas_tables.seeds import SeedNoise
 
@@ -109,7 +109,7 @@ def measure_surrogate(table: Table, family: str, seed: int, settings: FitSetting
 
 
 def prepare_fit(table: Table, family: str, seed: int, settings: FitSettings) -> tuple[Sample, FitTask]:
-    """All cells with an accuracy, and the task of fitting those that are not sealed.
+    """All cells with an accuracy, and the task of fitting on those that `choose_fitted` chooses.
 
     Raises:
         SettingError: the seed is negative, or there is no such family.
@@ -119,8 +119,30 @@ def prepare_fit(table: Table, family: str, seed: int, settings: FitSettings) -> 
     if settings.worlds < 1:
         raise SettingError(f"worlds is {settings.worlds}; it must be at least 1")
     whole = gather_sample(table)
-    sample = whole.take(~whole.sealed)
+    sample = whole.take(choose_fitted(whole, seed))
     return whole, FitTask(sample, find_family(family), settings, seed, table.chance)
+
+
+def choose_fitted(whole: Sample, seed: int) -> NDArray[np.bool_]:
+    """Which cells a surrogate is fitted on, `bool[n]`: all that are not sealed, but few of a smaller space.
+
+    Of each size no more of those than of all others (or `FEWEST_CELLS`, if those are fewer). A complete small
+    space would otherwise decide on what scale accuracies are seen, and how far cells stray from the model.
+
+    Args:
+        whole: n cells.
+        seed: of the choice among those of a smaller space.
+    """
+    fitted = ~whole.sealed
+    small = fitted & whole.of_group(SUBSPACE)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 11]))
+    for size in np.unique(whole.blocks[small]):
+        mine = small & (whole.blocks == size)
+        others = int((fitted & ~mine & (whole.blocks == size)).sum())
+        surplus = int(mine.sum()) - max(others, FEWEST_CELLS)
+        if surplus > 0:
+            fitted[rng.choice(np.flatnonzero(mine), surplus, replace=False)] = False
+    return fitted
 
 
 def _demand_cells(table: Table, sample: Sample) -> None:
@@ -179,7 +201,7 @@ def _measure(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise) -> di
     Cells of a smaller space, or imported, may be many and say little of the space's own: where others are
     there, these are figures of the others, and `by_group` has those of all groups.
     """
-    counted = ~task.sample.of_group("other")
+    counted = ~(task.sample.of_group(SUBSPACE) | task.sample.of_group("other"))
     counted |= counted.sum() < FEWEST_CELLS
     sample, deviations = task.sample.take(counted), find_deviations(task.sample, noise)[counted]
     quality = {
@@ -199,12 +221,12 @@ def _measure(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise) -> di
 
 
 def _measure_groups(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise) -> dict[str, Any]:
-    """Figures by why cells were trained; sealed ones are predicted by a model of all the others."""
+    """Figures by why cells were trained; those not fitted are predicted by a model of all that are."""
     predicted = np.empty(len(whole))
-    sealed = whole.sealed
-    predicted[~sealed] = held
-    if sealed.any():
-        predicted[sealed] = predict_from(task, task.sample, whole.take(sealed))
+    fitted = choose_fitted(whole, task.seed)
+    predicted[fitted] = held
+    if not fitted.all():
+        predicted[~fitted] = predict_from(task, task.sample, whole.take(~fitted))
     deviations = find_deviations(whole, noise)
     groups = {}
     for group in GROUPS:

@@ -24,7 +24,8 @@ SEARCH = "search"  # of cells that a search asked for
 KEPT_APART = (SEALED, SEALED_TOP, SEALED_SEARCH)  # a cell of several counts as of the first
 VISITED = (SEARCH, "verify")  # `verify` trains what a search visited
 DRAWN = ("uniform", "raw")  # of the whole space; so are `all-N`
-GROUPS = ("random", "other", SEARCH, SEALED, SEALED_TOP, SEALED_SEARCH)  # other: of a smaller space, imported
+SUBSPACE = "subspace"  # the origin of cells that were drawn from, or are all of, a smaller space
+GROUPS = ("random", SUBSPACE, "other", SEARCH, SEALED, SEALED_TOP, SEALED_SEARCH)  # other: imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,4 +126,4 @@ def find_group(origin: str) -> str:
     if any(word in VISITED for word in words):
         return SEARCH
     drawn = any(word in DRAWN or word.startswith("all-") for word in words)
-    return "random" if drawn else "other"
+    return "random" if drawn else SUBSPACE if SUBSPACE in words else "other"

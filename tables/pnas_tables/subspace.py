@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from pnas_sim.space import PAD, CellSpace
 from pnas_tables.figures import is_complete
 from pnas_tables.record import Table, join_words, take_cells
-from pnas_tables.sample import DRAWN
-
-SUBSPACE = "subspace"  # the origin of cells that were drawn, or are all there are, in a smaller space
+from pnas_tables.sample import DRAWN, SUBSPACE
 
 
 def contains(space: CellSpace, other: CellSpace) -> bool:

@@ -13,10 +13,12 @@ from pnas_sim.noise import standard_noise
 from pnas_sim.space import CellSpace
 from pnas_tables.card_pictures import predict_again
 from pnas_tables.families import FAMILIES
+from pnas_tables.fit import choose_fitted
 from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table, write_table
 from pnas_tables.recheck import remeasure
 from pnas_tables.record import StoredSurrogate, Table
+from pnas_tables.sample import gather_sample
 from pnas_tables.scale import read_scale
 from pnas_tables.surrogate import FitSettings, Surrogate, fit_surrogate
 from pnas_tables.testing import CHECKPOINTS, NOISE, made_up_accuracy
@@ -336,6 +338,25 @@ def test_trees_that_point_outside_are_refused(fitted: Table) -> None:
         Surrogate.from_table(replace(fitted, surrogates={"lightgbm": broken}))
 
 
+def test_of_a_smaller_spaces_cells_no_more_are_fitted_than_of_others(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sealed cells never are; those of a smaller space up to as many of a size as others, or the fewest."""
+    monkeypatch.setattr("pnas_tables.fit.FEWEST_CELLS", 5)
+    origins = np.full(len(table), "subspace", dtype="U8")
+    sizes = table.space.block_counts(table.cells)
+    large = np.flatnonzero(sizes == sizes[-1])
+    origins[large[:8]], origins[large[8:10]] = "uniform", "sealed"
+    whole = gather_sample(replace(table, origins=tuple(origins.tolist())))
+    fitted = choose_fitted(whole, 0)
+    assert fitted[large[:8]].all() and not fitted[large[8:10]].any()
+    for size in np.unique(sizes):
+        small = (sizes == size) & (origins == "subspace")
+        assert fitted[small].sum() == min(small.sum(), 8 if size == sizes[large[0]] else 5)
+    np.testing.assert_array_equal(fitted, choose_fitted(whole, 0))
+    assert (fitted != choose_fitted(whole, 1)).any()
+
+
 def test_cells_of_a_smaller_space_do_not_count_in_the_whole(table: Table) -> None:
     """Many cells of a few operations would otherwise decide what is said of all of them."""
     foreign = np.arange(len(table)) % 4 == 0
@@ -344,7 +365,7 @@ def test_cells_of_a_smaller_space_do_not_count_in_the_whole(table: Table) -> Non
     about = quality.metadata["quality"]
     assert (
         quality.metadata["cells"]
-        == about["by_group"]["random"]["cells"] + about["by_group"]["other"]["cells"]
+        == about["by_group"]["random"]["cells"] + about["by_group"]["subspace"]["cells"]
     )
     assert about["overall"]["cells"] == sum(row["cells"] for row in about["by_blocks"].values()) == 45
     assert about["overall"]["kendall_tau"] == about["by_group"]["random"]["kendall_tau"]
