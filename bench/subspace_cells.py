@@ -51,9 +51,8 @@ def report(task: FitTask, word: str) -> None:
         mine = own & (sample.blocks == size)
         tau = kendalltau(held[mine], sample.final[mine])[0]
         rmse = np.sqrt(np.mean((held[mine] - sample.final[mine]) ** 2))
-        print(
-            f"{task.family.name:8} {word:8} {len(sample)} cells, {size} blocks: tau {tau:.3f}, RMSE {rmse:.4f}"
-        )
+        fitted = f"{task.family.name:8} {word:8} {len(sample)} cells"
+        print(f"{fitted}, {size} blocks: tau {tau:.3f}, RMSE {rmse:.4f}", flush=True)
 
 
 def main() -> None:
