@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,18 @@ def test_damaged_cifar10_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match=r"data_batch_3\.bin has 61459 bytes, no multiple of 3073"):
         read_source("cifar10", tmp_path / "cifar")
+
+
+def test_of_an_idx_file_no_more_is_unpacked_than_its_head_says(tmp_path: Path) -> None:
+    """A megabyte of gzip can hold a gigabyte of zeros."""
+    write_fashion_mnist(tmp_path)
+    path = tmp_path / "train-labels-idx1-ubyte.gz"
+    path.write_bytes(gzip.compress(b"\0\0\x08\x01\0\0\0\x01" + bytes(50_000_000)))
+    tracemalloc.start()
+    with pytest.raises(DataError, match="no IDX file of bytes"):
+        read_source("fashion-mnist", tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 25_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("damage", ["cut", "not gzip", "bad block", "half a head", "other type"])

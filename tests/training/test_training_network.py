@@ -14,7 +14,7 @@ from pnas_backends.training.network import HiddenState, build_network, find_unre
 from pnas_backends.training.operations import OPERATIONS, FactorisedReduction, describe_operation
 from pnas_backends.training.recipe import Recipe
 from pnas_sim.errors import CellError, SettingError
-from pnas_sim.space import CellSpace
+from pnas_sim.space import Cell, CellSpace
 
 # The paper's best cells of each size (its figures 2 and 6).
 PNASNETS = {
@@ -163,10 +163,11 @@ def test_a_training_step_mixes_no_devices(images: Images, recipe: Recipe) -> Non
     assert {p.grad.device for p in network.parameters() if p.grad is not None} == {elsewhere}
 
 
-def test_token_rows_and_text_build_the_same_network(space: CellSpace) -> None:
+def test_token_rows_text_and_cells_build_the_same_network(space: CellSpace) -> None:
     row = space.parse(PNASNETS[5])
-    by_row, by_text = (str(build_network(cell, space=space, device="meta")) for cell in (row, PNASNETS[5]))
-    assert by_row == by_text
+    forms = (row, PNASNETS[5], Cell.parse(PNASNETS[5], space))
+    by_row, by_text, by_cell = (str(build_network(cell, space=space, device="meta")) for cell in forms)
+    assert by_row == by_text == by_cell
     wide = CellSpace(max_blocks=10)
     assert str(build_network(wide.parse(PNASNETS[5]), space=wide, device="meta")) == by_text
 

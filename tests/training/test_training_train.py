@@ -28,7 +28,7 @@ from pnas_backends.training.train import (
     train_child,
 )
 from pnas_sim.evaluate import Evaluation, Source, Status
-from pnas_sim.space import CellSpace
+from pnas_sim.space import Cell, CellSpace
 
 CELL = "id(-2)+sep3(-1)"
 
@@ -65,6 +65,13 @@ def test_same_seed_same_child(child: Evaluation, row: np.ndarray, recipe: Recipe
     torch.manual_seed(99)
     np.random.seed(99)  # noqa: NPY002
     assert facts(train_child(row, recipe, images, seed=1)) == facts(child)
+
+
+@pytest.mark.parametrize("written", ["sep3(-1)+id(-2)", Cell.parse("sep3(-1)+id(-2)", CellSpace()), CELL])
+def test_however_a_cell_is_written_its_canonical_form_is_trained(
+    written: str | Cell, child: Evaluation, recipe: Recipe, images: Images
+) -> None:
+    assert facts(train_child(written, recipe, images, seed=1)) == facts(child)
 
 
 def test_other_seed_other_child(child: Evaluation, row: np.ndarray, recipe: Recipe, images: Images) -> None:

@@ -26,6 +26,7 @@ from pnas_sim.errors import DataError
 DIGITS_TEST_IMAGES = 300  # the last of the 1,797; scikit-learn has no split of its own
 CIFAR10_FOLDER = "cifar-10-batches-bin"
 CIFAR10_RECORD = 1 + 3 * 32 * 32
+LARGEST_IDX = 1 << 30  # bytes; the largest of Fashion-MNIST has 47 million
 FASHION_MNIST_FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 NPZ_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
@@ -284,20 +285,27 @@ def _read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
     """A gzipped IDX file of bytes: 0, 0, 8, number of dimensions, big-endian 32-bit lengths, the bytes."""
     path = folder / f"{name}-ubyte.gz"
     try:
-        content = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            lengths = _read_lengths(file)
+            # no more than the head says: a small file can unpack to any size
+            pixels = np.frombuffer(file.read(min(prod(lengths), LARGEST_IDX) + 1), np.uint8)
     except FileNotFoundError:
         raise DataError(
             f"{folder} holds no {path.name}; --data takes the folder of its four gzipped IDX files"
         ) from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); get it again") from None
-    dimensions = content[3] if len(content) >= 4 and content[:3] == b"\0\0\x08" else 0
-    head = content[4 : 4 + 4 * dimensions]
-    lengths = np.frombuffer(head, ">u4").tolist() if len(head) == 4 * dimensions else []
-    pixels = np.frombuffer(content[4 + 4 * dimensions :], np.uint8)
     if not lengths or pixels.size != prod(lengths):
         raise DataError(f"{path} is no IDX file of bytes, or it is cut off; get it again")
     return pixels.reshape(lengths)
+
+
+def _read_lengths(file: gzip.GzipFile) -> list[int]:
+    """The lengths in an IDX file's head; none where it is not of bytes."""
+    head = file.read(4)
+    dimensions = head[3] if len(head) == 4 and head[:3] == b"\0\0\x08" else 0
+    lengths = file.read(4 * dimensions)
+    return list(np.frombuffer(lengths, ">u4").tolist()) if len(lengths) == 4 * dimensions else []
 
 
 def _read_npz(path: Path) -> Source:

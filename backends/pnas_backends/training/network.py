@@ -22,7 +22,7 @@ from torch.nn import functional
 from pnas_backends.training.layers import PickedConvolution, WideDepthwise, build_layer, join_channels
 from pnas_backends.training.layout import CellPlan, NetworkShape, plan_cells, plan_head, plan_stem
 from pnas_backends.training.operations import Layers, Relu
-from pnas_sim.space import PAD, CellSpace
+from pnas_sim.space import PAD, Cell, CellSpace
 
 Block: TypeAlias = tuple[int, int, str, str]  # two inputs, two operations
 
@@ -123,8 +123,17 @@ def read_blocks(row: NDArray[np.uint8], space: CellSpace) -> list[Block]:
     return [(first, second, names[one], names[other]) for first, second, one, other in blocks]
 
 
+def read_row(cell: NDArray[np.uint8] | str | Cell, space: CellSpace) -> NDArray[np.uint8]:
+    """A cell's token row in a space, `uint8[width]`, of the row itself, a `Cell` of any space, or text.
+
+    Raises:
+        CellError: the text is no cell of the space.
+    """
+    return space.parse(str(cell)) if isinstance(cell, str | Cell) else cell
+
+
 def build_network(
-    cell: NDArray[np.uint8] | str,
+    cell: NDArray[np.uint8] | str | Cell,
     *,
     space: CellSpace | None = None,
     shape: NetworkShape | None = None,
@@ -134,7 +143,7 @@ def build_network(
     """Builds the network of a cell; it touches no global random state.
 
     Args:
-        cell: a token row `uint8[width]`, or the cell's text.
+        cell: a token row `uint8[width]`, a `Cell`, or the cell's text.
         space: the cell's space; by default the paper's.
         shape: of the network; by default the paper's at search time. `PRESETS` holds others.
         generator: of the initial weights, on the CPU, so that they are the same for all devices; by default
@@ -145,7 +154,7 @@ def build_network(
         CellError: the text is no cell of the space, or an operation cannot be trained.
     """
     space = space or CellSpace()
-    row = space.parse(cell) if isinstance(cell, str) else cell
+    row = read_row(cell, space)
     with torch.device("meta"):
         network = Network(read_blocks(row, space), shape or NetworkShape())
     if torch.device(device).type == "meta":

@@ -22,10 +22,10 @@ from torch.nn import functional
 from pnas_backends.training.augment import Batches, draw_batches, make_batch, whiten
 from pnas_backends.training.costs import cell_costs
 from pnas_backends.training.data import Images
-from pnas_backends.training.network import Network, build_network
+from pnas_backends.training.network import Network, build_network, read_row
 from pnas_backends.training.recipe import Recipe
 from pnas_sim.evaluate import Evaluation, Source, Status
-from pnas_sim.space import CellSpace
+from pnas_sim.space import Cell, CellSpace
 
 EVALUATION_BATCH = 500
 LOSS_CHECK = 10  # steps between two looks at the loss; each waits for the device
@@ -37,7 +37,7 @@ class TimeLimitError(TimeoutError):
 
 
 def train_child(
-    row: NDArray[np.uint8],
+    cell: NDArray[np.uint8] | str | Cell,
     recipe: Recipe,
     images: Images,
     seed: int,
@@ -51,7 +51,8 @@ def train_child(
     standard errors of guessing, has diverged: its accuracies are chance.
 
     Args:
-        row: `uint8[width]`, canonical.
+        cell: a token row `uint8[width]`, a `Cell`, or the cell's text. However it is written, its canonical
+            form is trained.
         recipe: how.
         images: those of the recipe, on `device`.
         seed: of initial weights, order and augmentation.
@@ -63,6 +64,7 @@ def train_child(
         TimeLimitError: it took longer.
     """
     device, space = torch.device(device), space or CellSpace()
+    row = space.canonical(read_row(cell, space)[None])[0]
     text = space.format(row)
     weights, order, augmentation = make_streams(seed, text)
     test_accuracy = recipe.chance

@@ -223,7 +223,8 @@ class _Worker:
         self._deadline = self._begun + START_LIMIT
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", START, str(theirs.fileno())],
+                # not from the current folder, where a user may have a random.py
+                [sys.executable, "-P", "-c", START, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
