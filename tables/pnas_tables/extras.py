@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pnas_sim.evaluate import Status
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.record import Table
-from pnas_tables.sample import Sample, is_sealed
+from pnas_tables.sample import Sample, choose_repeats, is_sealed
 from pnas_tables.scale import Scale
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -137,8 +137,11 @@ def _score_gaps(table: Table, place: int, scales: list[Scale]) -> float:
 
 
 def within_variance(table: Table, values: Floats) -> float | None:
-    """Pooled variance of a figure (`float64[m]`) between the seeds of one cell; None if no cell has two."""
-    usable = (table.status == Status.OK) & ~np.isnan(values)
+    """Pooled variance of a figure (`float64[m]`) between the seeds of one cell; None if no cell has two.
+
+    Of runs that `choose_repeats` chooses.
+    """
+    usable = choose_repeats(table) & ~np.isnan(values)
     cells, values = table.run_cells[usable], values[usable]
     counts = np.bincount(cells, minlength=len(table))
     means = np.bincount(cells, values, minlength=len(table)) / np.maximum(counts, 1)

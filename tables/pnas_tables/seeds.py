@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pnas_sim.evaluate import Status
 from pnas_sim.noise import Keys, standard_noise
 from pnas_tables.record import Table
+from pnas_tables.sample import choose_repeats
 
 Floats: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -76,8 +77,8 @@ def fit_deviation(table: Table, values: Floats) -> Deviation:
 
 
 def _spread_within(table: Table, values: Floats) -> tuple[Floats, Floats, Floats]:
-    """Mean, unbiased variance and degrees of freedom of each cell with several runs that ended well."""
-    usable = (table.status == Status.OK) & ~np.isnan(values)
+    """Mean, unbiased variance and degrees of freedom of each cell with several runs of `choose_repeats`."""
+    usable = choose_repeats(table) & ~np.isnan(values)
     cells, values = table.run_cells[usable], values[usable]
     counts = np.bincount(cells, minlength=len(table))
     repeated = counts > 1
@@ -180,7 +181,7 @@ class Drawn:
 
 def _correlate(table: Table) -> float:
     """Correlation of seed noise on validation and test images, in [0, .99]; 0 where it is unknown."""
-    usable = (table.status == Status.OK) & ~np.isnan(table.test_accuracy)
+    usable = choose_repeats(table) & ~np.isnan(table.test_accuracy)
     cells = table.run_cells[usable]
     counts = np.maximum(np.bincount(cells, minlength=len(table)), 1)
     valid, test = (

@@ -23,6 +23,9 @@ Floats: TypeAlias = NDArray[np.float64]
 
 INNER_FOLDS = 3
 FEWEST_CELLS = 60
+SCALE_MARGIN = (
+    0.005  # of tau; by less other folds would prefer another scale, and surrogates of one scale compare
+)
 LEAVES, LEAST_CELLS = (4, 6, 8), (3, 8)
 
 
@@ -45,6 +48,8 @@ def tune_settings(
 ) -> tuple[FitSettings, dict[str, Any]]:
     """The candidate of the highest Kendall tau on cells held out, and a report.
 
+    One of another scale than the settings' own must be ahead by `SCALE_MARGIN`.
+
     The report's `nested` figures are of the whole procedure: in each of five outer folds the choice is made
     anew, by cross-validation on the other four alone, so no cell had a say in the settings that predict it.
 
@@ -64,7 +69,7 @@ def tune_settings(
     count = _make_counter(len(candidates) * INNER_FOLDS * (FOLDS + 1), progress)
     nested, picks = _predict_nested(task, candidates, seed, count)
     taus = _compare(task, sample, candidates, seed, count)
-    chosen = candidates[int(np.argmax(taus))]
+    chosen = _pick(candidates, taus, settings.scale)
     return chosen, {
         "candidates": [
             _name_candidate(family, one) | {"kendall_tau": tau}
@@ -108,9 +113,16 @@ def _predict_nested(
     for held, number in _folds(len(task.sample), FOLDS, seed):
         seen, asked = task.sample.take(~held), task.sample.take(held)
         taus = _compare(task, seen, candidates, seed + 1 + number, count)
-        picks.append(candidates[int(np.argmax(taus))])
+        picks.append(_pick(candidates, taus, task.settings.scale))
         nested[held] = predict_from(replace(task, settings=picks[-1]), seen, asked)
     return nested, picks
+
+
+def _pick(candidates: list[FitSettings], taus: list[float], scale: str) -> FitSettings:
+    """The best of this scale, or of all where that one is ahead by more than chance."""
+    own = [place for place, one in enumerate(candidates) if one.scale == scale]
+    best, best_own = int(np.argmax(taus)), max(own, key=lambda place: taus[place])
+    return candidates[best if taus[best] - taus[best_own] > SCALE_MARGIN else best_own]
 
 
 def _name_candidate(family: str, settings: FitSettings) -> dict[str, Any]:

@@ -32,6 +32,21 @@ def test_the_best_candidate_is_chosen_and_nested_figures_are_of_cells_held_out(t
     assert tune_settings(table, "gp", 0, QUICK)[1] == report
 
 
+@pytest.mark.parametrize(("ahead", "scale"), [(0.004, "normal"), (0.006, "logit")])
+def test_another_scale_must_be_ahead_by_more_than_chance(
+    ahead: float, scale: str, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taus = {"normal": [0.7, 0.71, 0.705] * 2, "logit": [0.6, 0.71 + ahead, 0.5] * 2}
+
+    def compare(*_: object) -> list[float]:
+        return [*taus["normal"], *taus["logit"]]
+
+    monkeypatch.setattr("pnas_tables.tune._compare", compare)
+    chosen, _ = tune_settings(table, "lightgbm", 0, QUICK)
+    order = [one.scale for one in list_candidates("lightgbm", QUICK)]
+    assert order == ["normal"] * 6 + ["logit"] * 6 and chosen.scale == scale
+
+
 def test_no_cell_has_a_say_in_what_predicts_it(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which scale serves alternates with the outer folds; the other one predicts the wrong way round."""
     asked_of: list[tuple[int, int, str]] = []
