@@ -18,6 +18,7 @@ from pnas_tables.figures import mean_by_cell
 from pnas_tables.markdown import grid, rounded
 from pnas_tables.proxy_file import ProxyCheck
 from pnas_tables.record import Table
+from pnas_tables.seeds import SeedNoise
 
 GROUP_WORDS = {
     "random": "drawn at random, or all of a size",
@@ -92,14 +93,8 @@ def _head(
         f"hours. Licence {escape_markdown(about['licence'])}. Checksum `{about['checksum'][:16]}`."
     )
     if table.closed:
-        means = mean_by_cell(table, table.valid_accuracy)
-        best = int(np.nanargmax(means))
         yield ""
-        yield (
-            "It is complete: every cell of its space is trained, so `--table-mode measured` runs any search "
-            f"without a surrogate, and the best cell is known: `{table.space.format(table.cells[best])}`, "
-            f"{means[best]:.4f} as the mean of its trainings."
-        )
+        yield _describe_best(table)
     for note in notes:
         yield ""
         yield note
@@ -110,6 +105,20 @@ def _head(
         f"`pnas-sim table check {source}`, and by training some of it again "
         f"`pnas-sim table check {source} --retrain 10 --data DIR`. The surrogates' figures again, by fitting "
         f"anew: `pnas-sim table quality {source} --surrogate NAME`."
+    )
+
+
+def _describe_best(table: Table) -> str:
+    """The best cell of a complete table, and that seeds may have had a say in it."""
+    means = mean_by_cell(table, table.valid_accuracy)
+    best = int(np.nanargmax(means))
+    runs = int((table.run_cells == best).sum())
+    noise = float(SeedNoise.measure(table).valid[-1].at(means[best])) / np.sqrt(runs)
+    return (
+        "It is complete: every cell of its space is trained, so `--table-mode measured` runs any search "
+        f"without a surrogate, and the best cell is known: `{table.space.format(table.cells[best])}`, "
+        f"{means[best]:.4f} as the mean of its trainings ({runs}; seeds leave that mean a deviation of "
+        f"{noise:.4f}, so near ones may be as good)."
     )
 
 

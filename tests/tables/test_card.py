@@ -175,7 +175,7 @@ def test_the_card_of_a_complete_table_names_its_best_cell(fitted: Table, facts: 
     text = write_card(replace(fitted, closed=True), facts, {}, [], "made-up")
     totals = np.bincount(fitted.run_cells, fitted.valid_accuracy) / np.bincount(fitted.run_cells)
     best = fitted.space.format(fitted.cells[np.argmax(totals)])
-    assert f"the best cell is known: `{best}`, {totals.max():.4f} as" in text
+    assert f"the best cell is known: `{best}`, {totals.max():.4f} as the mean of its trainings (2; " in text
 
 
 def test_texts_of_a_file_stand_on_its_card_as_they_are(fitted: Table) -> None:
