@@ -81,7 +81,7 @@ def _judge_sizes(name: str, by_blocks: Mapping[str, Any]) -> Iterator[str]:
         for size, row in by_blocks.items()
         if row["kendall_tau"] is not None
         and row["ceiling_kendall_tau"]
-        and row["kendall_tau"] > row["ceiling_kendall_tau"]
+        and round(row["kendall_tau"], 2) > round(row["ceiling_kendall_tau"], 2)
     ]
     if high:
         yield (
