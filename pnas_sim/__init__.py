@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from pnas_sim.engine import run_search
     from pnas_sim.evaluate import BackendRequest
     from pnas_sim.function_evaluator import FunctionEvaluator
+    from pnas_sim.logged import read_log
     from pnas_sim.predict import Prediction, list_predictors, make_predictor
     from pnas_sim.registry import list_backends, make_backend
-    from pnas_sim.runlog import RunLog, read_log
+    from pnas_sim.runlog import RunLog
     from pnas_sim.search import Observations, Pnas, SearchRequest, list_searches, make_search
     from pnas_sim.space import KNOWN_CELLS, Cell, CellSpace
 
@@ -64,7 +65,7 @@ _MODULES = {
     "make_backend": "registry",
     "make_predictor": "predict",
     "make_search": "search",
-    "read_log": "runlog",
+    "read_log": "logged",
     "run_search": "engine",
 }
 

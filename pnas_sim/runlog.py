@@ -6,179 +6,32 @@ It is the only state of a run: a run is resumed by replaying it.
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from pnas_sim.answers import ARRAYS, list_errors, list_seeds
 from pnas_sim.databases import demand_known
 from pnas_sim.errors import RunError, WorkError
-from pnas_sim.evaluate import Answers, Evaluation, Source, Status
-from pnas_sim.files import RUN_LOG, lies_on_network
-from pnas_sim.frames import make_frame
-from pnas_sim.ledger import FRAME
-from pnas_sim.search.base import Proposals
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-SCHEMA = 1
-_NUMBERS = ("valid_accuracy", "expected_valid_accuracy", "test_accuracy", "epochs", "examples", "seconds")
-_INTEGERS = ("parameters", "multiply_adds", "seed")
-_COLUMNS = (
-    *("cell", "asked_epochs", "status", "source"),
-    *(*_NUMBERS, *_INTEGERS),
-    *("extrapolated", "curve", "error"),
+from pnas_sim.evaluate import Answers, Evaluation, Source
+from pnas_sim.files import lies_on_network
+from pnas_sim.logged import (
+    COLUMNS,
+    CREATE,
+    SCHEMA,
+    as_proposals,
+    as_values,
+    find_file,
+    read_evaluations,
+    readable,
 )
-_CREATE = f"""
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS batches (
-    number INTEGER PRIMARY KEY, cells BLOB NOT NULL, width INTEGER NOT NULL, epochs REAL,
-    predicted BLOB, candidates INTEGER NOT NULL, unique_candidates INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS proposals (
-    batch INTEGER NOT NULL, place INTEGER NOT NULL, cell TEXT NOT NULL, PRIMARY KEY (batch, place)
-);
-CREATE TABLE IF NOT EXISTS evaluations (
-    cell TEXT NOT NULL, asked_epochs REAL NOT NULL, status INTEGER NOT NULL, source TEXT NOT NULL,
-    {", ".join(f"{name} REAL" for name in _NUMBERS)}, {", ".join(f"{name} INTEGER" for name in _INTEGERS)},
-    extrapolated INTEGER NOT NULL, curve TEXT NOT NULL, error TEXT NOT NULL,
-    PRIMARY KEY (cell, asked_epochs)
-);
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedBatch:
-    """A batch as the log keeps it.
-
-    Attributes:
-        proposals: as the strategy wrote them.
-        cells: canonical texts, in the same order.
-    """
-
-    proposals: Proposals
-    cells: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedRun:
-    """Everything that a log holds.
-
-    Attributes:
-        batches: in order.
-        evaluations: by canonical text and epochs asked for, in the order of arrival.
-    """
-
-    batches: list[LoggedBatch]
-    evaluations: dict[tuple[str, float], Evaluation]
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a model that was answered, in order of proposal; columns as of `Models.to_frame`.
-
-        Accuracies are as the evaluator gave them, also of children that diverged.
-
-        Raises:
-            SettingError: pandas is not installed.
-        """
-        rows = list(self._list_models())
-        answers = [answer for answer, _, _ in rows]
-        columns: dict[str, Any] = {
-            "cell": [answer.cell for answer in answers],
-            "blocks": [answer.cell.count("|") + 1 for answer in answers],
-            "batch": [batch for _, batch, _ in rows],
-            "predicted": [predicted for _, _, predicted in rows],
-            **{name: [getattr(answer, name) for answer in answers] for name in (*FRAME, "error")},
-        }
-        columns["status"] = [answer.status.name.lower() for answer in answers]
-        columns["source"] = [str(answer.source) for answer in answers]
-        return make_frame(columns)
-
-    def _list_models(self) -> Iterator[tuple[Evaluation, int, float]]:
-        """Each answer, with the number of the first batch that has it and what was predicted there."""
-        asked = dict(reversed(list(self.evaluations)))  # epochs, the first of several
-        free = [batch.cells for batch in self.batches if batch.proposals.epochs is None]
-        own = next((asked[cell] for cells in free for cell in cells if cell in asked), math.nan)
-        left = dict(self.evaluations)
-        for number, batch in enumerate(self.batches):
-            predicted = batch.proposals.predicted
-            guesses = repeat(math.nan) if predicted is None else predicted.tolist()
-            for cell, guess in zip(batch.cells, guesses, strict=False):
-                if (answer := left.pop((cell, batch.proposals.epochs or own), None)) is not None:
-                    yield answer, number, guess
-
-
-def read_log(path: str | Path) -> LoggedRun:
-    """Reads a run's log without writing to it, also while another process goes on with the run.
-
-    Args:
-        path: of the SQLite file, or of a run's folder.
-
-    Raises:
-        RunError: the file is missing, damaged, or no run log of this schema.
-    """
-    path = _find_file(path)
-    if not path.is_file():
-        raise RunError(f"{path} is not there; name the folder of a run that has its log")
-    # a log that nobody has open is one whole file, which may also lie where nothing can be written; one with
-    # a rollback journal does not tell whether somebody has
-    writing = path.with_name(f"{path.name}-wal").exists() or _rolls_back(path)
-    address = f"{path.absolute().as_uri()}?{'mode=ro' if writing else 'immutable=1'}"
-    try:
-        with _readable(path), closing(sqlite3.connect(address, uri=True, isolation_level=None)) as database:
-            database.execute("BEGIN")  # all of it as it was at one moment
-            demand_known(database, _CREATE)
-            schema = dict(database.execute("SELECT key, value FROM meta").fetchall()).get("schema")
-            run = _read_all(database) if schema == str(SCHEMA) else None
-    except sqlite3.Error as error:
-        raise RunError(f"{path} cannot be read: {error}; bring a whole copy of it") from error
-    if run is None:
-        raise RunError(f"{path}: its schema is {schema}, this version reads {SCHEMA}; start a new run")
-    return run
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Tells of values that this program never wrote."""
-    try:
-        yield
-    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise RunError(f"{path} cannot be read: {error}; bring a whole copy of it") from error
-
-
-def _find_file(path: str | Path) -> Path:
-    """The log's file: the path itself, or what a run's folder holds."""
-    path = Path(path)
-    return path / RUN_LOG if path.is_dir() else path
-
-
-def _rolls_back(path: Path) -> bool:
-    """Whether a database has a rollback journal, as its header says, and no write-ahead log."""
-    with path.open("rb") as file:
-        return file.read(20)[19:] == b"\x01"
-
-
-def _read_all(database: sqlite3.Connection) -> LoggedRun:
-    texts: dict[int, list[str]] = {}
-    for number, cell in database.execute("SELECT batch, cell FROM proposals ORDER BY batch, place"):
-        texts.setdefault(number, []).append(cell)
-    rows = database.execute("SELECT * FROM batches ORDER BY number").fetchall()
-    batches = [LoggedBatch(_as_proposals(row), texts.get(row[0], [])) for row in rows]
-    return LoggedRun(batches, _read_evaluations(database))
-
-
-def _read_evaluations(database: sqlite3.Connection) -> dict[tuple[str, float], Evaluation]:
-    rows = database.execute(f"SELECT {', '.join(_COLUMNS)} FROM evaluations ORDER BY rowid").fetchall()
-    found = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
-    return {(row["cell"], row["asked_epochs"]): _as_evaluation(row) for row in found}
+from pnas_sim.search.base import Proposals
 
 
 class RunLog:
@@ -193,7 +46,7 @@ class RunLog:
     """
 
     def __init__(self, path: str | Path) -> None:
-        path = _find_file(path)
+        path = find_file(path)
         self._path, self._trained = path, False
         with self._explained(), ExitStack() as opened:  # what is not opened whole is closed
             # held while the log is open, so that one process at a time goes on with a run and others may read
@@ -203,9 +56,9 @@ class RunLog:
             # where a rollback journal is used, a commit waits for those who read
             database = sqlite3.connect(path, timeout=30, isolation_level=None)
             self._database = opened.enter_context(closing(database))
-            demand_known(self._database, _CREATE)
+            demand_known(self._database, CREATE)
             self._choose_journal()
-            self._database.executescript(_CREATE)
+            self._database.executescript(CREATE)
             self._database.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
             (schema,) = self._database.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
             if schema != str(SCHEMA):
@@ -225,6 +78,8 @@ class RunLog:
         (mode,) = self._database.execute(f"PRAGMA journal_mode={wanted}").fetchone()
         safe = "NORMAL" if str(mode).lower() == "wal" else "FULL"
         self._database.execute(f"PRAGMA synchronous={safe}")
+        for what in ("fullfsync", "checkpoint_fullfsync"):  # of macOS: through the drive's own memory
+            self._database.execute(f"PRAGMA {what}=ON")
 
     def __enter__(self) -> RunLog:
         return self
@@ -262,7 +117,7 @@ class RunLog:
                 values = [("course", json.dumps(now)), ("batch", str(batch))]
                 self._database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
         if batches and "course" in kept:
-            with _readable(self._path):
+            with readable(self._path):
                 then = dict(json.loads(kept["course"]))
             self._demand_same(then, now)
         return bool(batches) and kept.get("batch") == str(batch)
@@ -281,9 +136,9 @@ class RunLog:
         Raises:
             RunError: it is not.
         """
-        with self._explained(), _readable(self._path):
+        with self._explained(), readable(self._path):
             row = self._database.execute("SELECT * FROM batches ORDER BY number LIMIT 1").fetchone()
-            first = _as_proposals(row)
+            first = as_proposals(row)
         if not (np.array_equal(first.cells, asked.cells) and first.epochs == asked.epochs):
             raise RunError(
                 f"{self._path} holds another run: this search begins with other cells; make it anew with the "
@@ -310,7 +165,7 @@ class RunLog:
             self._trained = True
             with self._explained():
                 self._database.execute("PRAGMA synchronous=FULL")
-        self._write(_as_values(evaluation, asked_epochs) for evaluation in evaluations)
+        self._write(as_values(evaluation, asked_epochs) for evaluation in evaluations)
 
     def add_bulk(self, cells: list[str], answers: Answers, asked_epochs: float) -> None:
         """Keeps the answers to these cells, in one commit; arrays of answers hold no curves.
@@ -330,26 +185,26 @@ class RunLog:
             "error": list_errors(answers).tolist(),
             **{name: getattr(answers, name).tolist() for name in ARRAYS},  # SQLite keeps a NaN as NULL
         }
-        self._write(zip(*(columns[name] for name in _COLUMNS), strict=False))
+        self._write(zip(*(columns[name] for name in COLUMNS), strict=False))
 
     def _write(self, values: Iterable[tuple[Any, ...]]) -> None:
         """Keeps rows of `evaluations`, in one commit."""
-        marks = ", ".join("?" * len(_COLUMNS))
+        marks = ", ".join("?" * len(COLUMNS))
         with self._explained(), self._transaction():
             self._database.executemany(
-                f"INSERT OR REPLACE INTO evaluations ({', '.join(_COLUMNS)}) VALUES ({marks})", values
+                f"INSERT OR REPLACE INTO evaluations ({', '.join(COLUMNS)}) VALUES ({marks})", values
             )
 
     def read_batches(self) -> list[Proposals]:
         """Every batch proposed, in order."""
-        with self._explained(), _readable(self._path):
+        with self._explained(), readable(self._path):
             rows = self._database.execute("SELECT * FROM batches ORDER BY number").fetchall()
-            return [_as_proposals(row) for row in rows]
+            return [as_proposals(row) for row in rows]
 
     def read_evaluations(self) -> dict[tuple[str, float], Evaluation]:
         """Every answer by canonical text and epochs asked for."""
-        with self._explained(), _readable(self._path):
-            return _read_evaluations(self._database)
+        with self._explained(), readable(self._path):
+            return read_evaluations(self._database)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -378,40 +233,3 @@ class RunLog:
 def _as_plain(value: object) -> Any:
     """What JSON does not know: NumPy's numbers as Python's, of other things their kind alone."""
     return value.item() if isinstance(value, np.generic) else type(value).__name__
-
-
-def _as_values(evaluation: Evaluation, asked_epochs: float) -> tuple[Any, ...]:
-    numbers = [_or_none(getattr(evaluation, name)) for name in _NUMBERS]
-    curve = json.dumps([[float(at), _or_none(value)] for at, value in evaluation.curve])
-    head = (evaluation.cell, asked_epochs, int(evaluation.status), str(evaluation.source))
-    integers = [int(getattr(evaluation, name)) for name in _INTEGERS]  # SQLite keeps NumPy's own as bytes
-    return (*head, *numbers, *integers, int(evaluation.extrapolated), curve, str(evaluation.error))
-
-
-def _as_evaluation(row: dict[str, Any]) -> Evaluation:
-    fields: dict[str, Any] = {name: math.nan if row[name] is None else row[name] for name in _NUMBERS}
-    fields |= {name: row[name] for name in _INTEGERS}
-    return Evaluation(
-        cell=row["cell"],
-        status=Status(row["status"]),
-        source=Source(row["source"]),
-        curve=tuple((at, math.nan if value is None else value) for at, value in json.loads(row["curve"])),
-        extrapolated=bool(row["extrapolated"]),
-        error=row["error"],
-        **fields,
-    )
-
-
-def _as_proposals(row: tuple[Any, ...]) -> Proposals:
-    _, cells, width, epochs, predicted, candidates, unique = row
-    return Proposals(
-        cells=np.frombuffer(cells, np.uint8).reshape(-1, width).copy(),
-        epochs=epochs,
-        predicted=None if predicted is None else np.frombuffer(predicted, "<f8").copy(),
-        candidates=candidates,
-        unique=unique,
-    )
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

@@ -20,8 +20,9 @@ from pnas_sim.engine import run_search
 from pnas_sim.errors import RunError, WorkError
 from pnas_sim.evaluate import Answers, Evaluation, Source, Status
 from pnas_sim.function_evaluator import FunctionEvaluator
+from pnas_sim.logged import read_log
 from pnas_sim.predict import make_predictor
-from pnas_sim.runlog import RunLog, read_log
+from pnas_sim.runlog import RunLog
 from pnas_sim.search import Pnas, Proposals
 from pnas_sim.space import CellSpace
 

@@ -13,11 +13,11 @@ from pnas_sim.cli.folder import LOG, RECORD, RESULT, SETTINGS, write_whole
 from pnas_sim.cli.output import write_json, write_text
 from pnas_sim.cli.settings import read_toml
 from pnas_sim.errors import RequestError, RunError, SettingError
+from pnas_sim.logged import read_log
 from pnas_sim.report.pages.page import render_page
 from pnas_sim.report.pages.parts import Report
 from pnas_sim.report.pages.run import RunFiles, report_run
 from pnas_sim.report.pages.run_models import Replayed, replay_log
-from pnas_sim.runlog import read_log
 
 SCHEMA = 1  # of the results that can be read, and of this command's own
 PAGE = "report.html"

@@ -15,7 +15,7 @@ from pnas_sim.cli.lists import split_list
 from pnas_sim.cli.settings import read_toml
 from pnas_sim.errors import RunError, SettingError
 from pnas_sim.evaluate import Status
-from pnas_sim.runlog import read_log
+from pnas_sim.logged import read_log
 from pnas_sim.study.finished import FinishedRun, Place, read_run
 from pnas_sim.study.verification import Visit
 from pnas_tables.catalogue import DEFAULT_TABLE, find_table

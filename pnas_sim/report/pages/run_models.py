@@ -10,7 +10,7 @@ import numpy as np
 
 from pnas_sim.evaluate import Floats
 from pnas_sim.ledger import Figures, Ledger, Models, Places
-from pnas_sim.runlog import LoggedBatch, LoggedRun
+from pnas_sim.logged import LoggedBatch, LoggedRun
 from pnas_sim.space import PAPER_OPERATIONS, CellSpace
 from pnas_sim.summary import RunResult, choose_final, sum_up
 

@@ -19,10 +19,11 @@ import pytest
 from pnas_sim.engine import Budget, run_search
 from pnas_sim.evaluate import Floats, Rows
 from pnas_sim.function_evaluator import FunctionEvaluator
+from pnas_sim.logged import read_log
 from pnas_sim.predict.ridge import RidgePredictor, RidgeSettings
 from pnas_sim.report.pages.run import RunFiles
 from pnas_sim.report.pages.run_models import rank_models, replay_log
-from pnas_sim.runlog import RunLog, read_log
+from pnas_sim.runlog import RunLog
 from pnas_sim.search import Pnas
 from pnas_sim.space import CellSpace
 

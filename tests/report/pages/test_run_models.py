@@ -9,8 +9,8 @@ import pytest
 from pnas_sim.errors import CellError
 from pnas_sim.evaluate import Evaluation, Status
 from pnas_sim.ledger import FIGURES
+from pnas_sim.logged import LoggedBatch, LoggedRun, read_log
 from pnas_sim.report.pages.run_models import count_operations, follow_best, rank_models, replay_log
-from pnas_sim.runlog import LoggedBatch, LoggedRun, read_log
 from pnas_sim.search import Proposals
 from pnas_sim.space import PAPER_OPERATIONS, CellSpace
 
