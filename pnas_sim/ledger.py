@@ -36,12 +36,12 @@ _INTEGERS = ("parameters", "multiply_adds")
 FIGURES = np.dtype(
     [
         *((name, np.float64) for name in (*_NUMBERS, "epochs", "predicted")),
-        *((name, np.int64) for name in (*_INTEGERS, "seed", "batch")),
+        *((name, np.int64) for name in (*_INTEGERS, "seed", "batch", "proposed")),
         *((name, np.uint8) for name in ("status", "source", "blocks")),  # source: its place in SOURCES
         *((name, np.bool_) for name in ("extrapolated", "answered")),
     ]
 )
-_OWN = ("predicted", "batch", "blocks", "answered")  # of the ledger: no fields of an `Evaluation`
+_OWN = ("predicted", "batch", "proposed", "blocks", "answered")  # of the ledger: no fields of an `Evaluation`
 # columns of a frame of models after its head; the others are fields of `Evaluation`
 FRAME = (*_NUMBERS[:3], "status", "source", "epochs", *_NUMBERS[3:], *_INTEGERS, "seed", "extrapolated")
 
@@ -54,8 +54,8 @@ class Models:
         space: of the cells.
         cells: `uint8[n, width]`, canonical.
         figures: `FIGURES[n]`, the fields of `Evaluation` by name; `source` as its place in `SOURCES`. Beside
-            them `blocks`, `batch` (number of the first batch that has it) and what the search `predicted`
-            then, NaN where nothing.
+            them `blocks`, `batch` (number of the first batch that has it), `proposed` (cells proposed until
+            then, itself included) and what the search `predicted` then, NaN where nothing.
         curves: by place, where there are any; the array form of an evaluator has none.
         errors: by place, where there are any.
     """
@@ -205,6 +205,7 @@ class Ledger:
         figures, guesses = self._figures, proposals.predicted
         figures["blocks"][places[new]] = blocks[new]
         figures["batch"][places[new]] = len(self.rounds)
+        figures["proposed"][places[new]] = self.proposals + new + 1
         figures["predicted"][places[new]] = math.nan if guesses is None else guesses[new]
         self.proposals += len(keys)
         self.repeats += len(keys) - len(new)

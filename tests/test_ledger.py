@@ -232,3 +232,28 @@ def test_a_frame_has_what_was_predicted_beside_what_was_answered() -> None:
     assert frame["error"].tolist() == ["", "", "killed"]
     assert frame["seconds"].tolist()[2] == 2.0
     assert len(make_ledger().read_models().to_frame()) == 0
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    sizes=st.lists(st.integers(0, 5), min_size=1, max_size=6),
+    epochs=st.lists(st.sampled_from([None, 0.5, 1.0]), min_size=6, max_size=6),
+    seed=st.integers(0, 99),
+)
+def test_a_model_knows_how_many_cells_were_proposed_until_it_was(
+    sizes: list[int], epochs: list[float | None], seed: int
+) -> None:
+    space = CellSpace(operations=("sep3", "id"), max_blocks=1)
+    rng, batches = np.random.default_rng(seed), []
+    for size, at in zip(sizes, epochs, strict=False):
+        batches.append(Proposals(space.sample(size, rng, unique=False), epochs=at))
+    seen: dict[tuple[str, float], int] = {}
+    number = 0
+    for batch in batches:
+        for text in space.format_many(space.canonical(batch.cells)) if len(batch) else []:
+            number += 1
+            seen.setdefault((text, batch.epochs or 1.0), number)
+    ledger = Ledger(space, 0.1, {})
+    for batch in filter(len, batches):
+        ledger.enter(batch, space.canonical(batch.cells), batch.epochs or 1.0)
+    assert ledger.figures["proposed"].tolist() == list(seen.values())

@@ -2,47 +2,13 @@
 
 from __future__ import annotations
 
-import struct
-
 import numpy as np
 
 from pnas_sim.budget import Budget
 from pnas_sim.engine import RunResult, run_search
-from pnas_sim.evaluate import Evaluator, Floats, Source
-from pnas_sim.search.base import Diagnosed, Observations, Proposals, Rows, Strategy
-from pnas_sim.space import CellSpace
-from pnas_sim.space.rows import list_keys
-from pnas_sim.study.finished import Facts, FinishedRun, Integers, Place
-
-
-class Recording:
-    """A strategy that passes everything on and remembers what was proposed.
-
-    Args:
-        strategy: that is asked and told.
-
-    Attributes:
-        batches: everything proposed, in order.
-    """
-
-    def __init__(self, strategy: Strategy) -> None:
-        self.batches: list[Proposals] = []
-        self._strategy = strategy
-
-    def ask(self, n: int) -> Proposals:
-        """As the strategy."""
-        proposals = self._strategy.ask(n)
-        self.batches.append(proposals)
-        return proposals
-
-    def tell(self, observations: Observations) -> None:
-        """As the strategy."""
-        self._strategy.tell(observations)
-
-    def replay(self, proposals: Proposals, observations: Observations) -> None:
-        """As the strategy."""
-        self.batches.append(proposals)
-        self._strategy.replay(proposals, observations)
+from pnas_sim.evaluate import Evaluator, Source
+from pnas_sim.search.base import Diagnosed, Strategy
+from pnas_sim.study.finished import Facts, FinishedRun, Place
 
 
 def record_run(
@@ -72,9 +38,8 @@ def record_run(
     Raises:
         BackendError: as `run_search`.
     """
-    recording = Recording(strategy)
     result = run_search(
-        recording, evaluator, budget=budget, evaluation_seed=place.run_seed, epochs=epochs, batch=batch
+        strategy, evaluator, budget=budget, evaluation_seed=place.run_seed, epochs=epochs, batch=batch
     )
     models, spec = result.evaluations, evaluator.spec
     figures, full = models.figures, epochs or spec.epochs
@@ -87,7 +52,7 @@ def record_run(
         expected=np.where(whole, figures["expected_valid_accuracy"], np.nan),
         examples=figures["examples"].copy(),
         seconds=figures["seconds"].copy(),
-        proposals=count_proposals(spec.space, recording.batches, full, (models.cells, figures["epochs"])),
+        proposals=figures["proposed"].copy(),
     )
 
 
@@ -117,36 +82,3 @@ def _find_entropies(strategy: Strategy) -> dict[str, float]:
     if course is None or len(course) == 0:
         return {}
     return {"first_entropy": float(course[0]), "last_entropy": float(course[-1])}
-
-
-def count_proposals(
-    space: CellSpace, batches: list[Proposals], epochs: float, answered: tuple[Rows, Floats] | None = None
-) -> Integers:
-    """For each model in the order it was first proposed, the cells proposed until then, itself included.
-
-    Args:
-        space: of the evaluator.
-        batches: proposed.
-        epochs: of batches that name none.
-        answered: canonical rows and epochs of the models that were answered, by default all. Where children
-            end in any order, a budget of seconds leaves gaps in the last batch.
-    """
-    filled = [batch for batch in batches if len(batch)]
-    if not filled:
-        return np.zeros(0, np.int64)
-    rows = space.canonical(np.concatenate([space.fit_width(batch.cells) for batch in filled]))
-    fidelities = np.repeat([batch.epochs or epochs for batch in filled], [len(batch) for batch in filled])
-    keys = list_keys(np.hstack([_as_bytes(fidelities), rows]))
-    first: dict[bytes, int] = {}
-    for number, key in enumerate(keys, start=1):
-        first.setdefault(key, number)
-    if answered is None or len(answered[0]) == len(first):
-        return np.fromiter(first.values(), np.int64, len(first))
-    known = list_keys(np.hstack([_as_bytes(answered[1]), answered[0]]))
-    return np.array([first[key] for key in known], np.int64)
-
-
-def _as_bytes(values: Floats) -> Rows:
-    """The eight bytes of each number, `uint8[n, 8]`."""
-    packed = struct.pack(f"<{len(values)}d", *values.tolist())
-    return np.frombuffer(packed, np.uint8).reshape(len(values), 8)

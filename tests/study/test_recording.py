@@ -4,16 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pnas_sim.engine import Budget
 from pnas_sim.predict import make_predictor
-from pnas_sim.search import Observations, Pnas, Proposals, RandomSearch
+from pnas_sim.search import Observations, Pnas, RandomSearch
 from pnas_sim.search.hyperband import Hyperband
 from pnas_sim.space import CellSpace
 from pnas_sim.study.finished import Place
-from pnas_sim.study.recording import count_proposals, record_run
+from pnas_sim.study.recording import record_run
 
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=3)
 
@@ -110,25 +108,3 @@ def test_shorter_trainings_count_and_cost_but_are_not_compared(
     np.testing.assert_array_equal(~np.isnan(run.expected), whole)
     assert len(np.unique(run.cells[whole], axis=0)) == whole.sum()
     assert run.facts.failed == 0
-
-
-@settings(deadline=None, max_examples=40)
-@given(
-    sizes=st.lists(st.integers(0, 5), min_size=1, max_size=6),
-    epochs=st.lists(st.sampled_from([None, 0.5, 1.0]), min_size=6, max_size=6),
-    seed=st.integers(0, 99),
-)
-def test_count_proposals_equals_counting_by_hand(
-    sizes: list[int], epochs: list[float | None], seed: int
-) -> None:
-    space = CellSpace(operations=("sep3", "id"), max_blocks=1)
-    rng, batches = np.random.default_rng(seed), []
-    for size, at in zip(sizes, epochs, strict=False):
-        batches.append(Proposals(space.sample(size, rng, unique=False), epochs=at))
-    seen: dict[tuple[str, float], int] = {}
-    number = 0
-    for batch in batches:
-        for text in space.format_many(space.canonical(batch.cells)) if len(batch) else []:
-            number += 1
-            seen.setdefault((text, batch.epochs or 1.0), number)
-    assert count_proposals(space, batches, 1.0).tolist() == list(seen.values())
