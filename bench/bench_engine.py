@@ -20,10 +20,11 @@ import pytest
 
 from pnas_backends.table import SurrogateBackend
 from pnas_sim.engine import Budget, run_search
-from pnas_sim.evaluate import Answers, Evaluation, Evaluator, EvaluatorSpec, Rows, Source
+from pnas_sim.evaluate import Answers, Evaluation, Evaluator, EvaluatorSpec, Source
 from pnas_sim.runlog import RunLog
 from pnas_sim.search import Observations, Proposals, RandomSearch, Strategy
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 from pnas_tables.catalogue import DEFAULT_TABLE, find_table
 from pnas_tables.format import read_table
 

@@ -18,9 +18,10 @@ import pytest
 import torch
 
 from pnas_sim.engine import Budget, run_search
-from pnas_sim.evaluate import Answers, Evaluation, EvaluatorSpec, Rows, Source
+from pnas_sim.evaluate import Answers, Evaluation, EvaluatorSpec, Source
 from pnas_sim.search import SearchRequest, make_search
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 
 EVOLUTION_MODELS_A_SECOND = 20_000
 CONTROLLER_MODELS_A_SECOND = 500

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import BackendError
-from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluation, Evaluator, Rows, Source, Status
+from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluation, Evaluator, Source, Status
+from pnas_sim.space.arrays import Rows
 
 # What an `Answers` says once of all cells; its other fields are arrays with one value a cell, two of which
 # may be left out.

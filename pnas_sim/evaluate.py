@@ -24,16 +24,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from math import isfinite, nan
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import BackendError, SettingError
 from pnas_sim.space import CellSpace
-
-Rows: TypeAlias = NDArray[np.uint8]
-Floats: TypeAlias = NDArray[np.float64]
+from pnas_sim.space.arrays import Floats, Rows
 
 
 class Status(IntEnum):

@@ -32,9 +32,10 @@ from numpy.typing import NDArray
 
 from pnas_sim.answers import unpack_answers
 from pnas_sim.errors import BackendError, SettingError
-from pnas_sim.evaluate import Answers, Evaluation, EvaluatorSpec, Floats, Rows, Source, Status, check_request
+from pnas_sim.evaluate import Answers, Evaluation, EvaluatorSpec, Source, Status, check_request
 from pnas_sim.plugins import describe_error
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 Costs: TypeAlias = Callable[[Rows], tuple[NDArray[Any], NDArray[Any]]]
 Told: TypeAlias = dict[str, Floats]  # `float64[n]` each, by the name of a field of `Answers`

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.answers import ARRAYS, list_seeds
-from pnas_sim.evaluate import Answers, Evaluation, Floats, Rows, Source, Status
+from pnas_sim.evaluate import Answers, Evaluation, Source, Status
 from pnas_sim.frames import make_frame
 from pnas_sim.search.base import Observations, Proposals
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 from pnas_sim.space.rows import list_keys
 
 if TYPE_CHECKING:

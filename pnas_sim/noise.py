@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.space import PAD
+from pnas_sim.space.arrays import Floats, Rows
 
-Rows: TypeAlias = NDArray[np.uint8]
 Keys: TypeAlias = NDArray[np.uint64]
-Floats: TypeAlias = NDArray[np.float64]
 
 
 def cell_keys(operations: Sequence[str], cells: Rows) -> Keys:

@@ -13,9 +13,10 @@ import numpy as np
 
 from pnas_sim.answers import ARRAYS, OPTIONAL
 from pnas_sim.errors import BackendError, PnasError, SettingError
-from pnas_sim.evaluate import Answers, Evaluation, Evaluator, EvaluatorSpec, Floats, Source, Status
-from pnas_sim.search.base import Proposals, Rows, Strategy
+from pnas_sim.evaluate import Answers, Evaluation, Evaluator, EvaluatorSpec, Source, Status
+from pnas_sim.search.base import Proposals, Strategy
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 _NUMBER, _WHOLE = (int, float, np.integer, np.floating), (int, np.integer)
 _NUMBERS = ("valid_accuracy", "expected_valid_accuracy", "test_accuracy", "epochs", "examples", "seconds")

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.evaluate import Evaluation, Floats, Status
+from pnas_sim.evaluate import Evaluation, Status
 from pnas_sim.ledger import Figures, Ledger, Models, Round
+from pnas_sim.space.arrays import Floats
 
 MOST_REASONS = 3  # of failures, in a note
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from pnas_sim.engine import Budget, run_search
-from pnas_sim.evaluate import Evaluation, Evaluator, EvaluatorSpec, Rows, Status
+from pnas_sim.evaluate import Evaluation, Evaluator, EvaluatorSpec, Status
 from pnas_sim.function_evaluator import FunctionEvaluator
 from pnas_sim.predict import make_predictor
 from pnas_sim.runlog import RunLog
 from pnas_sim.search import Observations, Pnas, Proposals, RandomSearch
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 from pnas_tables.testing import MadeUpTrainer, made_up_accuracy
 
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=3)

@@ -17,20 +17,12 @@ from hypothesis import strategies as st
 from pnas_sim.answers import ARRAYS, OPTIONAL, unpack_answers
 from pnas_sim.engine import Budget, Progress, RunResult, run_search
 from pnas_sim.errors import BackendError
-from pnas_sim.evaluate import (
-    Answers,
-    BulkEvaluator,
-    Evaluation,
-    Evaluator,
-    EvaluatorSpec,
-    Rows,
-    Source,
-    Status,
-)
+from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluation, Evaluator, EvaluatorSpec, Source, Status
 from pnas_sim.predict import make_predictor
 from pnas_sim.runlog import RunLog
 from pnas_sim.search import Observations, Pnas, Proposals, RandomSearch, Strategy
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=2)
 

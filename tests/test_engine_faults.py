@@ -11,10 +11,11 @@ import pytest
 
 from pnas_sim.engine import Budget, RunResult, run_search
 from pnas_sim.errors import BackendError, WorkError
-from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
+from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Status
 from pnas_sim.runlog import RunLog
 from pnas_sim.search import RandomSearch
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 
 SPACE = CellSpace(max_blocks=3)
 Change = Callable[[list[Evaluation]], Iterator[Evaluation]]

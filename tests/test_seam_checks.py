@@ -15,13 +15,14 @@ import pytest
 from pnas_sim.answers import pack_answers
 from pnas_sim.engine import Budget, run_search
 from pnas_sim.errors import BackendError, SettingError
-from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Rows, Source, Status
+from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Source, Status
 from pnas_sim.registry import make_backend
 from pnas_sim.runlog import RunLog
 from pnas_sim.seam_checks import check_spec
 from pnas_sim.search import RandomSearch
 from pnas_sim.search.base import Observations, Proposals
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 
 SPACE = CellSpace(max_blocks=3)
 SPEC = EvaluatorSpec(name="mine", space=SPACE, epochs=1.0, train_images=10)

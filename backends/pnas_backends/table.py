@@ -14,12 +14,12 @@ from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.answers import unpack_answers
 from pnas_sim.errors import BackendError, SettingError, TableError
-from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Rows, Source, Status
+from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Source, Status
 from pnas_sim.space import CellSpace, name_size
+from pnas_sim.space.arrays import Floats, Integers, Rows
 from pnas_tables.catalogue import DEFAULT_TABLE, find_table
 from pnas_tables.figures import cells_by_blocks, mean_by_cell
 from pnas_tables.format import read_table
@@ -28,8 +28,6 @@ from pnas_tables.index import RowIndex
 from pnas_tables.record import Table, checksum
 from pnas_tables.surrogate import DEFAULT_SURROGATE, Surrogate
 
-Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
 TableBackend: TypeAlias = "SurrogateBackend | MeasuredBackend"
 
 MODES = ("surrogate", "measured")

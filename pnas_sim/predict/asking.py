@@ -7,7 +7,8 @@ import inspect
 import numpy as np
 
 from pnas_sim.errors import SettingError
-from pnas_sim.predict.base import ExpansionPredictor, Prediction, Predictor, Rows
+from pnas_sim.predict.base import ExpansionPredictor, Prediction, Predictor
+from pnas_sim.space.arrays import Rows
 
 
 def demand_predictor(predictor: object) -> Predictor:

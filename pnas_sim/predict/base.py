@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
-Rows: TypeAlias = NDArray[np.uint8]
-Floats: TypeAlias = NDArray[np.float64]
+from pnas_sim.space.arrays import Floats, Rows
 
 
 @dataclass(frozen=True, slots=True)

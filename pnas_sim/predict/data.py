@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import CellError, SettingError
-from pnas_sim.predict.base import Floats, Rows
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 Tokens: TypeAlias = NDArray[np.int64]
 

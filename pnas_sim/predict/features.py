@@ -12,9 +12,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.predict.base import Floats, Rows
 from pnas_sim.predict.data import Tokens, block_tokens
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 Marks: TypeAlias = NDArray[np.bool_]
 

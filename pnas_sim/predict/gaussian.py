@@ -20,11 +20,12 @@ from scipy import sparse
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from pnas_sim.predict.base import Floats, Prediction, Rows
+from pnas_sim.predict.base import Prediction
 from pnas_sim.predict.graph_labels import ABSENT, NODES_PER_BLOCK, Labels, count_same, label_graphs
 from pnas_sim.predict.regression import FeaturePredictor, Guess
 from pnas_sim.predict.settings import demand_count
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 Matrix: TypeAlias = Any  # a scipy.sparse matrix
 

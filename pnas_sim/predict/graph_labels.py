@@ -16,9 +16,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.predict.base import Rows
 from pnas_sim.predict.features import read_wiring
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 
 Labels: TypeAlias = NDArray[np.uint64]
 

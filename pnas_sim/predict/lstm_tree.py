@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pnas_sim.predict.base import Rows
+from pnas_sim.space.arrays import Rows
 
 States: TypeAlias = tuple[Tensor, Tensor]  # hidden state and twice the memory, `[hidden, nodes]` each
 

@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
-from pnas_sim.predict.base import Floats, Prediction, Rows
+from pnas_sim.predict.base import Prediction
 from pnas_sim.predict.features import Wiring, count_reads, count_uses, measure_depths, read_wiring
 from pnas_sim.predict.regression import FeaturePredictor, Guess
 from pnas_sim.predict.settings import demand_count
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 Weigh: TypeAlias = Callable[[int], int]
 

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pnas_sim.predict.base import Rows
 from pnas_sim.predict.data import TOKENS_PER_BLOCK, block_tokens, input_vocabulary
 from pnas_sim.predict.stacked import EMBEDDING_WIDTH, Shapes, Weights, linear_width
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 
 PARENTS_AT_ONCE = 256  # scored at once, so that memory stays bounded
 BLOCKS_AT_ONCE = 1_536  # of one parent, scored at once: 0.6 MB a layer

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pnas_sim.predict.base import Floats, Prediction, Rows
+from pnas_sim.predict.base import Prediction
 from pnas_sim.predict.features import describe_shares
 from pnas_sim.predict.regression import FeaturePredictor, Guess
 from pnas_sim.predict.settings import demand_count
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 SAME_DISTANCE = 1e-9  # squared distances this close are equal but for rounding
 

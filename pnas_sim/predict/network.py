@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pnas_sim.errors import SettingError
-from pnas_sim.predict.base import Floats, Prediction, Rows
+from pnas_sim.predict.base import Prediction
 from pnas_sim.predict.data import check_fit_data, list_new_blocks
 from pnas_sim.predict.early_stopping import BestWeights
 from pnas_sim.predict.mlp import StackedMlp
@@ -18,6 +18,7 @@ from pnas_sim.predict.rnn import StackedRnn
 from pnas_sim.predict.settings import NetworkSettings
 from pnas_sim.predict.stacked import StackedNetwork, Weights, draw_training_sets, draw_weights, fit_weights
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 LARGEST_MEAN = 0.999  # of the accuracies, when their mean sets the last bias: logits of +-6.9
 PREDICTED_ROWS = 1_024  # read at once: larger arrays leave the cache and take up to twice as long

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
-from pnas_sim.predict.base import Floats, Prediction, Rows
+from pnas_sim.predict.base import Prediction
 from pnas_sim.predict.data import check_fit_data
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 Features: TypeAlias = NDArray[Any]  # one row a cell; what is in it is between `describe` and `regress`
 Describe: TypeAlias = Callable[[CellSpace, Rows], Features]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pnas_sim.errors import SettingError
-from pnas_sim.predict.base import Floats, Prediction, Rows
+from pnas_sim.predict.base import Prediction
 from pnas_sim.predict.data import block_tokens, check_fit_data, list_new_blocks
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 OPERATION_PLACES = slice(2, 4)  # O1 and O2 among a block's tokens
 

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pnas_sim.predict.base import Rows
 from pnas_sim.predict.data import TOKENS_PER_BLOCK, Tokens, block_tokens, input_vocabulary
 from pnas_sim.predict.lstm_fit import lay_out, read_minibatches
 from pnas_sim.predict.lstm_tree import LstmTree, prepare_tree
 from pnas_sim.predict.stacked import EMBEDDING_WIDTH, Shapes, Weights, linear_width
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 
 PARENTS_AT_ONCE = 256  # scored at once, so that memory stays bounded
 CLOSED_GATE = -1e4  # sigmoid(-1e4) is 0: nothing enters the memory

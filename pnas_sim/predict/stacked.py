@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pnas_sim.predict.base import Rows
 from pnas_sim.predict.data import choose_training_sets
+from pnas_sim.space.arrays import Rows
 
 Weights: TypeAlias = dict[str, Tensor]
 Arrays: TypeAlias = dict[str, NDArray[np.float64]]

@@ -13,12 +13,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pnas_sim.predict.base import Floats, Prediction
+from pnas_sim.predict.base import Prediction
 from pnas_sim.predict.data import choose_training_sets
 from pnas_sim.predict.features import describe_shape
 from pnas_sim.predict.regression import FeaturePredictor, Guess
 from pnas_sim.predict.settings import demand_count, demand_share
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats
 
 Model: TypeAlias = Any  # a scikit-learn regressor
 MakeModel: TypeAlias = Callable[[int, int], Model]  # of a seed and the number of cells

@@ -16,9 +16,10 @@ from pnas_sim.answers import ask_whole
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Evaluator, ModelledEvaluator, Source
 from pnas_sim.predict.base import Prediction
-from pnas_sim.search.base import Floats, Rows, SearchRequest
+from pnas_sim.search.base import SearchRequest
 from pnas_sim.search.pnas import Pnas
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 from pnas_sim.space.rows import hash_rows
 
 Oracle: TypeAlias = Callable[[Rows], Floats]

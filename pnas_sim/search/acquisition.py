@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
-from pnas_sim.predict.base import Floats, Prediction
+from pnas_sim.predict.base import Prediction
+from pnas_sim.space.arrays import Floats
 
 GREEDY, UCB, THOMPSON = "greedy", "ucb", "thompson"
 ACQUISITIONS = (GREEDY, UCB, THOMPSON)

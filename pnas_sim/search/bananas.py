@@ -8,9 +8,10 @@ from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
 from pnas_sim.predict.asking import ask_predictor, demand_predictor
 from pnas_sim.predict.base import Predictor
-from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
+from pnas_sim.search.base import Observations, Proposals, SearchRequest
 from pnas_sim.search.turns import Turns, demand_at_least
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 _PARENTS = 5  # mutated one after the other, the best first, until there are enough candidates
 

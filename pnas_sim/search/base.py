@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,9 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
 from pnas_sim.space import CellSpace
-
-Rows: TypeAlias = NDArray[np.uint8]
-Floats: TypeAlias = NDArray[np.float64]
+from pnas_sim.space.arrays import Floats, Rows
 
 
 @dataclass(frozen=True, slots=True)

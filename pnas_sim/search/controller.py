@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from pnas_sim.predict.data import TOKENS_PER_BLOCK, input_vocabulary
-from pnas_sim.search.base import Rows
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 from pnas_sim.space.rows import PAD, token_limits
 
 Weights: TypeAlias = dict[str, Tensor]

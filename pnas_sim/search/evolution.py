@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
+from pnas_sim.search.base import Observations, Proposals, SearchRequest
 from pnas_sim.search.turns import CHANCE, Turns, demand_at_least, demand_share, fill_failed
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 
 class Evolution:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pnas_sim.errors import SettingError
-from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
+from pnas_sim.search.base import Observations, Proposals, SearchRequest
 from pnas_sim.search.turns import Turns, demand_at_least
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 
 @dataclass(frozen=True, slots=True)

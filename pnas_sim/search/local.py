@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pnas_sim.search.base import Observations, Proposals, Rows, SearchRequest
+from pnas_sim.search.base import Observations, Proposals, SearchRequest
 from pnas_sim.search.turns import Turns, demand_at_least
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 from pnas_sim.space.rows import TOKENS_PER_BLOCK, token_limits
 
 _MORE_DRAWS = (

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from pnas_sim.evaluate import Status
 from pnas_sim.predict.asking import ask_predictor, demand_predictor
 from pnas_sim.predict.base import Predictor
-from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
+from pnas_sim.search.base import Observations, Proposals, SearchRequest
 from pnas_sim.search.turns import Turns, demand_at_least
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 # (space, best cells so far, how many, random stream) -> candidates, `uint8[how many, width]`
 Draw: TypeAlias = Callable[[CellSpace, Rows, int, np.random.Generator], Rows]

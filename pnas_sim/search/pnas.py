@@ -15,9 +15,10 @@ from pnas_sim.plugins import OWN_PACKAGE, find_plugin
 from pnas_sim.predict.asking import ask_for_expansions, ask_predictor, demand_predictor
 from pnas_sim.predict.base import Predictor
 from pnas_sim.search.acquisition import UCB, Acquisition, take_turns
-from pnas_sim.search.base import Floats, Observations, Proposals, Rows, SearchRequest
+from pnas_sim.search.base import Observations, Proposals, SearchRequest
 from pnas_sim.search.turns import Turns
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 GREEDY_ON_MEAN = Acquisition()
 

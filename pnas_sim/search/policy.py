@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from pnas_sim.errors import SettingError
-from pnas_sim.search.base import Floats, Observations, Proposals, Rows
+from pnas_sim.search.base import Observations, Proposals
 from pnas_sim.search.controller import Controller
 from pnas_sim.search.turns import CHANCE, Turns, demand_at_least, demand_share, fill_failed
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 # (log chances, log chances before this batch's first step, advantages) -> what is to be maximised, a scalar;
 # log chances are [n, T], of each token, advantages [n].

@@ -12,9 +12,10 @@ import numpy as np
 
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
-from pnas_sim.search.base import Observations, Proposals, Rows, SearchRequest
+from pnas_sim.search.base import Observations, Proposals, SearchRequest
 from pnas_sim.search.turns import Turns, demand_at_least
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, token_limits
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import numpy as np
 
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
-from pnas_sim.search.base import Floats, Observations, Proposals
+from pnas_sim.search.base import Observations, Proposals
+from pnas_sim.space.arrays import Floats
 
 CHANCE = 0.1  # of ten classes
 

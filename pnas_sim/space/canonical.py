@@ -21,7 +21,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.space.rows import TOKENS_PER_BLOCK, Rows, count_blocks
+from pnas_sim.space.arrays import Rows
+from pnas_sim.space.rows import TOKENS_PER_BLOCK, count_blocks
 
 Codes: TypeAlias = NDArray[np.uint32]
 Tokens: TypeAlias = NDArray[np.uint8]  # [blocks, 4, n]: column i is the i-th cell

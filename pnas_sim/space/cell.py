@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pnas_sim.errors import CellError
+from pnas_sim.space.arrays import Rows
 from pnas_sim.space.genotype import Genotype, list_concatenated, read_pairs, write_genotype
-from pnas_sim.space.rows import TOKENS_PER_BLOCK, Rows, count_blocks
+from pnas_sim.space.rows import TOKENS_PER_BLOCK, count_blocks
 from pnas_sim.space.text import format_cells, input_number
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from pnas_sim.errors import CellError, SettingError
 from pnas_sim.space import canonical, counting, expansion, rows, sampling, text
 from pnas_sim.space import distinct as without_repeats
+from pnas_sim.space.arrays import Rows
 from pnas_sim.space.cell import Cell
 from pnas_sim.space.expansion import Expansion
-from pnas_sim.space.rows import MOST_BLOCKS, MOST_OPERATIONS, TOKENS_PER_BLOCK, Rows
+from pnas_sim.space.rows import MOST_BLOCKS, MOST_OPERATIONS, TOKENS_PER_BLOCK
 
 # The paper's eight operations (section 3.1), in this order; `id` is the identity.
 PAPER_OPERATIONS = ("sep3", "sep5", "sep7", "conv1x7", "id", "avg3", "max3", "dil3")

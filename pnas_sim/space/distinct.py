@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pnas_sim.space.rows import Rows
+from pnas_sim.space.arrays import Rows
 
 if TYPE_CHECKING:
     from pnas_sim.space.cell_space import CellSpace

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import CellError
-from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, Rows, count_blocks
+from pnas_sim.space.arrays import Rows
+from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, count_blocks
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,13 @@ position in the space's list.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import CellError
-
-Rows: TypeAlias = NDArray[np.uint8]
+from pnas_sim.space.arrays import Rows
 
 PAD = 255
 INPUT_BEFORE_PREVIOUS = 0

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
+from pnas_sim.space.arrays import Rows
 from pnas_sim.space.canonical import encode_blocks, find_canonical, rank_last_block, to_rows
 from pnas_sim.space.counting import count_half_ordered, count_unique
 from pnas_sim.space.expansion import list_half_ordered_blocks
-from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, Rows, count_blocks, is_whole, token_limits
+from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, count_blocks, is_whole, token_limits
 
 _FEWEST_DRAWS = 256
 _MOST_DRAWS = 1 << 17

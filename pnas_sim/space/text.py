@@ -14,8 +14,9 @@ from functools import cache
 import numpy as np
 
 from pnas_sim.errors import CellError
+from pnas_sim.space.arrays import Rows
 from pnas_sim.space.known_cells import find_known_cell
-from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK, Rows
+from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK
 
 _HALF = re.compile(r"\s*([^\s()+|]+)\s*\(\s*([^\s()+|]+)\s*\)\s*", re.ASCII)
 _SHAPE = "operation(input)+operation(input)"

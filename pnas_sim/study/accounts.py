@@ -10,14 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
-
-Floats: TypeAlias = NDArray[np.float64]
+from pnas_sim.space.arrays import Floats
 
 
 class Account(StrEnum):

@@ -7,15 +7,12 @@ find.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
+from pnas_sim.space.arrays import Floats
 from pnas_sim.study.resampling import Estimate, Resamples, draw_resamples, estimate, estimate_mean
-
-Floats: TypeAlias = NDArray[np.float64]
 
 FEWEST_FOR_RANKS = 8  # fewer cells have any rank correlation by chance
 SMALLEST = 1e-300

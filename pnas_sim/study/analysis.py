@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pnas_sim.space.arrays import Floats
 from pnas_sim.study.curves import Counting, Kind, TopCurve, View
 from pnas_sim.study.efficiency import Costs, Efficiency, measure_efficiency
 from pnas_sim.study.grid import Course, RunGrid, demand_tops
@@ -18,8 +17,6 @@ from pnas_sim.study.log_efficiency import score_log_efficiency
 from pnas_sim.study.rank_tests import RankTest, average_worlds, rank_pairs
 from pnas_sim.study.resampling import Estimate, Resamples, draw_resamples, estimate_mean
 from pnas_sim.study.targets import Regret, TargetReach, measure_regrets, reach_targets
-
-Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,8 @@ from pnas_sim.evaluate import Evaluator, EvaluatorSpec, Status
 from pnas_sim.search.base import SearchRequest, Strategy
 from pnas_sim.search.catalogue import list_searches, make_search
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 from pnas_sim.study.agreement import correlate
-
-Rows: TypeAlias = NDArray[np.uint8]
-Floats: TypeAlias = NDArray[np.float64]
 
 FEWEST_FOR_VERDICT = 20
 SURE = 1.64  # standard errors: one side of a 90% interval

@@ -11,13 +11,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
+from pnas_sim.space.arrays import Floats, Integers
 
 ROUNDING = 1e-12  # means within it are equal: the order of adding up must not decide a crossing
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pnas_sim.space.arrays import Floats
 from pnas_sim.study.accounts import Account, Reranking, Spent, speed_up_in_examples
 from pnas_sim.study.curves import find_crossing, find_crossings, find_lasting_crossing
 from pnas_sim.study.grid import Course
@@ -29,8 +28,6 @@ from pnas_sim.study.resampling import (
     resample_lasting_crossings,
     resample_means,
 )
-
-Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,14 @@ from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import RunError, WorkError
 from pnas_sim.files import FULL, make_plain, replace_file
-
-Rows: TypeAlias = NDArray[np.uint8]
-Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
+from pnas_sim.space.arrays import Floats, Integers, Rows
 
 SCHEMA = 1
 LARGEST = 2**30  # bytes of a file's arrays; a run of a million models has a tenth of that

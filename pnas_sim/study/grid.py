@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.errors import RunError, SettingError
+from pnas_sim.space.arrays import Floats
 from pnas_sim.study.curves import (
     Counting,
     Kind,
@@ -20,8 +19,6 @@ from pnas_sim.study.curves import (
 )
 from pnas_sim.study.finished import FinishedRun, Place
 from pnas_sim.summary import grows_by_levels
-
-Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

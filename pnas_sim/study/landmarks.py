@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.answers import ask_whole
-from pnas_sim.evaluate import Evaluator, Rows
-
-Floats: TypeAlias = NDArray[np.float64]
+from pnas_sim.evaluate import Evaluator
+from pnas_sim.space.arrays import Floats, Rows
 
 TARGETS = {"top 1%": 0.99, "top 0.1%": 0.999}  # of random cells, by quantile
 KEPT, CHILDREN, PATIENCE = 20, 500, 10  # of the local search

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pnas_sim.space.arrays import Floats
 from pnas_sim.study.curves import View
 from pnas_sim.study.finished import FinishedRun
 from pnas_sim.study.grid import Course
 from pnas_sim.study.resampling import Resamples, find_ends
-
-Floats: TypeAlias = NDArray[np.float64]
 
 MOST_POINTS = 120  # of a line against models, more than a picture can show; half as many on other axes
 

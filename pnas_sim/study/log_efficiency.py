@@ -12,12 +12,11 @@ caller cuts them to it and gives running maxima.
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
+from pnas_sim.space.arrays import Floats
 
 MAX_SCORE = 1.0
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError, WorkError
 from pnas_sim.space import name_size
+from pnas_sim.space.arrays import Floats
 from pnas_sim.study.pool import Standing
 from pnas_sim.study.predictors_jobs import do_jobs
 from pnas_sim.study.predictors_paper import NEXT, TRIALS
@@ -36,7 +36,6 @@ from pnas_sim.study.predictors_scores import find_ceilings
 from pnas_sim.study.predictors_search import SearchJob, SearchRow
 from pnas_sim.study.predictors_trials import TrialJob, read_trials
 
-Floats: TypeAlias = NDArray[np.float64]
 _T = TypeVar("_T")
 LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
     {"trials": (1, 10_000), "resamples": (10, 100_000), "workers": (1, 1024), "seed": (0, 2**63 - 1)}

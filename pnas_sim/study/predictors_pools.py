@@ -17,10 +17,9 @@ from pnas_sim.answers import ask_whole
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Evaluator, Status
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 from pnas_sim.study.finished import find_fingerprint
 
-Rows: TypeAlias = NDArray[np.uint8]
-Floats: TypeAlias = NDArray[np.float64]
 Source: TypeAlias = Literal["trained", "surrogate"]
 
 TRAINED: Source = "trained"

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pnas_sim.space.arrays import Floats
 from pnas_sim.study.predictors_paper import FITTED, NEXT, UNSEEN, find_paper_value
 from pnas_sim.study.predictors_pools import Pool
 from pnas_sim.study.predictors_scores import (
@@ -25,7 +26,6 @@ from pnas_sim.study.predictors_scores import (
 from pnas_sim.study.predictors_trials import TrialJob, Trials
 from pnas_sim.study.resampling import Estimate
 
-Floats: TypeAlias = NDArray[np.float64]
 Marks: TypeAlias = NDArray[np.bool_]
 Key: TypeAlias = tuple[str, str]  # the set of cells, the truth
 

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, rankdata
 
+from pnas_sim.space.arrays import Floats
 from pnas_sim.study.resampling import Estimate
-
-Floats: TypeAlias = NDArray[np.float64]
 
 TOP_SHARE = 0.05
 KENDALL_PARTNERS = 128  # cells that each one is compared with for its contribution; the value uses all

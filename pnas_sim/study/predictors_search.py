@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,11 @@ from pnas_sim.predict import make_predictor
 from pnas_sim.registry import make_backend
 from pnas_sim.search import Observations, Pnas, Proposals
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 from pnas_sim.study.finished import find_fingerprint, write_whole
-from pnas_sim.study.predictors_pools import Rows, ask_truth
+from pnas_sim.study.predictors_pools import ask_truth
 from pnas_sim.study.predictors_rows import LEAST_CELLS
 from pnas_sim.study.predictors_scores import score_spearman
-
-Floats: TypeAlias = NDArray[np.float64]
 
 ASKED_AT_ONCE = 65_536  # cells of a pool
 

@@ -24,10 +24,10 @@ from pnas_sim.plugins import describe_error
 from pnas_sim.predict import Predictor, make_predictor
 from pnas_sim.predict.asking import ask_predictor
 from pnas_sim.space import CellSpace, name_size
+from pnas_sim.space.arrays import Floats
 from pnas_sim.study.finished import DAMAGED, find_fingerprint, read_arrays, write_whole
 from pnas_sim.study.predictors_pools import Pool
 
-Floats: TypeAlias = NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.intp]
 
 _CHOICE, _FIT = 1, 2  # random streams of a study's seed

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.study.curves import Counting, Kind, find_crossings
 from pnas_sim.study.grid import Course, RunGrid
 from pnas_sim.study.landmarks import TARGETS, Landmarks
 from pnas_sim.study.resampling import Censored, Estimate, Resamples, censor_median, estimate_mean
-
-Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

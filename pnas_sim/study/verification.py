@@ -28,12 +28,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError, WorkError
+from pnas_sim.space.arrays import Floats
 from pnas_sim.study.agreement import (
     Agreement,
     average_seeds,
@@ -43,8 +44,6 @@ from pnas_sim.study.agreement import (
 )
 from pnas_sim.study.resampling import Estimate
 from pnas_sim.study.results import describe_estimate, known
-
-Floats: TypeAlias = NDArray[np.float64]
 
 SCHEMA = 1
 SPREAD = "spread"

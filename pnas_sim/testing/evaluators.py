@@ -30,13 +30,13 @@ from pnas_sim.evaluate import (
     Evaluation,
     Evaluator,
     EvaluatorSpec,
-    Rows,
     Source,
     Status,
 )
 from pnas_sim.registry import make_backend
 from pnas_sim.seam_checks import check_spec
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 from pnas_sim.testing.checks import (
     call_in_second_process,
     find_path,

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pnas_sim.predict.base import Rows
 from pnas_sim.predict.network import NetworkPredictor
 from pnas_sim.predict.stacked import Weights
+from pnas_sim.space.arrays import Rows
 
 PlainNetwork: TypeAlias = "PlainLstm | PlainMlp"
 

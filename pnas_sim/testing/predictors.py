@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pnas_sim.predict import ExpansionPredictor, Prediction, Predictor, make_predictor
-from pnas_sim.predict.base import Floats, Rows
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 from pnas_sim.testing.checks import (
     call_in_second_process,
     find_path,

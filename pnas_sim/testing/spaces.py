@@ -14,13 +14,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import CellError, SettingError
 from pnas_sim.space import PAD, Expansion
+from pnas_sim.space.arrays import Rows
 from pnas_sim.testing.checks import (
     call_in_second_process,
     find_factory,
@@ -29,8 +30,6 @@ from pnas_sim.testing.checks import (
     require,
     require_refusal,
 )
-
-Rows: TypeAlias = NDArray[np.uint8]
 
 MOST_ROWS = 60_000  # expanded to hold a whole level against its count
 MOST_DRAWS = 20_000  # to hold the frequencies of unique cells against each other

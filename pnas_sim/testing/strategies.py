@@ -19,9 +19,10 @@ import numpy as np
 
 from pnas_sim.errors import RequestError, SettingError
 from pnas_sim.evaluate import Status
-from pnas_sim.search.base import Observations, Proposals, Rows, SearchRequest, Strategy
+from pnas_sim.search.base import Observations, Proposals, SearchRequest, Strategy
 from pnas_sim.search.catalogue import make_search
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 from pnas_sim.testing.checks import (
     call_in_second_process,
     find_path,

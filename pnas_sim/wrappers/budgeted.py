@@ -11,7 +11,8 @@ import numpy as np
 from pnas_sim.answers import select_answers
 from pnas_sim.budget import Budget
 from pnas_sim.errors import BudgetSpentError
-from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluation, Evaluator, EvaluatorSpec, Floats, Rows
+from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluation, Evaluator, EvaluatorSpec
+from pnas_sim.space.arrays import Floats, Rows
 from pnas_sim.wrappers.inside import asking, note_wrapper, wrap_bulk
 
 

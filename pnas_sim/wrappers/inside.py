@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 
-from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluation, Evaluator, EvaluatorSpec, Rows
+from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluation, Evaluator, EvaluatorSpec
+from pnas_sim.space.arrays import Rows
 
 Bulk: TypeAlias = Callable[[Rows, float, int], Answers]
 

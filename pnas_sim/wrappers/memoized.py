@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pnas_sim.answers import pack_answers, unpack_answers
 from pnas_sim.errors import BudgetSpentError
-from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluation, Evaluator, EvaluatorSpec, Rows
+from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluation, Evaluator, EvaluatorSpec
+from pnas_sim.space.arrays import Rows
 from pnas_sim.wrappers.inside import asking, note_wrapper, wrap_bulk
 
 Places: TypeAlias = NDArray[np.intp]

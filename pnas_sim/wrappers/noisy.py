@@ -9,18 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from pnas_sim.errors import BudgetSpentError, SettingError
-from pnas_sim.evaluate import (
-    Answers,
-    BulkEvaluator,
-    Evaluation,
-    Evaluator,
-    EvaluatorSpec,
-    Floats,
-    Rows,
-    Status,
-)
+from pnas_sim.evaluate import Answers, BulkEvaluator, Evaluation, Evaluator, EvaluatorSpec, Status
 from pnas_sim.noise import cell_keys, standard_noise
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 from pnas_sim.wrappers.inside import asking, note_wrapper, wrap_bulk
 
 

@@ -23,16 +23,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.evaluate import Status
+from pnas_sim.space.arrays import Floats
 from pnas_tables.record import Table
 from pnas_tables.seeds import Deviation, fit_deviation
-
-Floats: TypeAlias = NDArray[np.float64]
 
 RUN_ALARM = 0.001  # chance that any run of an honest check elsewhere is beyond its limit (Bonferroni)
 SUM_ALARM = 0.01  # chance that the sum of squares of an honest check elsewhere is beyond its own

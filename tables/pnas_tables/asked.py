@@ -25,9 +25,10 @@ import numpy as np
 from pnas_sim.errors import CellError, PnasError, SettingError, TableError
 from pnas_sim.files import follow_link
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 from pnas_tables.catalogue import data_folder, find_table
 from pnas_tables.format import read_table, write_file
-from pnas_tables.plans import Jobs, Plan, Rows, draw_cells, join_jobs
+from pnas_tables.plans import Jobs, Plan, draw_cells, join_jobs
 from pnas_tables.record import checksum
 from pnas_tables.sample import SEALED_TOP
 from pnas_tables.shipped_plans import find_plan

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Answers, BackendRequest, BulkEvaluator
 from pnas_sim.space import CellSpace, name_size
+from pnas_sim.space.arrays import Floats, Rows
 from pnas_sim.space.rows import MOST_BLOCKS
 from pnas_tables.catalogue import DEFAULT_TABLE, find_table
 from pnas_tables.features import cell_features, feature_names
@@ -36,8 +37,6 @@ from pnas_tables.surrogate import DEFAULT_SURROGATE
 if TYPE_CHECKING:
     import pandas as pd
 
-Rows: TypeAlias = NDArray[np.uint8]
-Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.int64]
 
 Seeds: TypeAlias = "int | Sequence[int] | NDArray[np.integer[Any]]"

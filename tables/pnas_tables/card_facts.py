@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.evaluate import Status
+from pnas_sim.space.arrays import Floats
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.quality import correlate
 from pnas_tables.record import Table
 from pnas_tables.sample import GROUPS, Sample, find_group, gather_sample
 from pnas_tables.seeds import SeedNoise, fit_deviation
 from pnas_tables.surrogate import Surrogate
-
-Floats: TypeAlias = NDArray[np.float64]
 
 BEST_SHARE = 0.1  # of the cells of several blocks: "the best" of the operations' frequencies
 FEWEST_BEST = 10

@@ -6,14 +6,14 @@ import io
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
 from pnas_sim.space import name_size
+from pnas_sim.space.arrays import Floats
 from pnas_tables.card_facts import find_seed_pairs
 from pnas_tables.families import FitSettings, find_kind
 from pnas_tables.fit import predict_held_out, prepare_fit
@@ -24,7 +24,6 @@ from pnas_tables.sample import Sample, gather_sample
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats: TypeAlias = NDArray[np.float64]
 
 SIZE = (6.0, 3.8)  # inches
 DOTS = 110  # an inch

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import sqrt
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError, TableError
 from pnas_sim.evaluate import Evaluation, Evaluator, Status
+from pnas_sim.space.arrays import Integers
 from pnas_tables.agreement import (
     Limits,
     Retrained,
@@ -31,8 +31,6 @@ from pnas_tables.seeds import Deviation, fit_deviation
 from pnas_tables.surrogate import DEFAULT_SURROGATE, Surrogate
 
 __all__ = ["Retrained", "Verdict", "check_table", "describe_table", "judge_runs", "retrain", "worst_verdict"]
-
-Integers: TypeAlias = NDArray[np.int64]
 
 
 def check_table(path: Path) -> Table:

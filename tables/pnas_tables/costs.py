@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Integers, Rows
 from pnas_tables.features import cell_features
 
 if TYPE_CHECKING:
     from pnas_backends.training.layout import NetworkShape
-
-Rows: TypeAlias = NDArray[np.uint8]
-Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pnas_sim.space.arrays import Floats
 from pnas_sim.space.rows import MOST_BLOCKS
 from pnas_tables.sample import Sample
 from pnas_tables.scale import Scale
 from pnas_tables.seeds import Deviation
-
-Floats: TypeAlias = NDArray[np.float64]
 
 POOLED_CELLS = 20  # a size's residual variance counts against the pooled one as if that came of so many cells
 MOST_NODES = 101

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.evaluate import Status
+from pnas_sim.space.arrays import Floats
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.record import Table
 from pnas_tables.sample import Sample, choose_repeats, is_sealed
 from pnas_tables.scale import Scale
-
-Floats: TypeAlias = NDArray[np.float64]
 
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 FEWEST_CELLS = 20

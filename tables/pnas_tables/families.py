@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError, TableError
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Integers, Rows
 from pnas_tables.forest import ForestModel, ForestSettings, fit_forests
 from pnas_tables.process import ProcessModel, ProcessSettings, fit_process
 from pnas_tables.sample import Sample
 
-Rows: TypeAlias = NDArray[np.uint8]
-Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
 

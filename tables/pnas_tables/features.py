@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.space import PAD, CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
-Rows: TypeAlias = NDArray[np.uint8]
-Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.intp]
 
 # convolution layers in a row, and pixels by which the window grows on each side of its centre, all together

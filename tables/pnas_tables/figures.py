@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pnas_tables.record import Floats, Table
+from pnas_sim.space.arrays import Floats
+from pnas_tables.record import Table
 
 
 def cells_by_blocks(table: Table) -> dict[int, int]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError, TableError
 from pnas_sim.evaluate import Status
+from pnas_sim.space.arrays import Floats, Integers
 from pnas_tables.costs import find_cost_rule
 from pnas_tables.effects import Effects
 from pnas_tables.extras import FEWEST_CELLS, fit_extras
@@ -25,8 +26,6 @@ from pnas_tables.seeds import SeedNoise
 
 __all__ = ["FitSettings", "fit_model", "measure_surrogate"]
 
-Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
 
 FOLDS = 5
 

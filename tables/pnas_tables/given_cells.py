@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import CellError
 from pnas_sim.space import Cell, CellSpace
+from pnas_sim.space.arrays import Rows
 
-Rows: TypeAlias = NDArray[np.uint8]
 Cells: TypeAlias = "str | Cell | Iterable[str | Cell] | NDArray[np.integer[Any]]"
 
 _REMEDY = "give texts or Cells, or token rows as one NumPy array of integers"

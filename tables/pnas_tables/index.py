@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import CellError
+from pnas_sim.space.arrays import Rows
 
-Rows: TypeAlias = NDArray[np.uint8]
 Places: TypeAlias = NDArray[np.int64]
 Words: TypeAlias = NDArray[np.uint32]
 

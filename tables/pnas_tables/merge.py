@@ -9,8 +9,9 @@ import numpy as np
 
 from pnas_sim.errors import TableError
 from pnas_sim.evaluate import Status
+from pnas_sim.space.arrays import Integers
 from pnas_tables.figures import is_complete
-from pnas_tables.record import RUN_ARRAYS, Integers, Table, arrange_table, join_words, json_text, take_runs
+from pnas_tables.record import RUN_ARRAYS, Table, arrange_table, join_words, json_text, take_runs
 from pnas_tables.subspace import contains, find_widest, fit_space
 
 

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 from pnas_tables.choices import choose_best, choose_strata
 
-Rows: TypeAlias = NDArray[np.uint8]
 Kind: TypeAlias = Literal["all", "uniform", "raw", "sealed", "strata", "best"]
 Results: TypeAlias = Mapping[tuple[bytes, int], float]  # accuracy by a row's bytes and training seed
 

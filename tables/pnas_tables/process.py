@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Integers, Rows
 from pnas_tables.features import feature_names
 from pnas_tables.sample import Sample
 from pnas_tables.subtrees import NOTHING, count_labels, label_halves, sum_weights
 from pnas_tables.threads import one_thread
-
-Rows: TypeAlias = NDArray[np.uint8]
-Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
 
 # logs of: weight of the squared exponential, its length, weights of the linear and the subtree kernel, noise
 START = np.array([0.0, 1.0, -2.0, -2.0, -1.5])

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-Floats: TypeAlias = NDArray[np.float64]
+from pnas_sim.space.arrays import Floats
+
 Statistic: TypeAlias = Callable[[Floats, Floats], Floats]
 Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
+from pnas_sim.space.arrays import Floats
 
 FEWEST = 8  # cells below which no figure is given
 FEWEST_AT_TOP = 40  # cells below which nothing is said of the top twentieth

@@ -10,17 +10,14 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
 from pnas_sim.space import CellSpace
-
-Rows: TypeAlias = NDArray[np.uint8]
-Integers: TypeAlias = NDArray[np.int64]
-Floats: TypeAlias = NDArray[np.float64]
+from pnas_sim.space.arrays import Floats, Integers, Rows
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 NAME_RULE = "lower-case letters, digits, '.', '_' or '-', 64 at most"

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.evaluate import Status
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 from pnas_tables.costs import describe_cells, find_cost_rule
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.record import Table
-
-Rows: TypeAlias = NDArray[np.uint8]
-Floats: TypeAlias = NDArray[np.float64]
 
 SEALED = "sealed"  # the origin of cells that are never fitted: a uniform sample
 SEALED_TOP = "sealed-top"  # the same, of the region that a surrogate puts highest

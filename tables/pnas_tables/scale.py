@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
-
-Floats: TypeAlias = NDArray[np.float64]
+from pnas_sim.space.arrays import Floats
 
 LARGEST_KNOTS = 65
 LEAST_MARGIN = 0.02  # of the way from the floor to 1; what lies lower counts as this

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from pnas_sim.evaluate import Status
 from pnas_sim.noise import Keys, standard_noise
+from pnas_sim.space.arrays import Floats
 from pnas_tables.record import Table
 from pnas_tables.sample import choose_repeats
 
-Floats: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 
 SLOPE_PRIOR = 20.0  # precision of the slope around 0: about 40 repeated runs outweigh it

@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 from pnas_tables.features import Wiring
 
-Rows: TypeAlias = NDArray[np.uint8]
 Labels: TypeAlias = NDArray[np.uint64]
-Floats: TypeAlias = NDArray[np.float64]
 
 HEIGHTS = 3  # 0, 1, 2
 NOTHING = np.uint64(0)  # the label of a half that is not there

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError, TableError
 from pnas_sim.noise import Keys, cell_keys, standard_noise
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Integers, Rows
 from pnas_sim.space.rows import count_blocks
 from pnas_tables.costs import CostRule, describe_cells, find_cost_rule
 from pnas_tables.effects import Effects
@@ -35,9 +35,6 @@ from pnas_tables.seeds import Drawn, SeedNoise
 
 __all__ = ["Answer", "FitSettings", "Surrogate", "fit_surrogate"]
 
-Rows: TypeAlias = NDArray[np.uint8]
-Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
 
 DEFAULT_SURROGATE = "lightgbm"
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows
+from pnas_sim.evaluate import Evaluation, EvaluatorSpec
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 from pnas_tables.build import build_table
 from pnas_tables.journal import TableHead
 from pnas_tables.plans import Jobs

@@ -11,15 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import TableError
-
-Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
+from pnas_sim.space.arrays import Floats, Integers
 
 MOST_LEAVES = 8  # of a tree: the bits of a byte
 CELLS_AT_ONCE = 256  # keeps the arrays of a step in the processor's cache

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import TableError
+from pnas_sim.space.arrays import Floats
 from pnas_tables.families import FitSettings
 from pnas_tables.fit import FOLDS, FitTask, find_deviations, predict_from, prepare_fit
 from pnas_tables.quality import measure_figures
@@ -18,8 +19,6 @@ from pnas_tables.record import Table
 from pnas_tables.sample import Sample
 from pnas_tables.scale import SCALES
 from pnas_tables.seeds import SeedNoise
-
-Floats: TypeAlias = NDArray[np.float64]
 
 INNER_FOLDS = 3
 FEWEST_CELLS = 60

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Rows, Source
+from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Source
 from pnas_sim.predict.ridge import RidgePredictor, RidgeSettings
 from pnas_sim.search import RandomSearch
 from pnas_sim.search.base import SearchRequest, Strategy
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 
 Command = Callable[..., Any]
 

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pnas_sim.predict.base import Prediction, Rows
+from pnas_sim.predict.base import Prediction
 from pnas_sim.predict.regression import FeaturePredictor, join_predictions
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 
 
 def test_means_and_members_are_bounded_and_deviations_are_not() -> None:

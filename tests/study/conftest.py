@@ -6,8 +6,9 @@ from hashlib import blake2b
 import numpy as np
 import pytest
 
-from pnas_sim.evaluate import Answers, Evaluation, EvaluatorSpec, Rows, Source
+from pnas_sim.evaluate import Answers, Evaluation, EvaluatorSpec, Source
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 from pnas_sim.study.finished import Facts, FinishedRun
 from pnas_tables.testing import made_up_accuracy
 

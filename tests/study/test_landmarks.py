@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pnas_sim.evaluate import Answers, Evaluation, EvaluatorSpec, Rows
+from pnas_sim.evaluate import Answers, Evaluation, EvaluatorSpec
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 from pnas_sim.study.landmarks import Landmarks, ask_values, find_landmarks
 
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=2)

@@ -19,8 +19,9 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from pnas_sim.errors import SettingError, WorkError
-from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Rows, Source
+from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Source
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 from pnas_sim.study.compare import compare, list_jobs, prepare
 from pnas_sim.study.pool import MOST_DEATHS, do_jobs, hold_interruption, open_pool
 from pnas_sim.study.settings import CompareSettings, make_compare_settings

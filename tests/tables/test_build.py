@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 
 from pnas_sim.errors import SettingError, TableError, WorkError
-from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
+from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Status
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 from pnas_tables.build import BuildProgress, build_table, main
 from pnas_tables.format import read_table
 from pnas_tables.journal import Child, Journal, assemble_table

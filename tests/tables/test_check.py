@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from pnas_sim.errors import SettingError, TableError
-from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Rows, Status
+from pnas_sim.evaluate import Evaluation, EvaluatorSpec, Status
+from pnas_sim.space.arrays import Rows
 from pnas_tables.check import (
     Retrained,
     Verdict,

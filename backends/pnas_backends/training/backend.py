@@ -14,8 +14,9 @@ from pnas_backends.training.operations import describe_operation
 from pnas_backends.training.recipe import DIGITS, RECIPES, Recipe
 from pnas_backends.training.workers import Failure, Task, WorkerPool, WorkerSetup
 from pnas_sim.errors import BackendError, DataError, SettingError
-from pnas_sim.evaluate import BackendRequest, Evaluation, EvaluatorSpec, Rows, Status, check_request
+from pnas_sim.evaluate import BackendRequest, Evaluation, EvaluatorSpec, Status, check_request
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Rows
 
 MOST_WORKERS = 1024
 OWN_OPTIONS = ("device", "dataset", "data", "workers", "time_limit")

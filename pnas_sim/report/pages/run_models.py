@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pnas_sim.evaluate import Floats
 from pnas_sim.ledger import Figures, Ledger, Models, Places
 from pnas_sim.logged import LoggedBatch, LoggedRun
 from pnas_sim.space import PAPER_OPERATIONS, CellSpace
+from pnas_sim.space.arrays import Floats
 from pnas_sim.summary import RunResult, choose_final, sum_up
 
 UNFINISHED = "unfinished"

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from pnas_sim.engine import Budget, run_search
-from pnas_sim.evaluate import Floats, Rows
 from pnas_sim.function_evaluator import FunctionEvaluator
 from pnas_sim.logged import read_log
 from pnas_sim.predict.ridge import RidgePredictor, RidgeSettings
@@ -26,6 +25,7 @@ from pnas_sim.report.pages.run_models import rank_models, replay_log
 from pnas_sim.runlog import RunLog
 from pnas_sim.search import Pnas
 from pnas_sim.space import CellSpace
+from pnas_sim.space.arrays import Floats, Rows
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 REQUIRED = "PNAS_REQUIRE_CHROMIUM"  # set to 1 where a missing browser is a failure, as in CI
