@@ -111,8 +111,10 @@ class Journal:
             with ExitStack() as opened:  # what is not opened whole is closed, and no longer locked
                 database = sqlite3.connect(path, timeout=1, isolation_level=None)
                 self._database = opened.enter_context(closing(database))
+                self._database.execute(
+                    "PRAGMA locking_mode = EXCLUSIVE"
+                )  # first: else memory is shared by a file
                 demand_known(self._database, _TABLES)
-                self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = FULL")
                 self._begin(provenance)
