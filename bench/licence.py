@@ -67,7 +67,8 @@ def draw_share(name: str, share: float, seed: int, out: Path) -> str:
     fitted = np.zeros(len(table), bool)
     fitted[smallest] = fitted[chosen] = True
     sizes = np.where(blocks == 1, "all-1", "uniform")
-    origins = tuple(str(size) if fit else SEALED for size, fit in zip(sizes, fitted, strict=True))
+    # sealed cells keep the word of how they were drawn: those trained again were chosen by their first run
+    origins = tuple(str(size) if fit else f"{SEALED}+{size}" for size, fit in zip(sizes, fitted, strict=True))
     write_table(out, replace(table, name=f"{table.name}-part", origins=origins, surrogates={}))
     return f"written: {out}: {fitted.sum()} of {len(table)} cells to fit on, the others sealed"
 

@@ -114,12 +114,12 @@ def choose_repeats(table: Table) -> NDArray[np.bool_]:
     """Runs that tell what another seed changes, `bool[m]`: ended well, and not why the cell was repeated.
 
     A cell that was trained again because its first accuracy was high, or low, had luck in it: together with
-    the seeds that followed it would pass for noise (the 50 best of 2,178 cells: 1.3 times the deviation). So
-    of three or more runs the one of the lowest seed is left out. Cells that are sealed, or that a search
-    visited, were asked for with all their seeds at once.
+    the seeds that followed it would pass for noise (the 50 best of 2,178 cells: 1.4 times the deviation). So
+    of three or more runs the one of the lowest seed is left out. Cells that a search visited, or that were
+    sealed and never drawn otherwise, were asked for with all their seeds at once.
     """
     ended = table.status == Status.OK
-    at_once = np.array([find_group(origin) in (SEARCH, *KEPT_APART) for origin in table.origins], np.bool_)
+    at_once = np.array([_asked_at_once(origin) for origin in table.origins], np.bool_)
     runs = np.flatnonzero(ended)
     runs = runs[np.lexsort((table.seeds[runs], table.run_cells[runs]))]
     cells = table.run_cells[runs]
@@ -128,6 +128,10 @@ def choose_repeats(table: Table) -> NDArray[np.bool_]:
     chosen: NDArray[np.bool_] = ended.copy()
     chosen[runs[first & (many & ~at_once)[cells]]] = False
     return chosen
+
+
+def _asked_at_once(origin: str) -> bool:
+    return set(origin.split("+")) <= set(KEPT_APART) or find_group(origin) == SEARCH
 
 
 def is_sealed(origin: str) -> bool:
