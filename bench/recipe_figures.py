@@ -82,18 +82,19 @@ def _summarise_candidate(found: Runs, reference: Mapping[str, float], third: Run
 
 
 def agreement(runs: Floats, truth: Floats) -> float:
-    """Spearman of one training with the reference: the mean over the seeds that are there.
+    """Spearman of one training with the reference: the mean over seeds, by how many cells each has.
 
     Args:
         runs: `float64[n, 2]`, accuracy by seed; NaN where there is none.
         truth: `float64[n]`, the reference.
     """
-    found = []
+    found, counts = [], []
     for accuracies in runs.T:
         known = ~np.isnan(accuracies)
         if known.sum() > 2 and len(set(accuracies[known])) > 1 and len(set(truth[known])) > 1:
             found.append(float(spearmanr(accuracies[known], truth[known]).statistic))
-    return float(np.mean(found)) if found else np.nan
+            counts.append(int(known.sum()))
+    return float(np.average(found, weights=counts)) if found else np.nan
 
 
 def reliability(runs: Floats) -> float:
