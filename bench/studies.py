@@ -184,11 +184,20 @@ def keep(out: Path) -> None:
         home.mkdir(parents=True, exist_ok=True)
         for file in STUDIES[name].keeps:
             made, _, kept = file.partition("=")
-            shutil.copyfile(out / name / made, home / (kept or made))
+            keep_file(out, out / name / made, home / (kept or made))
         print(f"kept: {home}")
     for parts, join in JOINED:
         if all(name in done for name in parts):
             join(out)
+
+
+def keep_file(out: Path, made: Path, kept: Path) -> None:
+    """Copies a file; settings name the folder of results as the pages do, not where it lay."""
+    if made.suffix == ".toml":
+        text = made.read_text(encoding="utf-8").replace(str(out.resolve()), "results")
+        kept.write_text(text, encoding="utf-8")
+    else:
+        shutil.copyfile(made, kept)
 
 
 def keep_comparison(out: Path) -> None:
