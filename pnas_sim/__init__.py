@@ -8,8 +8,9 @@ them at work. A name's module is imported when the name is first asked for.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pnas_sim.lazy import export_lazily
 
 if TYPE_CHECKING:
     from pnas_sim.budget import Budget
@@ -69,12 +70,4 @@ _MODULES = {
     "run_search": "engine",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = export_lazily(__name__, _MODULES, globals())

@@ -8,8 +8,9 @@ is named is imported, with what it tests.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pnas_sim.lazy import export_lazily
 
 if TYPE_CHECKING:
     from pnas_sim.testing.evaluators import check_evaluator
@@ -26,8 +27,4 @@ _MODULES = {
     "check_strategy": "strategies",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__, __dir__ = export_lazily(__name__, _MODULES, globals())

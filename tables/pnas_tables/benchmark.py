@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Answers, BackendRequest, BulkEvaluator
+from pnas_sim.frames import make_frame
 from pnas_sim.space import CellSpace, name_size
 from pnas_sim.space.arrays import Floats, Rows
 from pnas_sim.space.rows import MOST_BLOCKS
@@ -28,7 +29,7 @@ from pnas_tables.catalogue import DEFAULT_TABLE, find_table
 from pnas_tables.features import cell_features, feature_names
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.format import read_table
-from pnas_tables.frames import frame_answers, frame_means, frame_runs, list_sealed, make_frame
+from pnas_tables.frames import frame_answers, frame_means, frame_runs, list_sealed
 from pnas_tables.given_cells import Cells, read_cells
 from pnas_tables.index import RowIndex
 from pnas_tables.record import Table

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.answers import list_seeds
-from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Answers, Status
+from pnas_sim.frames import make_frame
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.record import Table
 from pnas_tables.sample import is_sealed
@@ -32,21 +32,6 @@ ANSWER_COLUMNS = (
 )
 RUN_COLUMNS = ("valid_accuracy", "test_accuracy", "seconds")
 CELL_COLUMNS = ("parameters", "multiply_adds")
-
-
-def make_frame(columns: Mapping[str, Any]) -> pd.DataFrame:
-    """The frame of some columns, each `[n]`.
-
-    Raises:
-        SettingError: pandas is not installed.
-    """
-    try:
-        import pandas as pd
-    except ImportError:
-        raise SettingError(
-            'a frame needs pandas, which is not installed: pip install "pnas-sim[pandas]"'
-        ) from None
-    return pd.DataFrame(columns)
 
 
 def frame_answers(texts: Sequence[str], answers: Sequence[Answers]) -> pd.DataFrame:
