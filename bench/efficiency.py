@@ -209,6 +209,25 @@ def write_sides(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write_headline(results: Results) -> str:
+    """How many times as many models reinforcement learning needs, beside the paper's figures, as Markdown."""
+    from pnas_sim.report.comparison_markdown import make_table
+    from pnas_sim.report.comparison_sheets import make_paper_table
+
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for reference in list_references(results):
+        for result in results.values():
+            sheet = make_paper_table(result, reference)
+            paper, here = (sheet.heads.index(f"speed-up in models, {where}") for where in ("paper", "here"))
+            for row in sheet.rows:
+                rows.setdefault((reference, *row[:2]), [row[paper]]).append(row[here])
+    return "\n".join(
+        make_table(
+            ("of", "against", "top", "paper", *results), ((*key, *figures) for key, figures in rows.items())
+        )
+    )
+
+
 def list_references(results: Results) -> list[str]:
     """The references that all comparisons have."""
     first, *others = results.values()

@@ -11,7 +11,8 @@ edition of the table that it was run on. Another edition wants another folder.
 
 `keep` copies tables, settings and pictures into docs/, and writes what is made of several studies: verdicts
 claim by claim into docs/efficiency.md between its two marks, all figures side by side and the licence into
-files beside it. The prose of the pages is nobody's but the reader's: read it against the new figures.
+files beside it. Tables that a page quotes of those files are quoted anew. The prose of the pages is nobody's
+but the reader's: read it against the new figures.
 
 What trains (`pnas-sim verify`, `table audit`, the recipe study) is not among them. Run it from the root.
 """
@@ -26,10 +27,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from efficiency import read_result, write_claims, write_sides
-from keeping import fill_page
+from efficiency import read_result, write_claims, write_headline, write_sides
+from keeping import fill_page, fill_quotes
 from licence import write_report
 
 from pnas_sim.errors import PnasError, SettingError
@@ -48,6 +50,7 @@ Noise-free, by the paper's counting; *better at equal models*: the search of the
 points. [What was compared, and what follows](../efficiency.md).
 
 """
+HEADLINE = "### Models that reinforcement learning needs, times those of PNAS"
 LICENCE = """# A complete table beside surrogates of a tenth of it
 
 By `bench/licence.py`. [What was compared, and what follows](../efficiency.md).
@@ -95,6 +98,7 @@ STUDIES = {
     "tuned": plan("tuned --surrogate lightgbm"),
     "tuned-gp": plan("tuned --surrogate gp"),
     "beams": plan("beams --surrogate lightgbm"),
+    "beams-gp": plan("beams --surrogate gp"),
     "fashion": plan("main --table fashion-16px --surrogate lightgbm", PICTURED, "fashion-16px"),
     # looked-up cells have no noise-free accuracy
     "mini": plan(
@@ -189,6 +193,9 @@ def keep(out: Path) -> None:
     for parts, join in JOINED:
         if all(name in done for name in parts):
             join(out)
+    for page in sorted(DOCS.glob("*.md")):
+        if count := fill_quotes(page):
+            print(f"quoted: {count} tables in {page}")
 
 
 def keep_file(out: Path, made: Path, kept: Path) -> None:
@@ -204,7 +211,16 @@ def keep_comparison(out: Path) -> None:
     """The verdicts of the main comparison into the page, all its figures into a file beside it."""
     results = {name: read_result(out / name) for name in ("lightgbm", "gp")}
     fill_page(DOCS / "efficiency.md", CLAIMS, write_claims(results))
-    write(DOCS / "efficiency" / "side-by-side.md", SIDES + write_sides(results))
+    headline = f"{HEADLINE}\n\n{write_headline(results)}\n\n"
+    write(DOCS / "efficiency" / "side-by-side.md", SIDES + headline + write_sides(results))
+
+
+def keep_sides(name: str, out: Path) -> None:
+    """The figures of a comparison on both surrogates into one file."""
+    results = {"lightgbm": read_result(out / name), "gp": read_result(out / f"{name}-gp")}
+    write(
+        DOCS / "efficiency" / name / "side-by-side.md", SIDES.replace("../", "../../") + write_sides(results)
+    )
 
 
 def keep_licence(out: Path) -> None:
@@ -221,6 +237,7 @@ def write(path: Path, text: str) -> None:
 
 JOINED: tuple[tuple[tuple[str, ...], Callable[[Path], None]], ...] = (
     (("lightgbm", "gp"), keep_comparison),
+    *(((name, f"{name}-gp"), partial(keep_sides, name)) for name in ("populations", "tuned", "beams")),
     (("mini", "tenth"), keep_licence),
 )
 
