@@ -56,8 +56,8 @@ QUOTE = re.compile(
 def fill_quotes(page: Path) -> int:
     """Writes anew what a page quotes of the tables of other files; how many tables that were.
 
-    A quote stands between `<!-- quote FILE > HEADING > HEADING | ROW, ROW -->` and `<!-- end of quote -->`, FILE
-    as seen from the page, rows as `pick_rows` takes them.
+    A quote stands between `<!-- quote FILE > HEADING > HEADING | ROW, ROW -->` and `<!-- end of quote -->`;
+    FILE is as seen from the page, rows are as `pick_rows` takes them.
 
     Raises:
         ValueError: a heading or a row is not there.
