@@ -96,17 +96,18 @@ def _estimate_ranks(
     return tau, rho
 
 
-def measure_regret(trained: Floats, winner: int) -> Estimate | None:
+def measure_regret(trained: Floats, winner: int, confidence: float = 0.95) -> Estimate | None:
     """How much the best of the trained cells exceeds the run's winner, without flattering the best.
 
     The best is chosen by the mean of all seeds but one, and measured by that one; the mean over which one is
     left out is the regret. So a lucky seed cannot both choose a cell and praise it. Below 0: whatever the
-    other seeds chose was worse than the winner. Its 95% interval is Student's, of the mean over seeds, where
+    other seeds chose was worse than the winner. Its interval is Student's, of the mean over seeds, where
     there are at least 3: wide for so few, as it must be.
 
     Args:
         trained: `float64[n, seeds]`, NaN where a training failed; cells with one are left out.
         winner: place of the run's winner among the n.
+        confidence: of the interval, in (0, 1).
 
     Returns:
         None with fewer than 2 seeds or where the winner has no accuracy.
@@ -123,7 +124,7 @@ def measure_regret(trained: Floats, winner: int) -> Estimate | None:
         return Estimate(mean)
     from scipy.special import stdtrit
 
-    reach = float(stdtrit(seeds - 1, 0.975) * gaps.std(ddof=1) / np.sqrt(seeds))
+    reach = float(stdtrit(seeds - 1, (1 + confidence) / 2) * gaps.std(ddof=1) / np.sqrt(seeds))
     return Estimate(mean, mean - reach, mean + reach)
 
 

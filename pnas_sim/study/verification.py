@@ -252,7 +252,8 @@ def describe_verification(trained: Trained, about: Mapping[str, Any]) -> dict[st
             kind: {part: _describe(found) for part, found in own.items()} for kind, own in measured.items()
         },
         "regret": {
-            group: _describe_estimate(measure_regret(trained.by_seed, at)) for group, at in winners.items()
+            group: _describe_estimate(measure_regret(trained.by_seed, at, trained.confidence))
+            for group, at in winners.items()
         },
         "winners": {group: trained.choice.chosen[place].visit.cell for group, place in winners.items()},
         "seed_deviation": deviation,

@@ -98,6 +98,9 @@ def test_regret_is_measured_by_seeds_that_did_not_choose() -> None:
         pytest.approx(0.2 - error, abs=1e-5),
         pytest.approx(0.2 + error, abs=1e-5),
     )
+    sure = measure_regret(np.array([[0.5, 0.5, 0.5], [0.6, 0.7, 0.8]]), 0, confidence=0.5)
+    assert sure is not None
+    assert sure.high - 0.2 == pytest.approx(0.8165 * 0.1 / math.sqrt(3), abs=1e-5)
     assert measure_regret(trained[:, :1], 0) is None
     assert measure_regret(np.array([[NONE, 0.8], [0.9, 0.9]]), 0) is None
     best = measure_regret(np.array([[0.9, 0.9], [0.5, 0.6]]), 0)
