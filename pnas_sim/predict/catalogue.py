@@ -56,7 +56,13 @@ class PredictorInfo:
 
     def is_favoured(self, surrogate_kind: str) -> bool:
         """Whether it shares a model family of a surrogate of this kind, which then favours it."""
-        return self.family in {SURROGATE_FAMILIES.get(word) for word in surrogate_kind.split("-")}
+        return self.family in list_model_families(surrogate_kind)
+
+
+def list_model_families(surrogate_kind: str) -> frozenset[str]:
+    """Model families that a surrogate of this kind is made of; none of a kind that is not known."""
+    words = surrogate_kind.split("-")
+    return frozenset(SURROGATE_FAMILIES[word] for word in words if word in SURROGATE_FAMILIES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 A surrogate favours whatever thinks as it does. So a claim that holds on one family of surrogates says as much
 about that family as about the searches; it is believed when another family, fitted on the same trained cells,
-says the same. Claims rest on noise-free values, and on the end of the interval that is against them.
+says the same. Families are those of `pnas_sim.study.families`: surrogates that share a model count as one.
+Claims rest on noise-free values, and on the end of the interval that is against them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pnas_sim.errors import SettingError
+from pnas_sim.study.families import find_shared
 from pnas_sim.study.resampling import draw_resamples, estimate_mean
 from pnas_sim.study.results import describe_estimate
 
@@ -177,9 +179,9 @@ class Verdict:
     Attributes:
         name: of the claim.
         text: of the claim.
-        supported: it holds on every family, and on two at least.
+        supported: it holds in every comparison, and two of them share no model family.
         reason: in words.
-        findings: by family.
+        findings: by name of the comparison.
         symmetrical: as `findings`, by the symmetrical counting; it decides nothing.
     """
 
@@ -199,7 +201,7 @@ def judge_claims(
     """Judges claims by comparisons on several surrogate families.
 
     Args:
-        results: the object of a comparison, by the name of its surrogate family.
+        results: the object of a comparison, by a name for its surrogate.
         reference: label of PNAS in all of them.
         claims: to be judged.
 
@@ -214,7 +216,8 @@ def judge_claims(
             known = ", ".join(result["references"])
             raise SettingError(f"comparison on {family} has no reference {reference!r}; it has: {known}")
     _demand_families(results)
-    return [_judge(claim, results, reference) for claim in claims]
+    shared = find_shared(results.values())
+    return [_judge(claim, results, reference, shared) for claim in claims]
 
 
 def _demand_families(results: Mapping[str, Mapping[str, Any]]) -> None:
@@ -270,17 +273,24 @@ def _describe_searches(result: Mapping[str, Any], labels: set[str]) -> dict[str,
     return facts
 
 
-def _judge(claim: Claim | EndClaim, results: Mapping[str, Mapping[str, Any]], reference: str) -> Verdict:
+def _judge(
+    claim: Claim | EndClaim,
+    results: Mapping[str, Mapping[str, Any]],
+    reference: str,
+    shared: frozenset[str],
+) -> Verdict:
+    """Judges a claim; `shared` are the model families that make all comparisons one, if any do."""
     found = {
         counting: {family: _find(claim, result, reference, counting) for family, result in results.items()}
         for counting in ("paper", "symmetrical")
     }
     findings = found["paper"]
-    supported = len(findings) >= 2 and all(one.holds for one in findings.values())
-    return Verdict(claim.name, claim.text, supported, _explain(findings), findings, found["symmetrical"])
+    supported = len(findings) >= 2 and not shared and all(one.holds for one in findings.values())
+    reason = _explain(findings, shared)
+    return Verdict(claim.name, claim.text, supported, reason, findings, found["symmetrical"])
 
 
-def _explain(findings: Mapping[str, Finding]) -> str:
+def _explain(findings: Mapping[str, Finding], shared: frozenset[str]) -> str:
     missing = [family for family, one in findings.items() if one.holds is None]
     failing = [family for family, one in findings.items() if one.holds is False]
     if failing:
@@ -289,7 +299,9 @@ def _explain(findings: Mapping[str, Finding]) -> str:
         return f"not measured on {', '.join(missing)}"
     if len(findings) < 2:
         return f"holds on {next(iter(findings))}, the only surrogate family measured"
-    return f"holds on {' and '.join(findings)}"
+    listed = f"holds on {' and '.join(findings)}"
+    one_family = f", which count as one surrogate family: they share {', '.join(sorted(shared))}"
+    return listed + one_family if shared else listed
 
 
 def _find(claim: Claim | EndClaim, result: Mapping[str, Any], reference: str, counting: str) -> Finding:

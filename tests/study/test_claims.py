@@ -291,6 +291,40 @@ def test_every_pair_of_comparisons_must_agree() -> None:
         judge_claims(results)
 
 
+TREES, PROCESS, MEAN = "lightgbm-bagged-2", "gp-structural-1", "mean-of-lightgbm-and-gp-1"
+
+
+def judge_kinds(**kinds: str) -> Verdict:
+    """A claim that holds in every comparison, each by a surrogate of a name and a kind."""
+    results = {}
+    for name, kind in kinds.items():
+        results[name] = stamp(make_result(GOOD), name)
+        results[name]["table"]["settings"]["surrogate_kind"] = kind
+    return judge_claims(results, claims=[FEWER])[0]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "shared"),
+    [
+        ({"a": TREES, "b": TREES}, "regression trees"),
+        ({"lightgbm": TREES, "mean": MEAN}, "regression trees"),
+        ({"gp": PROCESS, "mean": MEAN}, "Gaussian process"),
+    ],
+)
+def test_comparisons_that_share_a_model_family_count_as_one(kinds: dict[str, str], shared: str) -> None:
+    verdict = judge_kinds(**kinds)
+    assert not verdict.supported
+    assert all(one.holds for one in verdict.findings.values())
+    listed = " and ".join(kinds)
+    assert verdict.reason == f"holds on {listed}, which count as one surrogate family: they share {shared}"
+
+
+def test_two_families_are_two_with_the_mean_of_both_beside_them() -> None:
+    verdict = judge_kinds(lightgbm=TREES, gp=PROCESS, mean=MEAN)
+    assert verdict.supported
+    assert verdict.reason == "holds on lightgbm and gp and mean"
+
+
 def test_searches_that_one_comparison_alone_has_are_no_difference() -> None:
     (verdict,) = judge_claims({"trees": make_result(GOOD), "graphs": choose("own", "tpe")}, claims=[FEWER])
     assert verdict.supported
