@@ -11,7 +11,7 @@ from pnas_sim.budget import Budget
 from pnas_sim.cli.output import strict
 from pnas_sim.evaluate import Evaluation, EvaluatorSpec
 from pnas_sim.search.base import Diagnosed, Strategy
-from pnas_sim.search.catalogue import ONE_BLOCK, describe_search
+from pnas_sim.search.catalogue import count_first_cells
 
 if TYPE_CHECKING:
     from pnas_sim.cli.settings import RunSettings
@@ -70,7 +70,7 @@ def _note_budget(settings: RunSettings, spec: EvaluatorSpec, result: RunResult) 
     Such a run is no wrong request: a few children show that a backend trains, and nobody knows beforehand how
     far a budget of seconds goes.
     """
-    first = _count_first(settings, spec)
+    first = count_first_cells(settings.search, settings.search_options, spec.space, settings.blocks)
     if result.stopped == "budget" and result.proposals <= first:
         yield (
             f"the budget ended within the first {first} models ({result.models_evaluated} evaluated): "
@@ -95,14 +95,6 @@ def _note_repeats(spec: EvaluatorSpec) -> Iterator[str]:
             f"backend {spec.name} does not repeat itself there: the same seed gives a child other "
             "accuracies, and a run that is resumed or repeated may take another course"
         )
-
-
-def _count_first(settings: RunSettings, spec: EvaluatorSpec) -> int:
-    """Cells that a search proposes before it learns from any; 0 where it never does, or nothing says so."""
-    first = describe_search(settings.search).first
-    if first == ONE_BLOCK:  # with one block these are all there is, and nothing is to be learnt
-        return len(spec.space.initial()) if settings.blocks > 1 else 0
-    return int(settings.search_options[first]) if first else 0
 
 
 def _describe_course(strategy: Strategy) -> dict[str, Any]:

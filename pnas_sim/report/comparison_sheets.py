@@ -277,7 +277,7 @@ def _explain_regret(result: Mapping[str, Any]) -> str:
     long = (
         f"a noise-free local search of up to {format_count(max(asked))} cells"
         if any(asked)
-        else "nothing else"
+        else "a random sample"
     )
     if result["kinds"] == ["observed"]:
         return (
@@ -344,7 +344,7 @@ def make_test_table(result: Mapping[str, Any]) -> Sheet:
                 row["second"],
                 row["top"],
                 format_share(row["share_won_by_first"]),
-                f"{100 * row['median_difference']:+.2f}",
+                _write_difference(row["median_difference"]),
                 row["pairs"],
                 format_p_value(row["p_value_holm"]),
                 format_p_value(worlds.get((row["first"], row["second"], row["top"]))),
@@ -352,6 +352,10 @@ def make_test_table(result: Mapping[str, Any]) -> Sheet:
             for row in rows
         ),
     )
+
+
+def _write_difference(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{100 * value:+.2f}"
 
 
 def format_p_value(value: float | None) -> str:

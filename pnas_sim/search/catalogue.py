@@ -23,6 +23,7 @@ from pnas_sim.errors import SettingError
 from pnas_sim.plugins import Family, Plugin, find_plugin, list_plugins, make_plugin
 from pnas_sim.predict.base import Predictor
 from pnas_sim.search.base import SearchRequest, Strategy
+from pnas_sim.space import CellSpace
 
 GROUP = "pnas_sim.searches"
 ONE_BLOCK = "one-block cells"  # as many as there are
@@ -252,6 +253,24 @@ def resolve_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     plugin = find_plugin(SEARCHES, name)
     row = _find_row(plugin)
     return dict(given) if row is None else fill_options(name, given, row.options)
+
+
+def count_first_cells(name: str, options: Mapping[str, Any], space: CellSpace, blocks: int) -> int:
+    """Cells that a search proposes before it learns from any; 0 where it never does, or nothing says so.
+
+    Args:
+        name: as for `make_search`.
+        options: all of them, as `resolve_options` gives them.
+        space: that it searches.
+        blocks: of the largest cells it asks for.
+
+    Raises:
+        SettingError: the name is unknown.
+    """
+    first = describe_search(name).first
+    if first == ONE_BLOCK:  # with one block these are all there is, and nothing is to be learnt
+        return len(space.initial()) if blocks > 1 else 0
+    return int(options.get(first, 0))
 
 
 def fill_options(name: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

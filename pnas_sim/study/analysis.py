@@ -211,7 +211,7 @@ def _score(own: Course, other: Course) -> tuple[int, float]:
     if models - begin < 2:
         return models, float("nan")
     rising = [np.maximum.accumulate(values[:, begin:], axis=1) for values in known]
-    return models, score_log_efficiency(baseline=rising[1], compared=rising[0])
+    return models, score_log_efficiency(baseline=rising[1], compared=rising[0], begin=begin)
 
 
 def _rank(courses: Mapping[str, Course], equal: Floats, view: View, seeds: int) -> Iterator[Ranking]:

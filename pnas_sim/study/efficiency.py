@@ -22,7 +22,6 @@ from pnas_sim.study.resampling import (
     Resamples,
     censor,
     censor_median,
-    estimate,
     estimate_mean,
     resample_crossings,
     resample_lasting_crossings,
@@ -38,10 +37,12 @@ class Efficiency:
         accuracy: mean over the top M at the end of the own search.
         own_models: evaluated by it in all, mean over runs.
         own_first: models after which its mean curve first was as high as in the end.
-        needed: models after which the mean curve of the other search first was as high.
+        needed: models after which the mean curve of the other search first was as high; of runs that had
+            ended before, as many as they evaluated.
         needed_for_good: models after which it never was lower again: curves of expected values may fall, and
             then the first time flatters the other search.
-        needed_in_runs: median over runs, each against the own run in the same world with the same seed.
+        needed_in_runs: median over runs, each against the own run in the same world with the same seed; one
+            that did not get there is censored at its own length.
         reached_in_runs: share of those runs that reached it.
         speed_up_models: `needed` over `own_models`.
         speed_up_examples: by who pays for reranking.
@@ -85,18 +86,16 @@ def measure_efficiency(own: Course, other: Course, resamples: Resamples, costs: 
         costs: what examples are counted by.
     """
     crossing = _cross(own, other, resamples)
-    bound = float(other.lengths.max())
     each = find_crossings(other.values, own.finals)
-    confidence = resamples.confidence
     return Efficiency(
         accuracy=estimate_mean(own.finals, resamples),
         own_models=float(own.lengths.mean()),
         own_first=_cross_own(own, resamples),
-        needed=censor(crossing.models, crossing.resampled, confidence, bound),
-        needed_for_good=_cross_for_good(own, other, resamples, bound),
-        needed_in_runs=censor_median(each, resamples, bound),
+        needed=_count_needed(other, crossing, resamples),
+        needed_for_good=_count_needed(other, _cross_for_good(own, other, resamples), resamples),
+        needed_in_runs=censor_median(each, other.lengths, resamples),
         reached_in_runs=float(np.isfinite(each).mean()),
-        speed_up_models=_speed_up_models(own, crossing, resamples, bound),
+        speed_up_models=_speed_up_models(own, other, crossing, resamples),
         speed_up_examples={
             account: _speed_up_examples(own, other, crossing, resamples, costs, account)
             for account in Account
@@ -108,9 +107,13 @@ def measure_efficiency(own: Course, other: Course, resamples: Resamples, costs: 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Crossing:
-    """Models until the other search is as good: of the runs as they are, and of each resample."""
+    """Where the other search's mean curve is as good: of the runs as they are, and of each resample.
 
-    models: float
+    Places count from 1, and are infinite where it never is. A run that had ended before a place is in the
+    mean there with its last value, and has cost no more than its own length (`count_models`).
+    """
+
+    place: float
     resampled: Floats
 
 
@@ -121,31 +124,57 @@ def _cross(own: Course, other: Course, resamples: Resamples) -> _Crossing:
     return _Crossing(find_crossing(other.values.mean(axis=0), target), resampled)
 
 
-def _cross_for_good(own: Course, other: Course, resamples: Resamples, bound: float) -> Censored:
-    value = find_lasting_crossing(other.values.mean(axis=0), float(own.finals.mean()))
+def _cross_for_good(own: Course, other: Course, resamples: Resamples) -> _Crossing:
+    place = find_lasting_crossing(other.values.mean(axis=0), float(own.finals.mean()))
     targets = resample_means(own.finals, resamples)
-    resampled = resample_lasting_crossings(other.values, targets, resamples)
-    return censor(value, resampled, resamples.confidence, bound)
+    return _Crossing(place, resample_lasting_crossings(other.values, targets, resamples))
+
+
+def count_models(places: Floats, lengths: Floats, weights: Floats) -> Floats:
+    """Models evaluated until so many columns of a mean curve, mean over runs, `float64[n]`.
+
+    Args:
+        places: `float64[n]`, columns; infinite ones stay so.
+        lengths: `float64[runs]`, models of each run.
+        weights: `float64[n, runs]`, of each run in each mean; rows sum to 1.
+    """
+    reached = np.where(np.isfinite(places), places, 0.0)
+    missing = np.maximum(reached[:, None] - lengths, 0.0)  # what shorter runs have not evaluated
+    return np.where(np.isfinite(places), reached - (weights * missing).sum(axis=1), math.inf)
+
+
+def _weigh_equally(course: Course) -> Floats:
+    """`float64[1, runs]`: the mean over the runs as they are."""
+    return np.full((1, len(course.lengths)), 1 / len(course.lengths))
+
+
+def _count_needed(other: Course, crossing: _Crossing, resamples: Resamples) -> Censored:
+    value = count_models(np.array([crossing.place]), other.lengths, _weigh_equally(other))
+    resampled = count_models(crossing.resampled, other.lengths, resamples.weights)
+    return censor(float(value[0]), resampled, resamples.confidence, float(other.lengths.mean()))
 
 
 def _cross_own(own: Course, resamples: Resamples) -> Estimate:
-    crossing = _cross(own, own, resamples)
-    return estimate(crossing.models, crossing.resampled, resamples.confidence)
+    found = _count_needed(own, _cross(own, own, resamples), resamples)
+    return Estimate(found.value, found.low, found.high)
 
 
-def _speed_up_models(own: Course, crossing: _Crossing, resamples: Resamples, bound: float) -> Censored:
+def _speed_up_models(own: Course, other: Course, crossing: _Crossing, resamples: Resamples) -> Censored:
     models = float(own.lengths.mean())
-    resampled = crossing.resampled / resample_means(own.lengths, resamples)
-    return censor(crossing.models / models, resampled, resamples.confidence, bound / models)
+    value = count_models(np.array([crossing.place]), other.lengths, _weigh_equally(other))
+    needed = count_models(crossing.resampled, other.lengths, resamples.weights)
+    resampled = needed / resample_means(own.lengths, resamples)
+    bound = float(other.lengths.mean()) / models
+    return censor(float(value[0]) / models, resampled, resamples.confidence, bound)
 
 
 def _speed_up_examples(
     own: Course, other: Course, crossing: _Crossing, resamples: Resamples, costs: Costs, account: Account
 ) -> Censored:
     """As `_speed_up_models`, in M1 E1 + M2 E2; what was spent is the mean over runs, too."""
-    plain = np.full((1, len(own.lengths)), 1 / len(own.lengths))
-    value = _compare_examples(own, other, np.array([crossing.models]), plain, costs, account)
-    bound = _compare_examples(own, other, np.array([other.lengths.max()]), plain, costs, account)
+    plain, whole = _weigh_equally(own), np.array([other.lengths.max()])
+    value = _compare_examples(own, other, np.array([crossing.place]), plain, costs, account)
+    bound = _compare_examples(own, other, whole, plain, costs, account)
     resampled = np.zeros(0)
     if len(resamples):
         resampled = _compare_examples(own, other, crossing.resampled, resamples.weights, costs, account)
@@ -153,12 +182,13 @@ def _speed_up_examples(
 
 
 def _compare_examples(
-    own: Course, other: Course, models: Floats, weights: Floats, costs: Costs, account: Account
+    own: Course, other: Course, places: Floats, weights: Floats, costs: Costs, account: Account
 ) -> Floats:
-    """Speed-up in examples (`float64[n]`) by models needed (`float64[n]`) and runs' weights (`[n, runs]`)."""
-    reached = np.isfinite(models)
-    places = np.where(reached, models, 1).astype(np.int64) - 1
-    trained = (weights * other.examples[:, places].T).sum(axis=1)
+    """Speed-up in examples (`float64[n]`) by where it is reached (`float64[n]`) and weights (`[n, runs]`)."""
+    reached = np.isfinite(places)
+    columns = np.where(reached, places, 1).astype(np.int64) - 1
+    trained = (weights * other.examples[:, columns].T).sum(axis=1)
+    models = count_models(places, other.lengths, weights)
     needed = Spent(models, np.where(reached, trained, math.inf), other.reranks)
     spent = Spent(weights @ own.lengths, weights @ own.examples[:, -1], own.reranks)
     return speed_up_in_examples(spent, needed, costs.full, account, costs.reranking)

@@ -21,30 +21,33 @@ from pnas_sim.space.arrays import Floats
 MAX_SCORE = 1.0
 
 
-def score_log_efficiency(baseline: Floats, compared: Floats, max_score: float = MAX_SCORE) -> float:
+def score_log_efficiency(
+    baseline: Floats, compared: Floats, begin: int = 0, max_score: float = MAX_SCORE
+) -> float:
     """The score; above 0: `compared` needs fewer trials than `baseline`.
 
     Args:
         baseline: `float64[runs, n]`, rising.
         compared: `float64[other runs, n]`, rising, over the same trials.
+        begin: trials before the first of these, of which there is no value: they count as trials.
         max_score: to which each height's score is clipped.
     """
     own, other = _interpolate_repeats(compared), _interpolate_repeats(baseline)
     heights = np.median(np.concatenate([other, own]), axis=0)
-    steps = int(math.exp(max_score) * baseline.shape[1])
+    steps = int(math.exp(max_score) * (begin + baseline.shape[1]))
     found = [
-        _compare_heights(heights, np.median(_extend(curves, steps), axis=0), max_score)
+        _compare_heights(heights, np.median(_extend(curves, steps), axis=0), begin, max_score)
         for curves in (own, other)
     ]
     return float(np.median(found[0] - found[1]))
 
 
-def _compare_heights(heights: Floats, curve: Floats, max_score: float) -> Floats:
+def _compare_heights(heights: Floats, curve: Floats, begin: int, max_score: float) -> Floats:
     """Log of the trials that rising heights take themselves, less that of a curve to get as high."""
     count, itself = len(curve), np.searchsorted(heights, heights, side="left")
     needed = np.searchsorted(curve, heights, side="left")
-    logs = np.where(needed < count, np.log1p(needed), math.inf)
-    return np.asarray(np.clip(np.log1p(itself) - logs, -max_score, max_score))
+    logs = np.where(needed < count, np.log1p(begin + needed), math.inf)
+    return np.asarray(np.clip(np.log1p(begin + itself) - logs, -max_score, max_score))
 
 
 def _interpolate_repeats(curves: Floats) -> Floats:

@@ -7,6 +7,7 @@ is honest about that and needs many worlds to find anything.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -23,11 +24,11 @@ class RankTest:
     Attributes:
         first: label of one.
         second: of the other.
-        difference: median over pairs, first less second.
-        wins: share of pairs in which the first is better, ties counted half.
+        difference: median over pairs, first less second; NaN where one of them has no value.
+        wins: share of pairs in which the first is better, ties counted half; NaN likewise.
         pairs: their number.
-        p_value: of no difference, of this test alone.
-        holm: the same, corrected for all tests of its family.
+        p_value: of no difference, of this test alone; NaN likewise.
+        holm: the same, corrected for all tests of its family that could be made; NaN likewise.
     """
 
     first: str
@@ -43,7 +44,7 @@ def rank_pairs(values: Mapping[str, Floats]) -> list[RankTest]:
     """Tests each two searches; one family for Holm's correction.
 
     Args:
-        values: by label, `float64[pairs]` each, in the same order of pairs.
+        values: by label, `float64[pairs]` each, in the same order of pairs; NaN where a search has none yet.
     """
     duels = list(combinations(values, 2))
     raw = [find_p_value(values[one] - values[other]) for one, other in duels]
@@ -55,14 +56,17 @@ def rank_pairs(values: Mapping[str, Floats]) -> list[RankTest]:
 
 
 def _describe(one: str, other: str, difference: Floats, p_value: float, holm: float) -> RankTest:
-    wins = float(((difference > 0) + 0.5 * (difference == 0)).mean())
+    known = not np.isnan(difference).any()
+    wins = float(((difference > 0) + 0.5 * (difference == 0)).mean()) if known else math.nan
     return RankTest(one, other, float(np.median(difference)), wins, len(difference), p_value, holm)
 
 
 def find_p_value(difference: Floats) -> float:
-    """Of Wilcoxon's signed-rank test, two-sided; 1 where nothing differs."""
+    """Of Wilcoxon's signed-rank test, two-sided; 1 where nothing differs, NaN where one is not known."""
     from scipy.stats import wilcoxon
 
+    if np.isnan(difference).any():
+        return math.nan
     if not difference.any():
         return 1.0
     untied = difference.all() and len(np.unique(np.abs(difference))) == len(difference)
@@ -71,11 +75,12 @@ def find_p_value(difference: Floats) -> float:
 
 
 def correct_by_holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction: valid whatever the dependence of the tests."""
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    corrected, highest = [0.0] * len(p_values), 0.0
+    """Holm's step-down correction: valid whatever the dependence of the tests; NaN ones are none."""
+    made = [place for place, p_value in enumerate(p_values) if not math.isnan(p_value)]
+    order = sorted(made, key=lambda place: p_values[place])
+    corrected, highest = [math.nan] * len(p_values), 0.0
     for rank, place in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        highest = max(highest, min(1.0, (len(order) - rank) * p_values[place]))
         corrected[place] = highest
     return corrected
 

@@ -9,7 +9,7 @@ lucky world cancels in their comparison.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -93,7 +93,7 @@ class Censored:
             there is neither an interval nor a bound that was passed.
         high: upper end; infinite where it is not bounded from above; NaN where there is no interval.
         reached: share of the resamples that got there; NaN where there are none.
-        bound: nothing above it could have been observed.
+        bound: nothing above it could have been observed; of what was not reached it is known to lie above.
     """
 
     value: float
@@ -155,10 +155,22 @@ def find_median(values: Floats) -> Floats:
     return np.asarray(np.sort(values, axis=-1)[..., middle])
 
 
-def censor_median(values: Floats, resamples: Resamples, bound: float) -> Censored:
-    """The median over runs of right-censored values (`float64[runs]`, infinite where not reached)."""
-    resampled = find_median(values[resamples.places]) if len(resamples) else np.zeros(0)
-    return censor(float(find_median(values)), resampled, resamples.confidence, bound)
+def censor_median(values: Floats, lengths: Floats, resamples: Resamples) -> Censored:
+    """The median over runs of right-censored values.
+
+    Args:
+        values: `float64[runs]`, infinite where not reached.
+        lengths: `float64[runs]`, where each run ended: what it did not reach lies above. The lower end of the
+            interval counts it as that, the upper end as infinite.
+        resamples: of the runs.
+    """
+    value, least = float(find_median(values)), np.minimum(values, lengths)
+    bound = float(find_median(least)) if math.isinf(value) else float(lengths.max())
+    if len(resamples) == 0:
+        return censor(value, np.zeros(0), resamples.confidence, bound)
+    found = censor(value, find_median(values[resamples.places]), resamples.confidence, bound)
+    low, _ = find_interval(find_median(least[resamples.places]), resamples.confidence)
+    return replace(found, low=min(low, bound))
 
 
 def resample_crossings(curves: Floats, targets: Floats, resamples: Resamples, chunk: int = 512) -> Floats:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pnas_sim.errors import SettingError
-from pnas_sim.evaluate import Source
 from pnas_sim.files import hide_folders
-from pnas_sim.predict import describe_predictor
 from pnas_sim.space import CellSpace
 from pnas_sim.study.analysis import Duel, Final, LogScore, Ranking
 from pnas_sim.study.compare import Comparison
 from pnas_sim.study.curves import View
 from pnas_sim.study.finished import FinishedRun
 from pnas_sim.study.lines import Line
+from pnas_sim.study.notes import list_notes
 from pnas_sim.study.resampling import Censored, Estimate
 from pnas_sim.study.targets import Regret, TargetReach, find_best_known
-from pnas_sim.summary import grows_by_levels
 
 SCHEMA = 1
 DIGITS = 6  # of numbers in curves
@@ -54,74 +51,6 @@ def describe_comparison(comparison: Comparison, versions: Mapping[str, str], out
         "manifest": _describe_manifest(comparison, versions),
         "out": out,
     }
-
-
-def list_notes(comparison: Comparison) -> list[str]:
-    """What a reader has to know before believing the figures."""
-    analysis, grid = comparison.analysis, comparison.grid
-    notes = []
-    if analysis.resamples == 0:
-        notes.append("one seed in one world: no intervals and no tests are possible; raise --seeds")
-    elif len(grid.worlds) == 1 and _is_predicted(comparison):
-        notes.append(
-            "one world: intervals are over seeds only, and say nothing of another landscape; raise --worlds"
-        )
-    notes.extend(_list_narrow_levels(comparison))
-    notes.extend(_list_favoured(comparison))
-    notes.extend(_list_early_ends(comparison))
-    if len(analysis.kinds) == 1:
-        notes.append("the backend knows no noise-free values: figures are observed ones, which flatter")
-    untuned = [label for label, choice in comparison.prepared.settings.searches.items() if not choice.tuning]
-    if len(untuned) not in (0, len(grid.labels)):
-        notes.append(f"tuned unequally: {', '.join(untuned)} had no tuning trials, others had some")
-    return notes
-
-
-def _is_predicted(comparison: Comparison) -> bool:
-    """Whether accuracies are a surrogate's, which may have other worlds."""
-    return any(run.facts.source == Source.PREDICTED for runs in comparison.grid.runs.values() for run in runs)
-
-
-def _list_narrow_levels(comparison: Comparison) -> Iterator[str]:
-    """Searches whose last level has fewer cells than a top M: the paper's counting cannot be had of it."""
-    for label, runs in comparison.grid.runs.items():
-        if not any(grows_by_levels(run.blocks) for run in runs):
-            continue
-        last = min(int((run.blocks == run.blocks[-1]).sum()) for run in runs)
-        too_many = [str(top) for top in comparison.prepared.settings.tops if top > last]
-        if too_many:
-            yield (
-                f"the last level of {label} has {last} cells: by the paper's counting, its top "
-                f"{', '.join(too_many)} is of an earlier level; read the symmetrical counting"
-            )
-
-
-def _list_early_ends(comparison: Comparison) -> Iterator[str]:
-    """Searches that ran out of new cells, not of budget: what they did not reach they would not have."""
-    for label, runs in comparison.grid.runs.items():
-        early = [len(run) for run in runs if run.facts.stopped in ("stalled", "proposals")]
-        if early:
-            yield (
-                f"{len(early)} of {len(runs)} runs of {label} ended by proposing little but repeats, after "
-                f"{min(early):,} to {max(early):,} models"
-            )
-
-
-def _list_favoured(comparison: Comparison) -> Iterator[str]:
-    """Searches whose predictor is the surrogate's own kind of model, which the benchmark favours."""
-    prepared = comparison.prepared
-    facts = prepared.spec.settings
-    surrogate, kind = facts.get("surrogate"), str(facts.get("surrogate_kind", ""))
-    for label, options in prepared.options.items():
-        if _is_favoured(options.get("predictor"), kind):
-            yield f"{label} predicts by the surrogate's own kind of model ({surrogate}), which favours it"
-
-
-def _is_favoured(predictor: object, kind: str) -> bool:
-    try:
-        return isinstance(predictor, str) and describe_predictor(predictor).is_favoured(kind)
-    except SettingError:  # a search of another package may mean something else by the word
-        return False
 
 
 def _describe_search(comparison: Comparison, label: str) -> dict[str, Any]:
@@ -259,7 +188,7 @@ def _describe_best_known(comparison: Comparison) -> list[dict[str, Any]]:
             place = (found.world, found.seed)
             run = next(run for run in runs if (run.facts.world, run.facts.seed) == place)
             cell = _write_cell(comparison, run, found.model)
-        finder = found.found_by or "long local search"
+        finder = found.found_by or comparison.landmarks[found.world].finder
         rows.append({"world": found.world, "accuracy": found.value, "found_by": finder, "cell": cell})
     return rows
 

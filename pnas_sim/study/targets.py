@@ -36,7 +36,7 @@ class TargetReach:
 
 @dataclass(frozen=True, slots=True)
 class Regret:
-    """What the cell that a search would hand over lacks of the best noise-free value known in its world.
+    """What a search's best cell of all visited lacks of the best noise-free value known in its world.
 
     The best known is the highest that any search of the comparison or the long local search visited; better
     cells may exist.
@@ -69,14 +69,18 @@ def reach_targets(
     for label in grid.labels:
         for kind in kinds:
             course = follow_best(grid, label, kind)
-            bound = float(course.lengths.max())
-            for target in TARGETS:
+            for target in list_targets(landmarks):
                 thresholds = np.array([_read(one, kind, target) for one in landmarks])
                 models = find_crossings(course.values, thresholds)
                 reached = float(np.isfinite(models).mean())
-                found = censor_median(models, resamples, bound)
+                found = censor_median(models, course.lengths, resamples)
                 rows.append(TargetReach(label, target, kind, float(thresholds.mean()), found, reached))
     return rows
+
+
+def list_targets(landmarks: Sequence[Landmarks]) -> list[str]:
+    """Those that every world has: a sample too small for one leaves it out."""
+    return [name for name in TARGETS if all(name in one.expected for one in landmarks)]
 
 
 def follow_best(grid: RunGrid, label: str, kind: Kind) -> Course:
@@ -96,8 +100,8 @@ class BestKnown:
     Attributes:
         world: its number.
         value: an accuracy.
-        found_by: label of the search that found it first in the order of searches and seeds; empty: the long
-            local search.
+        found_by: label of the search that found it first in the order of searches and seeds; empty: it is
+            one of the landmarks, which say themselves how they were found.
         seed: of that search's run.
         model: which of its run's models, from 0.
     """

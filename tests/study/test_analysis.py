@@ -202,7 +202,7 @@ def test_log_efficiency_is_of_the_reference_over_models_that_all_runs_have(uneve
         begin = row.view.top - 1  # before it there are fewer than the top M
         sides = [np.maximum.accumulate([c[begin:models] for c in side], axis=1) for side in curves]
         assert row.models == models == 12
-        assert row.score == pytest.approx(score_log_efficiency(baseline=sides[0], compared=sides[1]))
+        assert row.score == pytest.approx(score_log_efficiency(sides[0], sides[1], begin))
     assert any(abs(row.score) > 0.1 for row in found)
 
 
@@ -211,7 +211,7 @@ def test_a_search_whose_top_is_there_late_is_scored_from_there_on(make_run: Make
     late = [math.nan] * 4 + [0.3, 0.5, 0.7, 0.8]
     runs = [make_run(np.linspace(0.1, 0.8, 8), label="pnas"), make_run(late, label="random")]
     found = analyse(arrange_runs(runs, ["pnas", "random"], [0], [0]), {}, replace(WISHES, tops=[1]))
-    wanted = score_log_efficiency(np.array([late[4:]]), np.linspace(0.1, 0.8, 8)[None, 4:])
+    wanted = score_log_efficiency(np.array([late[4:]]), np.linspace(0.1, 0.8, 8)[None, 4:], begin=4)
     assert [row.score for row in found.scores] == [pytest.approx(wanted)] * 2
 
 

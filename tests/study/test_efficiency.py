@@ -116,14 +116,14 @@ def define(own: Course, other: Course, chosen: list[int], models: float | None =
     means = [average(other.values[:, place], chosen) for place in range(other.values.shape[1])]
     reaching = [place + 1 for place, mean in enumerate(means) if mean >= target - 1e-12]
     lasting = [n for n in reaching if min(means[n - 1 :]) >= target - 1e-12]
-    needed = models or (reaching[0] if reaching else math.inf)
+    place = models or (reaching[0] if reaching else math.inf)
+    needed, for_good = (
+        average(np.minimum(other.lengths, at), chosen) if math.isfinite(at) else math.inf
+        for at in (place, models or (lasting[0] if lasting else math.inf))
+    )
     spent = average(own.lengths, chosen), average(own.examples[:, -1], chosen)
-    found = {
-        "needed": needed,
-        "for good": models or (lasting[0] if lasting else math.inf),
-        "models": needed / spent[0],
-    }
-    trained = math.inf if math.isinf(needed) else average(other.examples[:, int(needed) - 1], chosen)
+    found = {"needed": needed, "for good": for_good, "models": needed / spent[0]}
+    trained = math.inf if math.isinf(place) else average(other.examples[:, int(place) - 1], chosen)
     for account in Account:
         charged = [
             account is Account.BOTH or (account is Account.PAPER and one.reranks) for one in (own, other)
@@ -184,8 +184,28 @@ def test_all_figures_equal_brute_force(worlds: int, seeds: int, sizes: tuple[int
     )
     assert [found.needed_in_runs.value] == middle
     if runs > 1:
-        ends = (min(*each_middle, longest), max(each_middle))
-        assert (found.needed_in_runs.low, found.needed_in_runs.high) == ends
+        least = np.minimum(alone, lengths[1])
+        lows = [sorted(least[run] for run in places)[(runs - 1) // 2] for places in drawn.places.tolist()]
+        assert (found.needed_in_runs.low, found.needed_in_runs.high) == (min(lows), max(each_middle))
+
+
+def test_models_and_examples_agree_where_every_model_costs_the_same() -> None:
+    """Runs that ended early cost what they evaluated, however long the others went on."""
+    own, heights = make_course(np.full((2, 100), 0.9)), np.stack([step(200, 900, 0.8), step(900, 900, 0.85)])
+    for other in (make_course(heights, [200, 900]), make_course(heights + 0.075, [200, 900])):
+        found = measure_efficiency(own, other, draw_resamples(2, 1, 200), COSTS)
+        free = found.speed_up_examples[Account.NONE]
+        for name in ("value", "low", "high", "bound"):
+            assert getattr(found.speed_up_models, name) == pytest.approx(getattr(free, name)), name
+    assert found.needed.value == (200 + 900) / 2
+    assert found.needed.bound == 550
+
+
+def test_a_run_that_ended_early_bounds_nothing_beyond_its_end() -> None:
+    other = make_course(np.full((2, 900), 0.8), [200, 900])
+    found = measure_efficiency(make_course(np.full((2, 100), 0.9)), other, draw_resamples(2, 1, 200), COSTS)
+    assert (found.needed.value, found.needed.bound, found.needed.low) == (math.inf, 550, 550)
+    assert (found.needed_in_runs.bound, found.needed_in_runs.low) == (200, 200)
 
 
 def test_each_run_is_held_against_its_own_world_and_seed() -> None:

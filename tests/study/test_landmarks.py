@@ -10,7 +10,7 @@ import pytest
 from pnas_sim.evaluate import Answers, Evaluation, EvaluatorSpec
 from pnas_sim.space import CellSpace
 from pnas_sim.space.arrays import Rows
-from pnas_sim.study.landmarks import Landmarks, ask_values, find_landmarks
+from pnas_sim.study.landmarks import TARGETS, Landmarks, ask_values, find_landmarks
 
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=2)
 
@@ -60,6 +60,22 @@ def test_targets_are_quantiles_of_random_cells(made_up_bulk: Any) -> None:
     assert found.local_evaluations == 0
 
 
+@pytest.mark.parametrize(("sample", "targets"), [(99, set()), (100, {"top 1%"}), (1000, set(TARGETS))])
+def test_a_sample_too_small_for_a_target_has_none(made_up_bulk: Any, sample: int, targets: set[str]) -> None:
+    found = find_landmarks(made_up_bulk(SPACE), 0, blocks=2, sample=sample, local=0)
+    assert set(found.observed) == set(found.expected) == targets
+
+
+@pytest.mark.parametrize(
+    ("local", "asked", "finder"), [(0, 0, "random sample"), (70, 70, "long local search")]
+)
+def test_a_short_local_search_asks_for_what_it_may(
+    made_up_bulk: Any, local: int, asked: int, finder: str
+) -> None:
+    found = find_landmarks(made_up_bulk(SPACE), 0, blocks=2, sample=50, local=local)
+    assert (found.local_evaluations, found.finder) == (asked, finder)
+
+
 class Watched:
     """Passes array questions on, and keeps them with their answers."""
 
@@ -87,12 +103,12 @@ class Watched:
 
 def test_what_is_asked_is_what_was_set_and_targets_are_its_quantiles(made_up_bulk: Any) -> None:
     watched = Watched(made_up_bulk(SPACE, noise=0.05))
-    found = find_landmarks(watched, 2, blocks=1, sample=400, local=1200, epochs=0.5, seed=9)
+    found = find_landmarks(watched, 2, blocks=1, sample=1000, local=1200, epochs=0.5, seed=9)
     (cells, epochs, seed, answers), *climb = watched.asked
-    assert (len(cells), epochs, seed) == (400, 0.5, 9)
+    assert (len(cells), epochs, seed) == (1000, 0.5, 9)
     assert set(SPACE.block_counts(cells)) == {1}
-    assert [len(mutated) for mutated, *_ in climb] == [500, 500], "a third round would cost too much"
-    assert {at for _, at, *_ in climb} == {0.5} and found.local_evaluations == 1000
+    assert [len(mutated) for mutated, *_ in climb] == [500, 500, 200], "no more than was given"
+    assert {at for _, at, *_ in climb} == {0.5} and found.local_evaluations == 1200
     for name, share in (("top 1%", 0.99), ("top 0.1%", 0.999)):
         assert found.observed[name] == pytest.approx(np.quantile(answers.valid_accuracy, share))
         assert found.expected[name] == pytest.approx(np.quantile(answers.expected_valid_accuracy, share))

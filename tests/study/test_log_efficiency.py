@@ -83,6 +83,14 @@ def test_half_the_trials_score_log_two() -> None:
     assert score_log_efficiency(slow, fast) == pytest.approx(math.log(2), abs=0.05)
 
 
+@pytest.mark.parametrize("begin", [0, 24, 136, 300])
+def test_trials_before_there_are_values_count_as_trials(begin: int) -> None:
+    """Where the top 25 begin at the 25th model says nothing on how fast a search is."""
+    trials = np.arange(1, 1161, dtype=np.float64)
+    slow, fast = np.log(trials)[None, begin:], np.log(2 * trials)[None, begin:]
+    assert score_log_efficiency(slow, fast, begin) == pytest.approx(math.log(2), abs=0.01)
+
+
 def test_never_as_high_is_clipped_to_what_it_can_be_at_most() -> None:
     rising, flat = np.linspace(0, 1, 50)[None], np.zeros((1, 50))
     assert -2 <= score_log_efficiency(rising, flat) < -1

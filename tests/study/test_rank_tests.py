@@ -40,6 +40,18 @@ def test_every_pair_is_tested_once_with_its_wins() -> None:
     assert tests[2].p_value == pytest.approx(float(wilcoxon(values["b"], values["c"]).pvalue))
 
 
+def test_a_search_without_values_yet_spoils_no_other_pair() -> None:
+    rng = np.random.default_rng(0)
+    values = {"a": rng.normal(0, 1, 12), "b": rng.normal(3, 1, 12), "c": rng.normal(9, 1, 12)}
+    late = np.where(np.arange(12) < 3, np.nan, 5.0)
+    tests = {(one.first, one.second): one for one in rank_pairs({**values, "late": late})}
+    for alone in rank_pairs(values):
+        assert tests[alone.first, alone.second] == alone
+    for first in values:
+        found = tests[first, "late"]
+        assert np.isnan([found.p_value, found.holm, found.difference, found.wins]).all()
+
+
 def test_nothing_differs() -> None:
     assert find_p_value(np.zeros(5)) == 1
     (only,) = rank_pairs({"a": np.ones(4), "b": np.ones(4)})

@@ -111,10 +111,20 @@ def test_median_is_one_of_the_values(values: list[float]) -> None:
 
 def test_median_of_mostly_unreached_is_not_reached() -> None:
     drawn = draw_resamples(1, 5, 200)
-    found = censor_median(np.array([10.0, 20.0, math.inf, math.inf, math.inf]), drawn, 100)
-    assert found.value == math.inf
+    values = np.array([10.0, 20.0, math.inf, math.inf, math.inf])
+    found = censor_median(values, np.full(5, 100.0), drawn)
+    assert (found.value, found.bound) == (math.inf, 100)
     assert found.low <= 20
     assert 0 < found.reached < 1
+
+
+def test_each_run_is_censored_where_it_ended() -> None:
+    """That one of three got to 900 says nothing of the two that ended at 200 and 300."""
+    values, lengths = np.full(3, math.inf), np.array([200.0, 900.0, 300.0])
+    found = censor_median(values, lengths, draw_resamples(1, 3, 200))
+    assert (found.value, found.bound, found.low, found.high) == (math.inf, 300, 200, math.inf)
+    alone = censor_median(values[:1], lengths[:1], draw_resamples(1, 1))
+    assert (alone.bound, alone.low) == (200, 200)
 
 
 @settings(deadline=None, max_examples=40)

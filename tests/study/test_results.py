@@ -40,25 +40,28 @@ def result(make_run: MakeRun) -> dict[str, Any]:
 def describe(
     runs: list[FinishedRun],
     labels: list[str],
-    seeds: tuple[int, ...],
+    seeds: tuple[int, ...] = (0,),
     options: dict[str, Any] | None = None,
     surrogate: str = "lightgbm",
     kind: str = "",
+    blocks: int = 2,
+    more_options: dict[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The result object of these runs; the first search is PNAS with 4 tuning trials."""
     searches = {label: {"search": label, "tuning": 0 if number else 4} for number, label in enumerate(labels)}
-    settings = make_compare_settings({"searches": searches, "seeds": seeds, "tops": (1, 2), "blocks": 2})
+    settings = make_compare_settings({"searches": searches, "seeds": seeds, "tops": (1, 2), "blocks": blocks})
     grid = arrange_runs(runs, labels, [0], seeds)
     wishes = Wishes(references=["pnas"], tops=[1, 2], costs=Costs(10.0, Reranking()), resamples=20)
     spec = EvaluatorSpec(
         name="table",
-        space=CellSpace(max_blocks=2),
+        space=CellSpace(max_blocks=blocks),
         epochs=1.0,
         train_images=10,
         checksum="abc",
         settings={"surrogate": surrogate, "surrogate_kind": kind},
     )
-    prepared = Prepared(settings, spec, {label: {} for label in labels} | {"pnas": options or {}})
+    given = {label: {} for label in labels} | {"pnas": options or {}, "evolution": {"population": 100}}
+    prepared = Prepared(settings, spec, given | (more_options or {}))
     comparison = Comparison(prepared, grid, {}, analyse(grid, {}, wishes))
     return describe_comparison(comparison, {"python": "3"}, "here")
 
@@ -93,7 +96,40 @@ def test_manifest_says_what_was_run_and_how_it_was_tuned(result: dict[str, Any])
     assert manifest["tuning_trials"] == {"pnas": 4, "random": 0}
     assert manifest["data_checksum"] == "abc"
     assert manifest["reranking"] == {"models": 250, "factor": 15.0, "examples_each": 10.0}
-    assert any("tuned unequally: random" in note for note in result["notes"])
+    assert not any("tuned unequally" in note for note in result["notes"])  # random has nothing to tune
+
+
+def test_searches_that_were_tuned_more_often_than_others_are_named(make_run: MakeRun) -> None:
+    found = describe(
+        [make_run([0.1, 0.5], label=name) for name in ("pnas", "evolution")], ["pnas", "evolution"]
+    )
+    assert "tuned unequally, trials of each: pnas 4, evolution 0" in found["notes"]
+
+
+def test_a_search_that_is_compared_before_it_learnt_anything_is_noted(make_run: MakeRun) -> None:
+    names, models = ["pnas", "evolution", "random", "ppo"], (100, 120, 120, 10)
+    runs = [make_run([0.5] * count, label=name) for name, count in zip(names, models, strict=True)]
+    options = {"evolution": {"population": 100}, "ppo": {"batch": 20}}
+    notes = describe(runs, names, more_options=options)["notes"]
+    assert "evolution learns from its first 100 cells: at the 10 models" not in str(notes)
+    told = "evolution learns from its first 100 cells: at the 100 models of pnas it has learnt nothing yet"
+    assert [note for note in notes if "learns" in note] == [
+        "pnas learns from its first 136 cells, and had no more: raise --budget",
+        told,
+        "ppo learns from its first 20 cells, and had no more: raise --budget",
+    ]
+
+
+def test_searches_that_were_cut_off_before_their_largest_cells_are_noted(make_run: MakeRun) -> None:
+    cut = make_run([0.1, 0.2, 0.3], blocks=[1, 1, 2], label="pnas", seed=0)
+    whole = make_run([0.1, 0.2, 0.3], blocks=[1, 2, 3], label="pnas", seed=1)
+    others = [make_run([0.1, 0.2, 0.3], label="random", seed=seed) for seed in (0, 1)]
+    notes = describe([cut, whole, *others], ["pnas", "random"], (0, 1), blocks=3)["notes"]
+    told = [note for note in notes if "cut off" in note]
+    assert told == [
+        "1 of 2 runs of pnas were cut off by the budget at cells of 2 blocks of 3: the accuracy it is judged "
+        "by is of those; raise --budget"
+    ]
 
 
 def test_runs_that_ran_out_of_new_cells_are_noted(make_run: MakeRun) -> None:

@@ -68,7 +68,7 @@ def test_best_known_is_of_anything_visited_in_that_world(make_run: MakeRun) -> N
     found = find_best_known(grid, marks)
     assert [(one.world, one.value, one.found_by, one.model) for one in found] == [
         (0, 0.7, "a", 1),
-        (1, 0.35, "", 0),  # the long local search's
+        (1, 0.35, "", 0),  # the landmark's own
     ]
 
 
@@ -91,14 +91,23 @@ def test_all_that_was_visited_counts_whatever_its_size(make_run: MakeRun) -> Non
     assert (last.at, last.regret.value) == ("end", pytest.approx(0.1))
 
 
-def test_what_no_run_reached_is_known_up_to_the_longest(make_run: MakeRun) -> None:
+def test_what_no_run_reached_is_known_up_to_where_each_ended(make_run: MakeRun) -> None:
     lengths = (2, 5, 3)
     runs = [make_run(np.linspace(0.1, 0.4, count), world=w) for w, count in enumerate(lengths)]
     grid = arrange_runs(runs, ["random"], [0, 1, 2], [0])
     marks = [make_mark(world, low, 1.0) for world, low in enumerate((0.5, 0.6, 0.9))]
     easy, _ = reach_targets(grid, marks, [Kind.EXPECTED], draw_resamples(3, 1, 50))
-    assert (easy.models.value, easy.models.bound, easy.models.low) == (math.inf, 5, 5)
+    assert (easy.models.value, easy.models.bound, easy.models.low) == (math.inf, 3, 2)
     assert easy.threshold == pytest.approx(2.0 / 3)
+
+
+def test_a_target_that_a_world_has_not_is_left_out(make_run: MakeRun) -> None:
+    runs = [make_run([0.5, 0.6], world=world) for world in (0, 1)]
+    marks = [make_mark(0, 0.1, 0.2), replace(make_mark(1, 0.1, 0.2), expected={"top 1%": 0.1})]
+    rows = reach_targets(
+        arrange_runs(runs, ["random"], [0, 1], [0]), marks, [Kind.EXPECTED], draw_resamples(2, 1, 9)
+    )
+    assert [row.target for row in rows] == ["top 1%"]
 
 
 def test_of_equal_finds_the_first_is_the_best_known(make_run: MakeRun) -> None:
