@@ -16,17 +16,19 @@ Found: TypeAlias = Mapping[str, Mapping[Key, Mapping[str, Any]]]  # what each fa
 Write: TypeAlias = Callable[[Mapping[str, Any]], str]
 
 
-def make_side_table(results: Results, reference: str) -> list[str]:
-    """How each search does against a reference on each family: noise-free if known, by the paper's counting.
+def make_side_table(results: Results, reference: str, kind: str | None = None) -> list[str]:
+    """How each search does against a reference on each family, by the paper's counting.
 
     Args:
         results: the object of a comparison, by the name of its surrogate family.
         reference: label of a search that all of them measured against.
+        kind: of the values, "observed" or "expected"; by default of each family its own noise-free ones if it
+            knows them.
     """
     found = {
         family: {
             (row["search"], row["top"]): row
-            for row in choose_duels(result, reference, "paper", result["kinds"][-1])
+            for row in choose_duels(result, reference, "paper", kind or result["kinds"][-1])
         }
         for family, result in results.items()
     }
@@ -38,19 +40,20 @@ def make_side_table(results: Results, reference: str) -> list[str]:
     return _put_side_by_side("against", found, figures)
 
 
-def make_end_table(results: Results, tops: Sequence[int]) -> list[str]:
-    """The accuracy of the best cells visited, noise-free if known: after the reference's models, at the end.
+def make_end_table(results: Results, tops: Sequence[int], kind: str | None = None) -> list[str]:
+    """The accuracy of the best cells visited: after the reference's models, at the end.
 
     Args:
         results: as for `make_side_table`.
         tops: M, of the means of the best M.
+        kind: as for `make_side_table`.
     """
     found = {
         family: {
             (search["label"], final["top"]): final
             for search in result["searches"]
             for final in search["final"]
-            if (final["counting"], final["kind"]) == ("symmetrical", result["kinds"][-1])
+            if (final["counting"], final["kind"]) == ("symmetrical", kind or result["kinds"][-1])
             and final["top"] in tops
         }
         for family, result in results.items()

@@ -62,3 +62,13 @@ def test_ends_are_noise_free_of_all_visited(make_comparison: MakeComparison) -> 
         format_percent(final["equal_models"]),
         format_percent(final["end"]),
     ]
+
+
+def test_what_was_observed_can_be_asked_for_of_each(make_comparison: MakeComparison) -> None:
+    """Beside a comparison on measured cells, which has no noise-free values."""
+    result = make_comparison()
+    sides = make_side_table({"trees": result}, "pnas", "observed")
+    (duel, *_) = choose_duels(result, "pnas", "paper", "observed")
+    assert split(sides[2])[2] == format_factor(duel["speed_up_models"])
+    observed, expected = (make_end_table({"trees": result}, [15], kind) for kind in ("observed", None))
+    assert observed[2:] != expected[2:]
