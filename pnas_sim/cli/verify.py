@@ -88,9 +88,10 @@ class VerifyCommand(GroupedCommand):
 def verify(folders: tuple[Path, ...], as_json: bool, quiet: bool, **given: Any) -> None:
     """Train cells that searches on a table found, and compare with what the surrogate had predicted.
 
-    The top cells of each run, or of searches of a comparison, and a spread of what they visited are trained
-    by the table's own recipe, or as the options say. Every finished child is kept: after a kill the same
-    command goes on. The folder then holds result.json, a scatter plot and the trainings.
+    The top cells of each run, or of searches of a comparison (of the last level, where they grow cells by
+    levels), and a spread of what they visited are trained by the table's own recipe, or as the options say.
+    Every finished child is kept: after a kill the same command goes on. The folder then holds result.json, a
+    scatter plot and the trainings.
     """
     from pnas_sim.cli import verifying
     from pnas_sim.cli.table_build import print_child

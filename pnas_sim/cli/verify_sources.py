@@ -16,8 +16,10 @@ from pnas_sim.cli.settings import read_toml
 from pnas_sim.errors import RunError, SettingError
 from pnas_sim.evaluate import Status
 from pnas_sim.logged import read_log
+from pnas_sim.space.arrays import Integers
 from pnas_sim.study.finished import FinishedRun, Place, read_run
 from pnas_sim.study.verification import Visit
+from pnas_sim.summary import grows_by_levels
 from pnas_tables.catalogue import DEFAULT_TABLE, find_table
 from pnas_tables.format import read_table
 from pnas_tables.record import Table, checksum
@@ -168,6 +170,8 @@ def _average_end(runs: Sequence[Mapping[str, Any]]) -> float:
 def _read_log(folder: Path, settings: Mapping[str, Any], table: Table) -> list[Visit]:
     world = int(settings.get("backend_options", {}).get("world", 0))
     full = float(table.epochs[-1])
+    answers = list(read_log(folder / LOG).evaluations.values())
+    levels = _find_levels(np.array([answer.cell.count("|") + 1 for answer in answers], np.int64))
     return [
         Visit(
             cell=answer.cell,
@@ -176,8 +180,9 @@ def _read_log(folder: Path, settings: Mapping[str, Any], table: Table) -> list[V
             world=world,
             observed=float(answer.valid_accuracy),
             expected=answer.expected_valid_accuracy,
+            level=level,
         )
-        for answer in read_log(folder / LOG).evaluations.values()
+        for answer, level in zip(answers, levels.tolist(), strict=True)
         if answer.status == Status.OK
         and np.isclose(answer.epochs, full)
         and answer.cell.count("|") < table.space.max_blocks
@@ -192,5 +197,11 @@ def _read_visits(run: FinishedRun, table: Table) -> list[Visit]:
     texts = table.space.format_many(table.space.fit_width(run.cells[whole]))
     facts = run.facts
     name, group = f"{facts.label} w{facts.world} s{facts.seed}", _name_group(facts.label)
-    pairs = zip(texts, run.values[whole].tolist(), run.expected[whole].tolist(), strict=True)
-    return [Visit(text, group, name, facts.world, seen, expected) for text, seen, expected in pairs]
+    known = (run.values, run.expected, _find_levels(run.blocks))
+    rows = zip(texts, *(values[whole].tolist() for values in known), strict=True)
+    return [Visit(text, group, name, facts.world, *values) for text, *values in rows]
+
+
+def _find_levels(blocks: Integers) -> Integers:
+    """Levels (`int64[n]`) of all models of a run, in order: their blocks if it grew by levels, else 0."""
+    return blocks if grows_by_levels(blocks) else np.zeros_like(blocks)

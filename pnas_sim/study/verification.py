@@ -1,7 +1,10 @@
 """Verification: which cells of finished searches to train, and what their trainings say of the predictions.
 
 Cells are chosen by what the searches were told; trainings come after, so that no training has a say in what
-is trained. The object that `describe_verification` returns is `result.json`:
+is trained. A search's top cells are those that it would hand over first: of the last level where it grows
+cells by levels, as `pnas_sim.summary.choose_final` says of a run's best.
+
+The object that `describe_verification` returns is `result.json`:
 
 - `kind` "verification", `schema` 1, `folders` (that were verified), `table`, `table_checksum`, `surrogate`,
   `out`
@@ -10,10 +13,10 @@ is trained. The object that `describe_verification` returns is `result.json`:
 - `all_untrained_before`: no chosen cell was in the table; `left_out_as_trained`: cells that would have been
   chosen but were trained before
 - `cells`: list of `cell`, `group` (label of the search whose top cell it is, or "spread"), `rank` (1: the
-  group's highest observed), `blocks`, `world`, `run`, `trained_before`, `observed` (what the search was told,
-  with seed noise), `expected` (free of noise, with the world's drawn effect of the cell; null if unknown),
-  `predicted` (by the model alone), `trained` (mean over seeds; null if all failed), `deviation` (between its
-  seeds; null for one), `by_seed` (list, null where failed)
+  one that the group would hand over), `blocks`, `world`, `run`, `trained_before`, `observed` (what the search
+  was told, with seed noise), `expected` (free of noise, with the world's drawn effect of the cell; null if
+  unknown), `predicted` (by the model alone), `trained` (mean over seeds; null if all failed), `deviation`
+  (between its seeds; null for one), `by_seed` (list, null where failed)
 - `agreement`: for each of `predicted`, `expected`, `observed`: for each of `all`, `top`, `spread` and each
   group: null, or `cells`, `kendall_tau`, `spearman`, `bias` (predicted minus trained), `rmse`; the first
   three are null or {`value`, `low`, `high`}
@@ -67,6 +70,7 @@ class Visit:
         world: of the surrogate.
         observed: validation accuracy the search was told.
         expected: free of seed noise; NaN if unknown.
+        level: the cell's blocks, where its run grew by levels: it hands over cells of the last. Else 0.
     """
 
     cell: str
@@ -75,6 +79,7 @@ class Visit:
     world: int
     observed: float
     expected: float
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +119,9 @@ def choose_cells(
 ) -> Choice:
     """The top cells of each group, then a spread of what all visited; every cell once.
 
-    Several runs of a group take turns: the best of each, then the second of each, better ones first. The
-    spread is by ranks: of the other cells in order of observed accuracy, those in the middle of `spread`
-    equal parts.
+    The best of a run that grew by levels are those of its last level, then those of the level before. Several
+    runs of a group take turns: the best of each, then the second of each, better ones first. The spread is
+    by ranks: of the other cells in order of observed accuracy, those in the middle of `spread` equal parts.
 
     Args:
         visits: of all groups, in order of evaluation.
@@ -173,14 +178,18 @@ def _take_spread(
 
 
 def _order_top(visits: Sequence[Visit]) -> list[Visit]:
-    """A group's visits: the best of every run first, by observed accuracy, then the second best of each."""
+    """A group's visits: what every run would hand over first, then the second best of each.
+
+    Of a run that went level by level all of a level come before smaller cells: one that failed, or has too
+    few, is followed by the one before it.
+    """
     runs: dict[str, list[Visit]] = {}
     for visit in visits:
         runs.setdefault(visit.run, []).append(visit)
     placed = [
         (place, -visit.observed, visit.cell, visit.run, visit)
         for own in runs.values()
-        for place, visit in enumerate(sorted(own, key=lambda one: -one.observed))
+        for place, visit in enumerate(sorted(own, key=lambda one: (-one.level, -one.observed)))
     ]
     return [entry[-1] for entry in sorted(placed, key=lambda entry: entry[:4])]
 

@@ -91,6 +91,20 @@ def test_top_and_spread_are_trained_and_compared(
     assert set(appended.origins) == {"verify"}
 
 
+def test_the_cell_that_a_run_hands_over_is_the_winner(
+    pnas: Any, made_up: list[tuple[str, int]], small_table: Path
+) -> None:
+    """Of PNAS that is the best of the last level, and the level before comes when that has no more."""
+    words = ("--predictor", "ridge", "--beam", 4, "--blocks", 3, "--out", "grown", "-q", "--json")
+    best = pnas("run", "--table", small_table, *words).json["best"]
+    result = pnas("verify", "grown", "--top", 6, "--spread", 6, "--again", "--json", "-q").json
+    assert result["winners"] == {"pnas": best["cell"]}
+    top = [one for one in result["cells"] if one["group"] == "pnas"]
+    assert [one["blocks"] for one in top] == [3, 3, 3, 3, 2, 2]
+    assert any(one["observed"] > top[0]["observed"] for one in result["cells"])
+    assert 1 in [one["blocks"] for one in result["cells"] if one["group"] == "spread"]
+
+
 def test_an_interrupted_verification_goes_on_with_what_is_missing(
     pnas: Any, ran: Path, made_up: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +160,7 @@ def test_a_comparison_gives_top_cells_of_pnas_and_of_the_best_other(
     pnas: Any, small_table: Path, made_up: list[tuple[str, int]]
 ) -> None:
     words = ("--searches", "pnas,random", "--set", "pnas.beam=10", "--set", "pnas.predictor=ridge")
-    budget = ("--seeds", 1, "--worlds", 2, "--budget", 40, "--blocks", 3, "--sample", 0, "--local", 0)
+    budget = ("--seeds", 1, "--worlds", 2, "--budget", 170, "--blocks", 3, "--sample", 0, "--local", 0)
     more = ("--top", 1, "--workers", 1, "--no-pictures", "-q", "--out", "compared", "--resamples", 10)
     outcome = pnas("compare", "--table", small_table, *words, *budget, *more)
     assert outcome.code == 0, outcome.err
@@ -157,6 +171,7 @@ def test_a_comparison_gives_top_cells_of_pnas_and_of_the_best_other(
     assert groups[2] == "spread"
     assert len(result["cells"]) == 12
     assert {one["world"] for one in result["cells"]} == {0, 1}
+    assert [one["blocks"] for one in result["cells"] if one["group"] == "pnas"] == [3] * 4
     one = pnas("verify", "compared", "--searches", "random", "--top", 2, "--out", "v", "--json", "-q").json
     assert set(one["winners"]) == {"random"}
     wrong = pnas("verify", "compared", "--searches", "moon")

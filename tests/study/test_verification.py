@@ -54,6 +54,21 @@ def test_a_cell_that_several_runs_met_stands_where_it_is_best_placed() -> None:
     assert [(one.visit.cell, one.visit.run) for one in both] == [("x", "two"), ("y", "one")]
 
 
+def test_a_search_by_levels_hands_over_cells_of_its_last_level_and_then_of_the_one_before() -> None:
+    """Smaller cells were told more; the run that did not grow by levels has no level that counts."""
+    grown = [
+        *(Visit(f"small{i}", "pnas", "one", 0, 0.8 + i / 100, 0.8, level=1) for i in range(3)),
+        *(Visit(f"middle{i}", "pnas", "one", 0, 0.6 + i / 100, 0.6, level=2) for i in range(3)),
+        *(Visit(f"large{i}", "pnas", "one", 0, 0.5 + i / 100, 0.5, level=3) for i in range(2)),
+    ]
+    other = [visit("c0", "other", "two", 0.9), visit("c1|c1", "other", "two", 0.1)]
+    choice = choose_cells([*grown, *other], ["pnas", "other"], 3, 5, set(), again=False)
+    top = [one.visit.cell for one in choice.chosen]
+    assert top[:3] == ["large1", "large0", "middle2"]
+    assert choice.winners == {"pnas": 0, "other": 3} and top[3] == "c0"
+    assert {"small0", "small1", "small2"} < set(top[5:])  # the spread is of all sizes
+
+
 def test_the_spread_leaves_trained_cells_out_unless_asked_for() -> None:
     known = {f"c{i}" for i in range(10)}
     spread = choose_cells(VISITS, ["pnas"], 1, 40, known, again=False).chosen[1:]
