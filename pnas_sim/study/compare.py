@@ -16,8 +16,10 @@ from typing import Any
 from pnas_sim.budget import Budget
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import BackendRequest, BulkEvaluator, Evaluator, EvaluatorSpec
+from pnas_sim.plugins import OWN_PACKAGE
 from pnas_sim.registry import make_backend
-from pnas_sim.search.catalogue import make_search, resolve_options
+from pnas_sim.search.base import Strategy
+from pnas_sim.search.catalogue import describe_search, make_search, resolve_options
 from pnas_sim.study.accounts import Reranking
 from pnas_sim.study.analysis import Analysis, Wishes, analyse
 from pnas_sim.study.efficiency import Costs
@@ -25,6 +27,7 @@ from pnas_sim.study.finished import Place, read_run
 from pnas_sim.study.grid import RunGrid, arrange_runs
 from pnas_sim.study.landmarks import Landmarks
 from pnas_sim.study.pool import Standing, do_jobs
+from pnas_sim.study.recording import BATCH
 from pnas_sim.study.settings import CompareSettings, SearchChoice
 from pnas_sim.study.work import Job, Worker, do_in_pool, read_landmarks, request_search
 
@@ -79,21 +82,23 @@ def prepare(settings: CompareSettings) -> Prepared:
         spec = evaluator.spec
         _demand_epochs(settings, spec)
         _demand_cheap_landmarks(settings, evaluator)
-        options = {
+        tried = {
             label: _try_search(settings, evaluator, choice) for label, choice in settings.searches.items()
         }
-    prepared = Prepared(settings, spec, options)
-    for label in options:
-        _demand_budget(prepared, label)
+        prepared = Prepared(settings, spec, {label: options for label, (options, _) in tried.items()})
+        for label, (_, strategy) in tried.items():
+            _demand_first_batch(prepared, label, strategy)
+    _demand_top(prepared)
     _demand_runs(settings)
     return prepared
 
 
-def _try_search(settings: CompareSettings, evaluator: Evaluator, choice: SearchChoice) -> dict[str, Any]:
-    """Makes a search once, to see that it can be had; returns its options with defaults filled in."""
+def _try_search(
+    settings: CompareSettings, evaluator: Evaluator, choice: SearchChoice
+) -> tuple[dict[str, Any], Strategy]:
+    """Makes a search once, to see that it can be had; returns its options, with defaults, and the search."""
     options = resolve_options(choice.search, choice.options)
-    make_search(choice.search, request_search(settings, evaluator, options, seed=0))
-    return options
+    return options, make_search(choice.search, request_search(settings, evaluator, options, seed=0))
 
 
 def _demand_epochs(settings: CompareSettings, spec: EvaluatorSpec) -> None:
@@ -113,30 +118,40 @@ def _demand_cheap_landmarks(settings: CompareSettings, evaluator: Evaluator) -> 
         )
 
 
-def _demand_budget(prepared: Prepared, label: str) -> None:
-    """Checks that a run gets as far as one batch, and as the largest top M; of seconds nobody knows."""
-    models = _count_affordable(prepared)
-    if models is None:
+def _demand_first_batch(prepared: Prepared, label: str, strategy: Strategy) -> None:
+    """Checks that a run gets as far as its search's first batch; of seconds nobody knows.
+
+    The option `batch` says how large one may be. A search that ships is asked for its first, which may be
+    smaller, and of shorter trainings: a first level, a lowest rung.
+    """
+    batch, models = prepared.options[label].get("batch"), _count_affordable(prepared)
+    if models is None or not isinstance(batch, int) or models >= batch:
         return
-    options, most = prepared.options[label], max(prepared.settings.tops)
-    batch = options.get("batch", 1)
-    if isinstance(options.get("beam"), int):  # no level is larger, so no batch is
-        batch = min(batch, options["beam"])
-    if isinstance(batch, int) and models < batch:
+    if describe_search(prepared.settings.searches[label].search).package == OWN_PACKAGE:
+        first = strategy.ask(min(batch, BATCH))
+        batch, models = len(first), _count_affordable(prepared, first.epochs)
+    if models is not None and models < batch:
         raise SettingError(
-            f"budget is {models} models; a batch of {label} has {batch}: raise --budget, or lower "
+            f"budget is {models} models; the first batch of {label} has {batch}: raise --budget, or lower "
             f"--set {label}.batch"
         )
-    if models < most:
+
+
+def _demand_top(prepared: Prepared) -> None:
+    """Checks that a run gets as far as the largest top M; of seconds nobody knows."""
+    models, most = _count_affordable(prepared), max(prepared.settings.tops)
+    if models is not None and models < most:
         raise SettingError(
             f"budget is {models} models; the mean over the top {most} needs as many: raise --budget, or "
             "lower --top"
         )
 
 
-def _count_affordable(prepared: Prepared) -> int | None:
-    """Full trainings that the budget of a run is enough for; None where it is of seconds."""
+def _count_affordable(prepared: Prepared, epochs: float | None = None) -> int | None:
+    """Trainings that the budget of a run is enough for, by default full ones; None where it is of seconds."""
     budget, each = Budget.parse(prepared.settings.budget), prepared.costs.full
+    if epochs is not None:
+        each = epochs * prepared.spec.train_images
     if budget.examples is not None and each > 0:
         return int(budget.examples // each)
     return budget.models

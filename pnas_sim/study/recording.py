@@ -10,6 +10,8 @@ from pnas_sim.evaluate import Evaluator, Source
 from pnas_sim.search.base import Diagnosed, Strategy
 from pnas_sim.study.finished import Facts, FinishedRun, Place
 
+BATCH = 256  # cells that a search is asked for at a time
+
 
 def record_run(
     strategy: Strategy,
@@ -19,7 +21,7 @@ def record_run(
     budget: Budget,
     fingerprint: str,
     epochs: float | None = None,
-    batch: int = 256,
+    batch: int = BATCH,
 ) -> FinishedRun:
     """Runs a search to its end.
 

@@ -59,6 +59,9 @@ def test_no_search_trains_for_longer_than_the_comparison() -> None:
         prepare(make_settings(searches=searches, epochs=0.5))
 
 
+RANDOMS = {"random": {"search": "random"}, "raw": {"search": "random-raw"}}
+
+
 def make_settings(**changes: Any) -> CompareSettings:
     values: dict[str, Any] = {
         "searches": {
@@ -213,10 +216,11 @@ def test_damaged_run_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"budget": "8"}, r"budget is 8 models; a batch of pnas has 12: raise --budget"),
+        ({"budget": "8"}, r"budget is 8 models; the first batch of pnas has 21: raise --budget"),
         ({"tops": (50,)}, r"budget is 40 models; the mean over the top 50"),
-        ({"budget": "1190ex"}, r"budget is 11 models; a batch of pnas has 12: raise --budget"),
-        ({"budget": "1300ex", "tops": (14,)}, r"budget is 13 models; the mean over the top 14"),
+        ({"budget": "1190ex"}, r"budget is 11 models; the first batch of pnas has 21: raise --budget"),
+        ({"budget": "99ex", "searches": RANDOMS}, r"budget is 0 models; the mean over the top 5 needs"),
+        ({"budget": "2300ex", "tops": (24,)}, r"budget is 23 models; the mean over the top 24"),
         ({"seeds": (0,), "demand_intervals": True}, "at least 2 runs: raise --seeds"),
         (
             {"searches": {"pnas": {"search": "pnas"}, "x": {"search": "nonsense"}}},
@@ -282,6 +286,27 @@ def test_users_own_search_that_fails_is_named_and_others_are_kept(tmp_path: Path
     with pytest.raises(WorkError, match="mine, world 0, seed 0 failed: ZeroDivisionError: of the user's"):
         compare(prepared, tmp_path)
     assert len(read_run(tmp_path / "runs" / "random-w0-s0.npz")) == 40
+
+
+def test_a_budget_need_only_reach_for_the_batch_that_a_search_begins_with() -> None:
+    """The first level of PNAS and the lowest rung of Hyperband are below what a batch may have."""
+    rungs = {"search": "hyperband", "options": {"eta": 2}}
+    searches = {"pnas": {"search": "pnas", "options": {"predictor": "ridge"}}, "h": rungs}
+    prepare(make_settings(searches=searches, budget="21"))
+    with pytest.raises(SettingError, match="budget is 20 models; the first batch of pnas has 21: raise"):
+        prepare(make_settings(searches=searches, budget="20"))
+    rungs_alone = {"random": {"search": "random"}, "h": rungs}
+    for budget in ("2", "100ex"):  # two cells of half a training each
+        prepare(make_settings(searches=rungs_alone, budget=budget, tops=(1,)))
+    for budget in ("1", "99ex"):
+        with pytest.raises(SettingError, match="budget is 1 models; the first batch of h has 2: raise"):
+            prepare(make_settings(searches=rungs_alone, budget=budget, tops=(1,)))
+
+
+def test_users_own_search_is_asked_for_nothing_beforehand(broken: str) -> None:
+    searches = {"random": {"search": "random"}, "mine": {"search": broken, "options": {"batch": 64}}}
+    with pytest.raises(SettingError, match="budget is 40 models; the first batch of mine has 64: raise"):
+        prepare(make_settings(searches=searches))
 
 
 def test_references_are_every_pnas_unless_named() -> None:
