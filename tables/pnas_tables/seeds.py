@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -17,6 +17,7 @@ from pnas_tables.sample import choose_repeats
 
 Mask: TypeAlias = NDArray[np.bool_]
 
+MIXING_PRIOR = 5.0  # degrees of freedom in which the noise of checkpoints did not go together
 SLOPE_PRIOR = 20.0  # precision of the slope around 0: about 40 repeated runs outweigh it
 BOUNDED_AT = 0.99  # a cell's variance counts for the slope up to this quantile of what the fit expects of it
 
@@ -118,6 +119,9 @@ class SeedNoise:
         correlation: between the noise of both at the last checkpoint.
         divergence: share of runs that diverge although the cell can be trained.
         divergence_runs: runs of repeated cells that this share is of.
+        mixing: what the validation noise of each checkpoint is made of: weights of independent draws, one for
+            each checkpoint, whose squares sum to 1; the last checkpoint's noise is its own draw. Empty: each
+            has its own, as in files written before this was measured.
     """
 
     valid: tuple[Deviation, ...]
@@ -125,6 +129,7 @@ class SeedNoise:
     correlation: float
     divergence: float
     divergence_runs: int
+    mixing: tuple[tuple[float, ...], ...] = ()
 
     @classmethod
     def measure(cls, table: Table) -> SeedNoise:
@@ -132,23 +137,27 @@ class SeedNoise:
         curves = [*table.curves[:, :-1].T, table.valid_accuracy]
         valid = tuple(fit_deviation(table, values) for values in curves)
         test = fit_deviation(table, table.test_accuracy)
-        return cls(valid, test, _correlate(table), *_measure_divergence(table))
+        return cls(valid, test, _correlate(table), *_measure_divergence(table), find_mixing(table))
 
     def draw(
-        self, keys: Keys, epochs: float, checkpoint: int, seed: int, valid: Floats, test: Floats
+        self, keys: Keys, epochs: Sequence[float], checkpoint: int, seed: int, valid: Floats, test: Floats
     ) -> Drawn:
-        """Noise that belongs to (cell, epochs, seed).
+        """Noise that belongs to (cell, checkpoint, seed).
 
         Args:
             keys: `uint64[n]`, of the cells.
-            epochs: of the checkpoint.
-            checkpoint: its place.
+            epochs: of all checkpoints.
+            checkpoint: the place among them of the one asked for.
             seed: the evaluation seed.
             valid: `float64[n]`, noise-free validation accuracy there.
             test: `float64[n]`, noise-free test accuracy.
         """
-        on_valid = standard_noise(keys, epochs, seed, "valid")
-        own = standard_noise(keys, epochs, seed, "test")
+        weights = self.mixing[checkpoint] if self.mixing else np.eye(len(epochs))[checkpoint].tolist()
+        on_valid = np.zeros(len(keys))
+        for weight, at in zip(weights, epochs, strict=True):
+            if weight:
+                on_valid += weight * standard_noise(keys, float(at), seed, "valid")
+        own = standard_noise(keys, float(epochs[checkpoint]), seed, "test")
         on_test = self.correlation * on_valid + np.sqrt(1 - self.correlation**2) * own
         diverged = np.zeros(len(keys), np.bool_)
         if self.divergence:
@@ -160,14 +169,39 @@ class SeedNoise:
 
     def as_json(self) -> dict[str, Any]:
         """All of it as JSON values."""
-        return asdict(self) | {"valid": [asdict(one) for one in self.valid]}
+        mixing = [list(weights) for weights in self.mixing]
+        return asdict(self) | {"valid": [asdict(one) for one in self.valid], "mixing": mixing}
 
     @classmethod
     def from_json(cls, about: Mapping[str, Any]) -> SeedNoise:
         """What `as_json` described."""
         valid = tuple(Deviation(**one) for one in about["valid"])
         rest = (float(about["correlation"]), float(about["divergence"]), int(about["divergence_runs"]))
-        return cls(valid, Deviation(**about["test"]), *rest)
+        mixing = tuple(tuple(map(float, weights)) for weights in about.get("mixing", ()))
+        return cls(valid, Deviation(**about["test"]), *rest, mixing)
+
+
+def find_mixing(table: Table) -> tuple[tuple[float, ...], ...]:
+    """Weights by which draws of the checkpoints make noise that goes together as it does between seeds.
+
+    What a seed does to a child at one checkpoint it partly still does at the next. Correlations are of
+    differences from the cell's mean over seeds, drawn towards 0 by `MIXING_PRIOR`; the weights are their
+    Cholesky factor from the last checkpoint backwards: the noise at full training is a draw by itself.
+    """
+    usable = choose_repeats(table)
+    values = np.column_stack([table.curves[:, :-1], table.valid_accuracy])[usable]
+    known = ~np.isnan(values).any(axis=1)
+    cells, values = table.run_cells[usable][known], values[known]
+    counts = np.maximum(np.bincount(cells, minlength=len(table)), 1)
+    means = np.column_stack([np.bincount(cells, column, minlength=len(table)) for column in values.T])
+    apart = values - (means / counts[:, None])[cells]
+    freedom = float((counts - 1).sum())
+    sizes = np.sqrt((apart**2).sum(axis=0))
+    correlations = (apart.T @ apart) / np.where(sizes > 0, np.outer(sizes, sizes), np.inf)
+    drawn = (freedom * correlations + MIXING_PRIOR * np.eye(len(sizes))) / (freedom + MIXING_PRIOR)
+    np.fill_diagonal(drawn, 1.0)
+    backwards = np.linalg.cholesky(drawn[::-1, ::-1])[::-1, ::-1]
+    return tuple(tuple(float(weight) for weight in weights) for weights in backwards)
 
 
 @dataclass(frozen=True, slots=True)

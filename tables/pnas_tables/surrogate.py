@@ -184,8 +184,8 @@ class Surrogate:
 
     def draw_noise(self, keys: Keys, checkpoint: int, seed: int, valid: Floats, test: Floats) -> Drawn:
         """Seed noise of cells with these noise-free accuracies; see `pnas_tables.seeds.SeedNoise.draw`."""
-        place = checkpoint % len(self.epochs)
-        return self.noise.draw(keys, float(self.epochs[place]), place, seed, valid, test)
+        epochs = [float(at) for at in self.epochs]
+        return self.noise.draw(keys, epochs, checkpoint % len(epochs), seed, valid, test)
 
     def keys(self, cells: Rows) -> Keys:
         """What noise and effects belong to: one key for each canonical row."""

@@ -78,7 +78,7 @@ def test_without_repeated_cells_there_is_no_noise(table: Table) -> None:
     noise = SeedNoise.measure(single)
     assert noise.valid[-1] == Deviation() and noise.correlation == 0 and noise.divergence == 0
     keys = np.arange(5, dtype=np.uint64)
-    drawn = noise.draw(keys, 1.0, 2, 0, np.full(5, 0.5), np.full(5, 0.5))
+    drawn = noise.draw(keys, CHECKPOINTS, 2, 0, np.full(5, 0.5), np.full(5, 0.5))
     assert not drawn.valid.any() and not drawn.test.any() and not drawn.diverged.any()
 
 
@@ -166,10 +166,46 @@ def test_each_checkpoint_has_its_own_deviation(table: Table) -> None:
     np.testing.assert_allclose([one.middle for one in noise.valid], scales, rtol=0.3)
 
 
+def make_curves(table: Table, correlations: np.ndarray) -> Table:
+    """The table with seed noise that goes together like this between checkpoints."""
+    rng = np.random.default_rng(5)
+    levels = rng.uniform(0.4, 0.6, len(table))[table.run_cells, None]
+    noise = rng.multivariate_normal(np.zeros(3), correlations, len(table.seeds))
+    curves = levels + np.array([0.03, 0.02, 0.01]) * noise
+    return replace(table, curves=curves, valid_accuracy=curves[:, -1])
+
+
+def test_noise_of_checkpoints_goes_together_as_it_was_measured(table: Table) -> None:
+    wanted = np.array([[1.0, 0.6, 0.2], [0.6, 1.0, 0.7], [0.2, 0.7, 1.0]])
+    noise = SeedNoise.measure(make_curves(table, wanted))
+    keys = np.random.default_rng(0).integers(0, 2**63, 20_000, np.uint64)
+    level = np.full(20_000, 0.5)
+    drawn = np.array([noise.draw(keys, CHECKPOINTS, at, 3, level, level).valid for at in range(3)])
+    np.testing.assert_allclose(np.corrcoef(drawn), wanted, atol=0.2)  # of 60 repeated cells
+    np.testing.assert_allclose(np.square(noise.mixing).sum(axis=1), 1)
+    alone = replace(noise, mixing=()).draw(keys, CHECKPOINTS, 2, 3, level, level)
+    np.testing.assert_array_equal(drawn[2], alone.valid)  # full training draws as ever
+
+
+def test_few_repeated_cells_say_little_of_how_noise_goes_together(table: Table) -> None:
+    together = make_curves(table, np.full((3, 3), 0.99) + 0.01 * np.eye(3))
+    found = [SeedNoise.measure(one).mixing for one in (together, keep_repeats(together, 2))]
+    assert found[0][0][2] > 0.85
+    assert abs(found[1][0][2]) < 0.4
+
+
+def keep_repeats(table: Table, count: int) -> Table:
+    """The table with second seeds of so many cells only."""
+    kept = (table.seeds == 0) | (table.run_cells < count)
+    columns = ("run_cells", "seeds", "status", "valid_accuracy", "test_accuracy", "seconds", "curves")
+    errors = tuple(np.array(table.errors, object)[kept])
+    return replace(table, errors=errors, **{name: getattr(table, name)[kept] for name in columns})
+
+
 def test_a_run_diverges_at_every_checkpoint_or_at_none(table: Table) -> None:
     noise, keys = replace(SeedNoise.measure(table), divergence=0.3), np.arange(200, dtype=np.uint64)
     level = np.full(200, 0.5)
-    early, late = (noise.draw(keys, epochs, at, 3, level, level) for at, epochs in ((0, 0.25), (2, 1.0)))
+    early, late = (noise.draw(keys, CHECKPOINTS, at, 3, level, level) for at in (0, 2))
     assert early.diverged.any() and (early.diverged == late.diverged).all()
     assert (early.valid != late.valid).all()
 
@@ -181,12 +217,12 @@ def test_what_is_measured_is_what_is_drawn(table: Table) -> None:
     keys = np.random.default_rng(0).integers(0, 2**63, 20_000, np.uint64)
     noise = replace(noise, correlation=0.7, divergence=0.02)
     level = np.full(20_000, noise.valid[-1].center)
-    drawn = noise.draw(keys, 1.0, 2, 3, level, np.full(20_000, noise.test.center))
+    drawn = noise.draw(keys, CHECKPOINTS, 2, 3, level, np.full(20_000, noise.test.center))
     assert drawn.valid.std() == pytest.approx(noise.valid[-1].middle, rel=0.03)
     assert drawn.valid.std() == pytest.approx(NOISE, rel=0.35)
     assert np.corrcoef(drawn.valid, drawn.test)[0, 1] == pytest.approx(0.7, abs=0.02)
     assert drawn.diverged.mean() == pytest.approx(0.02, abs=0.004)
-    again, other = (noise.draw(keys, 1.0, 2, seed, level, level) for seed in (3, 4))
+    again, other = (noise.draw(keys, CHECKPOINTS, 2, seed, level, level) for seed in (3, 4))
     np.testing.assert_array_equal(drawn.valid, again.valid)
     np.testing.assert_array_equal(drawn.diverged, again.diverged)
     assert abs(np.corrcoef(drawn.valid, other.valid)[0, 1]) < 0.03

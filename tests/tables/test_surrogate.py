@@ -225,7 +225,7 @@ def test_each_checkpoint_has_effects_and_noise_of_its_own(fitted: Table) -> None
     np.testing.assert_array_equal(other[:, 1:], plain[:, 1:])
     keys, level = np.arange(500, dtype=np.uint64), np.full(500, 0.5)
     drawn = [surrogate.draw_noise(keys, place, 3, level, level).valid for place in (0, 2, -1)]
-    wanted = surrogate.noise.draw(keys, CHECKPOINTS[0], 0, 3, level, level).valid
+    wanted = surrogate.noise.draw(keys, CHECKPOINTS, 0, 3, level, level).valid
     np.testing.assert_array_equal(drawn[0], wanted)
     np.testing.assert_array_equal(drawn[1], drawn[2])
     assert abs(np.corrcoef(drawn[0], drawn[1])[0, 1]) < 0.2
