@@ -26,6 +26,7 @@ from pnas_tables.format import read_table
 from pnas_tables.given_cells import show_value
 from pnas_tables.index import RowIndex
 from pnas_tables.record import Table, checksum
+from pnas_tables.sample import choose_repeats
 from pnas_tables.surrogate import DEFAULT_SURROGATE, Surrogate
 
 TableBackend: TypeAlias = "SurrogateBackend | MeasuredBackend"
@@ -296,9 +297,10 @@ class MeasuredBackend:
         self._count = np.bincount(table.run_cells, minlength=len(table))
         curves = table.curves.copy()
         curves[:, -1] = table.valid_accuracy
-        means = mean_by_cell(table, curves)
-        told = np.bincount(table.run_cells, ~np.isnan(table.valid_accuracy), minlength=len(table))
-        means[told < 2] = np.nan  # one run is no mean over seeds: a winner's luck would be its worth
+        told = choose_repeats(table)  # without the run that a cell was trained again for
+        means = mean_by_cell(table, np.where(told[:, None], curves, np.nan))
+        counts = np.bincount(table.run_cells, told & ~np.isnan(table.valid_accuracy), minlength=len(table))
+        means[counts < 2] = np.nan  # one run is no mean over seeds: a winner's luck would be its worth
         self._curves, self._means = curves, means
         self._spec = _spec(table, blocks, {"table": name, "table_mode": "measured"})
 

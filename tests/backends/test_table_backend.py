@@ -270,6 +270,26 @@ def test_measured_answers_are_the_trained_ones(closed_path: Path) -> None:
     assert answers.parameters.tolist() == table.parameters[::-1].tolist()
 
 
+def test_the_worth_of_a_cell_is_without_the_run_it_was_trained_again_for(
+    closed_path: Path, tmp_path: Path
+) -> None:
+    """The best of many single trainings was lucky; only the seeds that followed say what it is worth."""
+    table = read_table(closed_path)
+    values = table.valid_accuracy.copy()
+    columns = ("run_cells", "seeds", "status", "valid_accuracy", "test_accuracy", "seconds", "curves")
+    values[(table.run_cells == 0) & (table.seeds == 0)] = 0.9
+    again = np.flatnonzero((table.run_cells == 0) & (table.seeds > 0))
+    more = {name: np.concatenate([getattr(table, name), getattr(table, name)[again]]) for name in columns}
+    more["valid_accuracy"] = np.concatenate([values, values[again] + 0.02])
+    more["seeds"][-len(again) :] += 10
+    errors = (*table.errors, *[""] * len(again))
+    path = tmp_path / "again.h5"
+    write_table(path, replace(table, errors=errors, **more))
+    worth = ask(path, blocks=2, table_mode="measured").evaluate_bulk(table.cells[:1], 1.0, 0)
+    assert worth.valid_accuracy[0] == 0.9
+    assert worth.expected_valid_accuracy[0] == pytest.approx(values[again].mean() + 0.01)
+
+
 def test_a_seed_takes_a_trained_seed_and_says_which(closed_path: Path) -> None:
     backend = ask(closed_path, blocks=2, table_mode="measured")
     rows = read_table(closed_path).cells
