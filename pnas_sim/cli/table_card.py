@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import click
 
 from pnas_sim.cli.folder import make_folder
 from pnas_sim.cli.options import DEFAULT_TABLE, FILE, FOLDER, example, json_option, verbose_option
 from pnas_sim.cli.output import write_json
-from pnas_sim.errors import RunError, SettingError
+from pnas_sim.errors import SettingError
 
 HEAD = b"# Table "  # how a card begins
 
@@ -63,6 +61,7 @@ def card(
     found from the table when this runs; those of the surrogates are the ones stored with them.
     """
     from pnas_sim.search.catalogue import list_searches
+    from pnas_tables.audit_file import read_audit
     from pnas_tables.card_facts import gather_facts
     from pnas_tables.card_pictures import draw_pictures
     from pnas_tables.card_text import write_card
@@ -73,7 +72,7 @@ def card(
 
     path = find_table(table)
     read = read_table(path)
-    audited = [_read_audit(audit) for audit in audits]
+    audited = [read_audit(audit, read) for audit in audits]
     checked = None if proxy is None else read_proxy(proxy, read)
     folder = _find_folder(path) if out is None else out
     page = folder / f"{path.stem}.md"
@@ -122,18 +121,3 @@ def _write_command(source: str, notes: Sequence[str], audits: Sequence[Path], pr
     words += [word for audit in audits for word in ("--audit", str(audit))]
     words += [] if proxy is None else ["--proxy", str(proxy)]
     return shlex.join(words)
-
-
-def _read_audit(path: Path) -> dict[str, Any]:
-    """An audit's reports.
-
-    Raises:
-        RunError: the file is not there, or not an audit's.
-    """
-    try:
-        answer = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise RunError(f"{path} cannot be read as an audit; give the audit.json in its folder") from None
-    if not isinstance(answer, dict) or not {"settings", "rounds"} <= answer.keys() or not answer["rounds"]:
-        raise RunError(f"{path} is not the audit.json of an audit; it lies in the audit's folder")
-    return answer

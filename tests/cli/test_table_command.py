@@ -357,10 +357,6 @@ def test_card_can_do_without_pictures(pnas: Any, bare_table: Path, tmp_path: Pat
     assert outcome.code == 0 and "0 pictures" in outcome.out
     assert [path.name for path in (tmp_path / "plain").iterdir()] == ["bare.md"]
     assert pnas("table", "card", "absent").code == 2
-    (tmp_path / "audit.json").write_text("{}")
-    for name in ("audit.json", "absent.json"):
-        outcome = pnas("table", "card", bare_table, "--out", "plain", "--audit", name)
-        assert outcome.code == 2 and name in outcome.complaint
 
 
 @pytest.mark.parametrize(
