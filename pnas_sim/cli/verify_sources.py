@@ -13,6 +13,7 @@ import numpy as np
 from pnas_sim.cli.folder import LOG, RECORD, RESULT, SETTINGS
 from pnas_sim.cli.lists import split_list
 from pnas_sim.cli.settings import read_toml
+from pnas_sim.cli.verify_groups import FoundSearch, describe_search, name_groups
 from pnas_sim.errors import RunError, SettingError
 from pnas_sim.evaluate import Status
 from pnas_sim.logged import read_log
@@ -25,8 +26,6 @@ from pnas_tables.format import read_table
 from pnas_tables.record import Table, checksum
 from pnas_tables.surrogate import DEFAULT_SURROGATE
 
-RESERVED = ("all", "top", "spread")  # parts of a result; no search is called so
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
@@ -37,7 +36,7 @@ class Source:
         table: they ran on, as it was then.
         surrogate: name of the one that answered.
         visits: cells evaluated in full, of the groups.
-        groups: labels of searches, in the order of their top cells.
+        groups: names of searches, in the order of their top cells; see `name_groups`.
     """
 
     folders: tuple[Path, ...]
@@ -67,13 +66,18 @@ def read_source(folders: Sequence[Path], searches: str | None) -> Source:
     table = read_table(find_table(_table_name(records[0])))
     for folder, record in zip(folders, records, strict=True):
         _demand_same(folder, record["backend"].get("checksum", ""), checksum(table))
-    source = Source(tuple(folders), table, first[1], [], [])
-    for folder, record in zip(folders, records, strict=True):
-        groups = list(_read_groups(folder, record, table, searches, source.visits))
-        source.groups.extend(group for group in groups if group not in source.groups)
-    if not source.visits:
+    found = [
+        (one, record)
+        for folder, record in zip(folders, records, strict=True)
+        for one in _list_searches(folder, record, searches)
+    ]
+    groups = name_groups([one for one, _ in found])
+    visits: list[Visit] = []
+    for (one, record), group in zip(found, groups, strict=True):
+        visits.extend(_read_search(one, record, table, group))
+    if not visits:
         raise RunError(f"{folders[0]} holds no model trained to the table's full length; nothing to verify")
-    return source
+    return Source(tuple(folders), table, first[1], visits, list(dict.fromkeys(groups)))
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
@@ -122,30 +126,32 @@ def _demand_same(folder: Path, then: str, now: str) -> None:
         )
 
 
-def _read_groups(
-    folder: Path, record: Mapping[str, Any], table: Table, searches: str | None, visits: list[Visit]
-) -> list[str]:
-    """Adds a folder's visits; returns its labels, in order."""
+def _list_searches(folder: Path, record: Mapping[str, Any], searches: str | None) -> list[FoundSearch]:
+    """What a run's folder has, or what is chosen of a comparison's."""
     settings = record["settings"]
     if record.get("kind") == "run":
-        visits.extend(_read_log(folder, settings, table))
-        return [str(settings["search"])]
+        return [describe_search(folder, settings)]
     labels = list(settings["searches"])
     chosen = _choose_labels(folder, labels, settings) if searches is None else split_list(searches)
     for label in chosen:
         if label not in labels:
             raise SettingError(f"{folder} has no search {label!r}; it has: {', '.join(labels)}")
-        for world in settings["worlds"]:
-            for seed in settings["seeds"]:
-                place = Place(label, world, seed)
-                run = read_run(folder / "runs" / place.file_name)
-                _demand_same(folder, run.facts.data, record["backend"].get("checksum", ""))
-                visits.extend(_read_visits(run, table))
-    return [_name_group(label) for label in chosen]
+    return [describe_search(folder, settings, label) for label in chosen]
 
 
-def _name_group(label: str) -> str:
-    return f"{label} (search)" if label in RESERVED else label
+def _read_search(found: FoundSearch, record: Mapping[str, Any], table: Table, group: str) -> list[Visit]:
+    """The visits of a folder's run, or of all runs of a comparison's search."""
+    settings = record["settings"]
+    if record.get("kind") == "run":
+        return _read_log(found.folder, settings, table, group)
+    visits: list[Visit] = []
+    for world in settings["worlds"]:
+        for seed in settings["seeds"]:
+            place = Place(found.label, world, seed)
+            run = read_run(found.folder / "runs" / place.file_name)
+            _demand_same(found.folder, run.facts.data, record["backend"].get("checksum", ""))
+            visits.extend(_read_visits(run, table, group))
+    return visits
 
 
 def _choose_labels(folder: Path, labels: list[str], settings: Mapping[str, Any]) -> list[str]:
@@ -167,7 +173,7 @@ def _average_end(runs: Sequence[Mapping[str, Any]]) -> float:
     return float(np.mean(ends))
 
 
-def _read_log(folder: Path, settings: Mapping[str, Any], table: Table) -> list[Visit]:
+def _read_log(folder: Path, settings: Mapping[str, Any], table: Table, group: str) -> list[Visit]:
     world = int(settings.get("backend_options", {}).get("world", 0))
     full = float(table.epochs[-1])
     answers = list(read_log(folder / LOG).evaluations.values())
@@ -175,7 +181,7 @@ def _read_log(folder: Path, settings: Mapping[str, Any], table: Table) -> list[V
     return [
         Visit(
             cell=answer.cell,
-            group=str(settings["search"]),
+            group=group,
             run=str(folder),
             world=world,
             observed=float(answer.valid_accuracy),
@@ -189,14 +195,14 @@ def _read_log(folder: Path, settings: Mapping[str, Any], table: Table) -> list[V
     ]
 
 
-def _read_visits(run: FinishedRun, table: Table) -> list[Visit]:
+def _read_visits(run: FinishedRun, table: Table, group: str) -> list[Visit]:
     """A comparison's run: the models trained in full, of sizes that the table's space has."""
     full = float(table.epochs[-1]) * table.train_images
     whole = ~np.isnan(run.values) & (run.blocks <= table.space.max_blocks)
     whole &= run.examples >= full * (1 - 1e-9)
     texts = table.space.format_many(table.space.fit_width(run.cells[whole]))
     facts = run.facts
-    name, group = f"{facts.label} w{facts.world} s{facts.seed}", _name_group(facts.label)
+    name = f"{facts.label} w{facts.world} s{facts.seed}"
     known = (run.values, run.expected, _find_levels(run.blocks))
     rows = zip(texts, *(values[whole].tolist() for values in known), strict=True)
     return [Visit(text, group, name, facts.world, *values) for text, *values in rows]

@@ -12,7 +12,7 @@ The object that `describe_verification` returns is `result.json`:
 - `epochs`, `seeds` (list), `confidence`, `resamples`
 - `all_untrained_before`: no chosen cell was in the table; `left_out_as_trained`: cells that would have been
   chosen but were trained before
-- `cells`: list of `cell`, `group` (label of the search whose top cell it is, or "spread"), `rank` (1: the
+- `cells`: list of `cell`, `group` (name of the search whose top cell it is, or "spread"), `rank` (1: the
   one that the group would hand over), `blocks`, `world`, `run`, `trained_before`, `observed` (what the search
   was told, with seed noise), `expected` (free of noise, with the world's drawn effect of the cell; null if
   unknown), `predicted` (by the model alone), `trained` (mean over seeds; null if all failed), `deviation`
@@ -22,7 +22,8 @@ The object that `describe_verification` returns is `result.json`:
   three are null or {`value`, `low`, `high`}
 - `regret`: by group: null, or the same three; of the group's winner against the best of all that was trained,
   chosen by other seeds than it is measured by
-- `winners`: by group: the cell that the search would have handed over, of those trained
+- `winners`: by group: the cell that the search would have handed over, of those trained; of several runs of
+  one search (other seeds or worlds) that of the run that was told the highest accuracy
 - `seed_deviation`: of one training from its cell's mean, null with one seed
 - `verdict` (words), `believed` ("yes", "order only", "no"), `notes` (list of words)
 """
@@ -65,7 +66,7 @@ class Visit:
 
     Attributes:
         cell: canonical text.
-        group: label of the search.
+        group: name of the search; runs that differ in seeds and world alone share it.
         run: which of its runs, such as "w0-s1" or a folder.
         world: of the surrogate.
         observed: validation accuracy the search was told.

@@ -105,6 +105,21 @@ def test_the_cell_that_a_run_hands_over_is_the_winner(
     assert 1 in [one["blocks"] for one in result["cells"] if one["group"] == "spread"]
 
 
+def test_runs_of_one_search_with_other_settings_are_groups_of_their_own(
+    pnas: Any, made_up: list[tuple[str, int]], small_table: Path
+) -> None:
+    """And a second seed of either is one with it."""
+    words = ("--table", small_table, "--search", "random", "--blocks", 3, "--budget", 60, "-q", "--json")
+    best = {}
+    for folder, own in {"plain": (), "again": ("--seed", 1), "quiet": ("--noise", "off")}.items():
+        best[folder] = pnas("run", *words, *own, "--out", folder).json["best"]
+    result = pnas("verify", *best, "--top", 3, "--spread", 3, "--again", "--json", "-q").json
+    top = max(("plain", "again"), key=lambda folder: best[folder]["valid_accuracy"])
+    winners = {"random (plain)": best[top]["cell"], "random (quiet)": best["quiet"]["cell"]}
+    assert result["winners"] == winners
+    assert set(result["regret"]) == set(winners)
+
+
 def test_an_interrupted_verification_goes_on_with_what_is_missing(
     pnas: Any, ran: Path, made_up: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
