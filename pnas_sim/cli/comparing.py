@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -28,8 +27,8 @@ from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.cli.settings import read_toml
 from pnas_sim.cli.toml import format_toml
-from pnas_sim.cli.trust import list_own_parts
 from pnas_sim.errors import RunError, SettingError
+from pnas_sim.own_parts import write_command
 from pnas_sim.study.compare import Prepared, compare, list_left, prepare
 from pnas_sim.study.results import describe_comparison
 from pnas_sim.study.settings import CompareSettings, make_compare_settings
@@ -156,11 +155,11 @@ def carry_out(
         result: dict[str, Any] = strict(describe_comparison(comparison, list_versions(), str(folder)))
         courses = list_courses(comparison.grid, comparison.prepared.settings.tops)
         _keep(folder / COURSES, format_csv(courses, RUN_COLUMNS))
-        write_files(result, folder, pictures)
+        write_files(result, folder, pictures, settings.model_dump())
     except KeyboardInterrupt:
-        trust = ["--trust"] if list_own_parts(settings.model_dump()) else []
-        words = ["pnas-sim", "compare", "--config", str(folder / RECORD), *trust, "--out", str(folder)]
-        raise InterruptionError(f"interrupted; go on with: {shlex.join(words)}") from None
+        words = ("compare", "--config", str(folder / RECORD), "--out", str(folder))
+        remedy = write_command(settings.model_dump(), *words)
+        raise InterruptionError(f"interrupted; go on with: {remedy}") from None
     return result
 
 
@@ -225,10 +224,16 @@ def read_record(path: Path) -> dict[str, Any]:
     return {"backend": {}, **document}
 
 
-def write_files(result: Mapping[str, Any], folder: Path, pictures: bool) -> None:
+def write_files(result: Mapping[str, Any], folder: Path, pictures: bool, settings: Mapping[str, Any]) -> None:
     """Writes the result, the tidy table and what its columns mean, tables and a page to read, and the rest.
 
     The result comes last: where it is, everything is. The page draws its own charts and needs no matplotlib.
+
+    Args:
+        result: the object of the comparison.
+        folder: where they go.
+        pictures: whether to draw those that matplotlib draws.
+        settings: of the comparison.
 
     Raises:
         WorkError: the disk is full.
@@ -242,7 +247,7 @@ def write_files(result: Mapping[str, Any], folder: Path, pictures: bool) -> None
     manifest = json.dumps(result["manifest"], indent=2, ensure_ascii=False) + "\n"
     figures = format_csv(list_rows(result), COLUMNS)
     texts = {CSV: figures, TABLES: write_markdown(result), NOTES: describe_columns()}
-    page = render_page([report_comparison(str(folder), result)])
+    page = render_page([report_comparison(str(folder), result, settings)])
     for name, content in {**texts, MANIFEST: manifest, PAGE: page}.items():
         _keep(folder / name, content)
     if pictures:

@@ -19,9 +19,9 @@ from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.cli.run_result import SCHEMA, describe_run
 from pnas_sim.cli.settings import RunSettings, leave_out_gone, make_settings, read_toml
-from pnas_sim.cli.trust import list_own_parts
 from pnas_sim.errors import PnasError, RunError, SettingError, WorkError
 from pnas_sim.evaluate import BackendRequest, Evaluator
+from pnas_sim.own_parts import write_command
 from pnas_sim.plugins import describe_error
 from pnas_sim.search.base import SearchRequest, Strategy
 from pnas_sim.search.catalogue import describe_search, make_search, resolve_options
@@ -241,8 +241,7 @@ def execute(prepared: Prepared, folder: RunFolder, quiet: bool) -> dict[str, Any
     """
     from pnas_sim.report.progress import open_progress
 
-    trust = "--trust " if list_own_parts(prepared.settings.model_dump()) else ""
-    remedy = f"pnas-sim resume {trust}{folder.path}"
+    remedy = write_command(prepared.settings.model_dump(), "resume", str(folder.path))
     try:
         with open_progress(sys.stderr, quiet) as show:
             found = _search(prepared, folder, show)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from pnas_sim.cli.output import say, strict
 from pnas_sim.cli.toml import format_toml
 from pnas_sim.errors import RunError, SettingError, WorkError
 from pnas_sim.files import FULL, RUN_LOG, create_file, make_folder_anew, replace_file
+from pnas_sim.own_parts import tell_imports, write_command
 
 SETTINGS, LOG, RESULT = "run.toml", RUN_LOG, "result.json"
 SHOWN = frozenset({"search", "backend", "seed", "source", "space", "levels", "best", "out"})  # of a result
@@ -61,7 +63,7 @@ class RunFolder:
             raise RunError(f"{self.path} holds the work of pnas-sim {command}; give another --out")
         if find_kind(self.path) is not None:
             raise RunError(
-                f"{self.path} holds another run; go on with it by pnas-sim resume {self.path}, "
+                f"{self.path} holds another run; go on with it by {self._write_resume()}, "
                 "or give another --out"
             )
         if self.path.exists() and not self.path.is_dir():
@@ -129,8 +131,17 @@ class RunFolder:
         except (OSError, ValueError, RecursionError):
             value = None
         if not isinstance(value, dict) or value.get("kind") != "run" or not value.keys() >= SHOWN:
-            raise RunError(f"{self.result} is damaged; remove it and run pnas-sim resume {self.path}")
+            raise RunError(f"{self.result} is damaged; remove it and run {self._write_resume()}")
         return value
+
+    def _write_resume(self) -> str:
+        """The command that goes on with the run, as far as its settings can be read."""
+        try:
+            record = tomllib.loads(self.settings.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            record = {}
+        settings = record.get("settings")
+        return write_command(settings, "resume", str(self.path)) + tell_imports(settings)
 
 
 def find_kind(folder: Path) -> str | None:

@@ -14,6 +14,7 @@ from pnas_sim.cli.output import write_json, write_text
 from pnas_sim.cli.settings import read_toml
 from pnas_sim.errors import RequestError, RunError, SettingError
 from pnas_sim.logged import read_log
+from pnas_sim.own_parts import tell_imports, write_command
 from pnas_sim.report.pages.page import render_page
 from pnas_sim.report.pages.parts import Report
 from pnas_sim.report.pages.run import RunFiles, report_run
@@ -119,8 +120,10 @@ def _report_unfinished(folder: Path, cells: int) -> Report:
 
     quoted = shlex.quote(str(folder))
     if (folder / RECORD).is_file():
-        remedy = shlex.join(["pnas-sim", "compare", "--config", str(folder / RECORD), "--out", str(folder)])
-        raise RunError(f"{folder} holds a comparison that has not finished; go on with: {remedy}")
+        settings = _read_settings(folder)
+        remedy = write_command(settings, "compare", "--config", str(folder / RECORD), "--out", str(folder))
+        told = tell_imports(settings)
+        raise RunError(f"{folder} holds a comparison that has not finished; go on with{told}: {remedy}")
     if (folder / PARTS).is_dir():
         remedy = f"if a predictor study is to go on here, give its command again with --out {quoted}"
         raise RunError(f"{folder} holds no result; {remedy}")
@@ -149,7 +152,13 @@ def _replay(folder: Path, record: Mapping[str, Any], result: Mapping[str, Any] |
 def _report_comparison(folder: Path, result: Mapping[str, Any], cells: int) -> Report:
     from pnas_sim.report.pages.comparison import report_comparison
 
-    return report_comparison(str(folder), result)
+    return report_comparison(str(folder), result, _read_settings(folder))
+
+
+def _read_settings(folder: Path) -> Any:
+    """The settings of a comparison as its record has them; None where there is no record."""
+    record = folder / RECORD
+    return read_toml(record, "the comparison's").get("settings") if record.is_file() else None
 
 
 def _report_predictors(folder: Path, result: Mapping[str, Any], cells: int) -> Report:

@@ -28,7 +28,8 @@ from pnas_sim.cli.options import (
     verbose_option,
 )
 from pnas_sim.cli.searches import SEARCH_NAMES, search_options
-from pnas_sim.cli.trust import demand_trusted, list_own_parts, trust_option
+from pnas_sim.cli.trust import demand_trusted, trust_option
+from pnas_sim.own_parts import list_own_parts
 
 OWN_NAMES = ("search", "backend", "blocks", "budget", "epochs", "seed", "evaluation_seed", "threads")
 

@@ -7,13 +7,14 @@ all. Parts that are installed, and those named on the command line, need no such
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from pnas_sim.errors import SettingError
+from pnas_sim.own_parts import list_own_parts
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -23,18 +24,6 @@ def trust_option(function: _Function) -> _Function:
     return click.option("--trust", is_flag=True, help="Import the module:factory parts that the file names.")(
         function
     )
-
-
-def list_own_parts(settings: Any) -> list[str]:
-    """The parts called `module:factory` in the settings of a run or a comparison."""
-    searches = settings.get("searches") if isinstance(settings, Mapping) else None
-    choices = [settings, *(searches.values() if isinstance(searches, Mapping) else ())]
-    names: list[Any] = []
-    for choice in (choice for choice in choices if isinstance(choice, Mapping)):
-        options = [choice.get(holder) for holder in ("search_options", "options")]
-        names += [choice.get("backend"), choice.get("search")]
-        names += [one.get("predictor") for one in options if isinstance(one, Mapping)]
-    return list(dict.fromkeys(name for name in names if isinstance(name, str) and ":" in name))
 
 
 def demand_trusted(path: Path, settings: Any, typed: Collection[str] = ()) -> None:

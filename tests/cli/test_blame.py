@@ -83,9 +83,9 @@ def run(pnas: Any, table: Path, predictor: str, *words: str) -> Any:
 def test_what_a_part_of_another_package_raises_is_called_its_own(
     pnas: Any, small_table: Path, stumbling: str
 ) -> None:
-    outcome = run(pnas, small_table, f"{stumbling}:raising")
+    outcome = run(pnas, small_table, f"{stumbling}:raising", "--out", "my r")
     assert outcome.code == 1
-    blamed = f"raised in predictor {stumbling}:raising; mend it, then pnas-sim resume --trust r"
+    blamed = f"raised in predictor {stumbling}:raising; mend it, then pnas-sim resume --trust 'my r'"
     assert f"ZeroDivisionError: of two lines ({blamed}; -v shows where)" in outcome.complaint
 
 

@@ -170,6 +170,10 @@ def test_same_command_goes_on_and_config_repeats_it(pnas: Command, toys: dict[st
     refused = pnas("compare", *config)
     assert refused.code == 2 and "compare.toml names code to import, toys:create; if you" in refused.complaint
     assert "give: pnas-sim compare --trust --config here/compare.toml --out copy" in refused.complaint
+    page = Path("here/report.html")
+    told = "pnas-sim compare --trust --config here/compare.toml --out NEW_FOLDER"
+    assert told in page.read_text()
+    assert pnas("report", "here").code == 0 and told in page.read_text()
     repeated = pnas("compare", *config, "--trust").json
     assert drop_times(repeated) == drop_times(first)
     repeated = pnas("compare", *config[:3], "named", *config[4:], "--backend", "toys:create").json
@@ -317,7 +321,7 @@ def test_interrupted_comparison_says_how_to_go_on(
         patched.setattr("pnas_sim.study.work.write_run", interrupt)
         done = pnas(*words)
     assert done.code == 130
-    command = "pnas-sim compare --config 'over there/compare.toml' --trust --out 'over there'"
+    command = "pnas-sim compare --trust --config 'over there/compare.toml' --out 'over there'"
     assert done.complaint.endswith(f"interrupted; go on with: {command}")
     resumed = pnas(*shlex.split(command)[1:], "--workers", 1, "--no-pictures")
     assert resumed.code == 0

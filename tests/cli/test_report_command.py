@@ -30,7 +30,7 @@ def test_a_run_becomes_a_page_in_its_folder(pnas: Any, make_run: Any) -> None:
     assert "page: my run/report.html" in outcome.out
     page = (folder / "report.html").read_bytes()
     assert page.count(b"Rank ") == 2
-    assert b"pnas-sim run --config &#39;my run&#39;/run.toml" in page
+    assert b"pnas-sim run --config &#39;my run/run.toml&#39;" in page
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before | {"report.html": page}
     assert pnas("report", folder, "--cells", 2).code == 0
     assert (folder / "report.html").read_bytes() == page
@@ -143,6 +143,10 @@ def test_a_result_that_cannot_be_shown_is_told_in_a_line(
         ({"run.toml": "kind = 'run'\nschema = 1", "evaluations.sqlite": "x"}, "cannot be read"),
         ({"run.toml": "kind", "evaluations.sqlite": ""}, "is not TOML"),
         ({"compare.toml": ""}, "go on with: pnas-sim compare --config odd/compare.toml --out odd"),
+        (
+            {"compare.toml": "[settings.searches.mine]\nsearch = 'a:b'"},
+            "go on with (it imports a:b): pnas-sim compare --trust --config odd/compare.toml --out odd",
+        ),
         ({"parts/one": ""}, "holds no result; if a predictor study is to go on here"),
     ],
 )

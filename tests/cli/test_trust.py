@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import shlex
 import sys
 from collections.abc import Iterator
@@ -9,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from pnas_sim.cli.trust import list_own_parts
 
 PART = """
 from pathlib import Path
@@ -63,6 +62,20 @@ def test_a_run_is_gone_on_with_by_parts_of_its_file_only_on_demand(
     assert pnas("resume", "r").code == 0  # which shows the result, and imports nothing
 
 
+def test_commands_that_are_told_of_a_run_are_not_refused(pnas: Any, small_table: Path, parts: Path) -> None:
+    begin(pnas, small_table, parts, *SEARCH)
+    taken = pnas("run", "--out", "r")
+    assert "go on with it by pnas-sim resume --trust r (it imports own_part:search), or" in taken.complaint
+    assert pnas("report", "r").code == 0 and not parts.exists()
+    page = html.unescape(Path("r/report.html").read_text())
+    resume = "pnas-sim resume --trust r"
+    assert f"The run can be gone on with (it imports own_part:search): {resume}" in page
+    repeat = "pnas-sim run --trust --config r/run.toml --out NEW_FOLDER"
+    assert "The same run again, in a new folder (it imports own_part:search):" in page and repeat in page
+    for command in (repeat, resume):
+        assert pnas(*shlex.split(command)[1:], "-q").code == 0
+
+
 def test_so_is_a_run_repeated_unless_its_parts_are_named_again(
     pnas: Any, small_table: Path, parts: Path
 ) -> None:
@@ -74,18 +87,3 @@ def test_so_is_a_run_repeated_unless_its_parts_are_named_again(
     assert pnas(*words, *SEARCH).code == 0
     assert pnas(*words[:-1], "two", "--trust").code == 0
     assert pnas(*words[:-1], "three", "--search", "random").code == 0
-
-
-@pytest.mark.parametrize(
-    ("settings", "own"),
-    [
-        ({"search": "pnas", "backend": "table"}, []),
-        ({"search": "a:b", "backend": "c:d", "search_options": {"predictor": "e:f"}}, ["c:d", "a:b", "e:f"]),
-        ({"searches": {"x": {"search": "a:b"}, "y": {"options": {"predictor": "a:b"}}}}, ["a:b"]),
-        ({"backend_options": {"device": "cuda:0"}, "search_options": {"refit": "a:b"}}, []),
-        ({"searches": 3, "search": 7, "search_options": "a:b"}, []),
-        (["a:b"], []),
-    ],
-)
-def test_parts_are_found_wherever_they_are_named(settings: Any, own: list[str]) -> None:
-    assert list_own_parts(settings) == own

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pnas_sim.own_parts import tell_imports, write_command
 from pnas_sim.report.comparison_plots import AXES
 from pnas_sim.report.comparison_sheets import Topic, list_topics
 from pnas_sim.report.comparison_table import choose_duels, format_needed
@@ -32,12 +32,13 @@ COUNTINGS = {"symmetrical": "all cells visited count", "paper": "as the paper co
 KINDS = {"expected": "free of seed noise", "observed": "as observed, which flatters"}
 
 
-def report_comparison(folder: str, result: Mapping[str, Any]) -> Report:
+def report_comparison(folder: str, result: Mapping[str, Any], settings: Any = None) -> Report:
     """Everything about a comparison.
 
     Args:
         folder: as it was named.
         result: its object.
+        settings: in its `compare.toml`; None: not known.
     """
     labels = [search["label"] for search in result["searches"]]
     others = f"{len(labels)} searches" if len(labels) > 1 else "one search"
@@ -45,7 +46,7 @@ def report_comparison(folder: str, result: Mapping[str, Any]) -> Report:
         Section(title="Curves", parts=list(_draw_curves(result))),
         Section(title="Speed-ups", parts=list(_draw_speed_ups(result))),
         *_list_tables(result),
-        Section(title="How to repeat it", parts=list(_show_manifest(folder, result))),
+        Section(title="How to repeat it", parts=list(_show_manifest(folder, result, settings))),
     ]
     return Report(
         kind="comparison",
@@ -219,7 +220,7 @@ def _make_table(topic: Topic, caption: str) -> Table:
     return Table(caption=caption, heads=topic.sheet.heads, rows=topic.sheet.rows)
 
 
-def _show_manifest(folder: str, result: Mapping[str, Any]) -> Iterator[Part]:
+def _show_manifest(folder: str, result: Mapping[str, Any], settings: Any) -> Iterator[Part]:
     manifest, table = result["manifest"], result["table"]
     reranking = manifest["reranking"]
     yield Facts(
@@ -239,10 +240,10 @@ def _show_manifest(folder: str, result: Mapping[str, Any]) -> Iterator[Part]:
             ("data checksum", str(manifest["data_checksum"]) or "none"),
         ]
     )
-    config = shlex.quote(f"{folder.rstrip('/')}/compare.toml")
+    config = f"{folder.rstrip('/')}/compare.toml"
     yield Listing(
-        caption="The same comparison again, in a new folder:",
-        text=f"pnas-sim compare --config {config} --out NEW_FOLDER",
+        caption=f"The same comparison again, in a new folder{tell_imports(settings)}:",
+        text=write_command(settings, "compare", "--config", config, "--out", "NEW_FOLDER"),
     )
     text = json.dumps({"table": table["settings"], **manifest}, indent=1, ensure_ascii=False)
     listing = Listing(caption="manifest.json, and what the table was asked with", text=text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from markupsafe import Markup
 
 from pnas_sim.errors import RunError
 from pnas_sim.evaluate import Evaluation, Status
+from pnas_sim.own_parts import tell_imports, write_command
 from pnas_sim.report.pages.charts import COLOURS, Axis, Line, draw_dots, draw_lines
 from pnas_sim.report.pages.parts import (
     CellCard,
@@ -149,7 +149,9 @@ def _sum_up(result: Mapping[str, Any]) -> str:
 
 def _list_notes(files: RunFiles, result: Mapping[str, Any]) -> Iterator[str]:
     if files.result is None:
-        yield f"The run can be gone on with: pnas-sim resume {shlex.quote(files.folder)}"
+        settings = files.record.get("settings")
+        remedy = write_command(settings, "resume", files.folder)
+        yield f"The run can be gone on with{tell_imports(settings)}: {remedy}"
     if files.replayed is None:
         yield "The run's log is not in the folder: predictions, operations and the course are left out."
     yield from result.get("notes", [])  # runs of earlier versions have none
@@ -354,10 +356,10 @@ def _draw_diagnostics(course: Mapping[str, Any]) -> Iterator[Charts]:
 
 
 def _show_settings(files: RunFiles) -> Iterator[Part]:
-    folder = shlex.quote(files.folder.rstrip("/") or "/")
+    settings, config = files.record.get("settings"), f"{files.folder.rstrip('/')}/run.toml"
     yield Listing(
-        caption="The same run again, in a new folder:",
-        text=f"pnas-sim run --config {folder}/run.toml --out NEW_FOLDER",
+        caption=f"The same run again, in a new folder{tell_imports(settings)}:",
+        text=write_command(settings, "run", "--config", config, "--out", "NEW_FOLDER"),
     )
     if files.settings_text:
         yield Listing(

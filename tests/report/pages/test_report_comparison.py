@@ -101,6 +101,11 @@ def test_manifest_and_command_repeat_it(make_comparison: Any) -> None:
     report = report_comparison("my runs/one", make_comparison())
     (command,) = list_parts(report, Listing)
     assert command.text == "pnas-sim compare --config 'my runs/one/compare.toml' --out NEW_FOLDER"
+    assert command.caption == "The same comparison again, in a new folder:"
+    settings = {"searches": {"pnas": {"search": "mine:search"}}}
+    (trusted,) = list_parts(report_comparison("one", make_comparison(), settings), Listing)
+    assert trusted.text == "pnas-sim compare --trust --config one/compare.toml --out NEW_FOLDER"
+    assert trusted.caption == "The same comparison again, in a new folder (it imports mine:search):"
     (facts,) = list_parts(report, Facts)
     assert dict(facts.rows)["data checksum"] == "abc"
     folded = list_parts(report, Folded)[-1]

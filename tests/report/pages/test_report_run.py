@@ -92,7 +92,7 @@ def test_no_best_cell_and_unknown_words_are_no_obstacle(make_files: Any) -> None
 def test_the_command_repeats_the_run_whatever_its_folder_is_called(make_files: Any) -> None:
     files = replace(make_files(), folder="my runs/it's/")
     command, settings = list_parts(report_run(files, 1), Listing)
-    assert command.text == """pnas-sim run --config 'my runs/it'"'"'s'/run.toml --out NEW_FOLDER"""
+    assert command.text == """pnas-sim run --config 'my runs/it'"'"'s/run.toml' --out NEW_FOLDER"""
     assert settings.text == 'search = "pnas"'
     (only,) = list_parts(report_run(replace(files, settings_text=""), 1), Listing)
     assert only.text == command.text
