@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from pnas_backends.table import SurrogateBackend
+from pnas_sim.cli.audit_worlds import add_noise_free, find_world
 from pnas_sim.cli.folder import make_folder
 from pnas_sim.errors import RunError
 from pnas_sim.evaluate import Evaluator
@@ -98,7 +99,7 @@ def run_audit(
     while not _is_finished(reports, settings):
         step = _Round(folder, len(reports) + 1, base, settings, make_evaluator, options or {}, say)
         reports.append(step.run())
-        say(f"round {step.number}: {reports[-1]['verdict']}")
+        say(f"round {step.number}: {reports[-1]['verdict']}; {reports[-1]['noise_free_verdict']}")
         last = _is_finished(reports, settings)
         base = step.add_trained("audited.h5" if last else f"round-{step.number + 1}.h5", sealed=last)
     listed = asdict(settings) | {"searches": list(settings.searches)}
@@ -176,8 +177,7 @@ class _Round:
         if path.exists():
             return [Find(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
         settings = self.settings
-        world = (settings.world + self.number - 1) % self._surrogate().worlds
-        backend = _open_backend(self.base, settings.surrogate, world)
+        backend = _open_backend(self.base, settings.surrogate, self._world())
         finds = find_best(
             settings.searches,
             backend,
@@ -200,6 +200,9 @@ class _Round:
 
     def _surrogate(self) -> Surrogate:
         return Surrogate.from_table(self.base, self.settings.surrogate)
+
+    def _world(self) -> int:
+        return find_world(self.settings.world, self.number, self._surrogate().worlds)
 
     def _train(self, finds: list[Find]) -> Table:
         table = self.base
@@ -239,7 +242,8 @@ class _Round:
         deviation = surrogate.noise.valid[-1]
         level = float(np.nanmean(measured))
         at = float(deviation.at(np.array(level)))
-        return judge_finds(finds, surrogate.predict_mean(rows), measured, runs, at)
+        report = judge_finds(finds, surrogate.predict_mean(rows), measured, runs, at)
+        return add_noise_free(report, self.base, self.settings.surrogate, self._world())
 
     def add_trained(self, name: str, sealed: bool) -> Table:
         """The table with the round's cells, fitted again; the last round's are sealed, in their file too."""
@@ -272,6 +276,7 @@ def list_lines(answer: dict[str, Any]) -> Iterator[str]:
     for report in answer["rounds"]:
         yield f"round {report['round']}: {report['verdict']}"
         rho = "-" if report["spearman"] is None else f"{report['spearman']:.2f}"
+        yield f"  {report['noise_free_verdict']}"
         yield f"  Spearman among them {rho}, RMSE {report['rmse']:.4f}"
         told = f"{report['told_too_much']:+.4f}"
         yield f"  what searches were told, with the world's effects and noise, minus measured {told}"

@@ -60,6 +60,7 @@ def card(
     TABLE is a file or the name of a table that ships; of FILE.h5 the page is FILE.md. Every figure on it is
     found from the table when this runs; those of the surrogates are the ones stored with them.
     """
+    from pnas_sim.cli.audit_worlds import complete_audit
     from pnas_sim.search.catalogue import list_searches
     from pnas_tables.audit_file import read_audit
     from pnas_tables.card_facts import gather_facts
@@ -72,7 +73,7 @@ def card(
 
     path = find_table(table)
     read = read_table(path)
-    audited = [read_audit(audit, read) for audit in audits]
+    audited = [complete_audit(read_audit(audit, read), read) for audit in audits]
     checked = None if proxy is None else read_proxy(proxy, read)
     folder = _find_folder(path) if out is None else out
     page = folder / f"{path.stem}.md"

@@ -2,9 +2,11 @@
 
 A search that optimises against a surrogate ends where the surrogate errs upwards. So the best cells that each
 search finds are trained, and what was predicted is compared with what came out. Predicted means by the
-model itself, without the cells' own effects of a world: those are drawn, not learnt, and searches find the
-high ones as they would find truly good cells. What searches were told, effects and seed noise and all, less
-what was measured stands beside it: a winner's accuracy on the benchmark is not what a training of it gives.
+model itself, without the cells' own effects of a world: those are drawn, not learnt, no further training
+makes them truer, and searches find the high ones as they would find truly good cells. But they are in what
+the benchmark says of a winner. So the world's noise-free value, and what searches were told, seed noise and
+all, are held against what was measured, too: a winner's accuracy on the benchmark, even free of seed noise,
+is not what a training of it gives.
 """
 
 from __future__ import annotations
@@ -176,8 +178,7 @@ def judge_finds(
         name: {"cells": int((names == name).sum()), "optimism": float(apart[names == name].mean())}
         for name in dict.fromkeys(names.tolist())
     }
-    optimism = float(apart.mean())
-    error = float(apart.std(ddof=1) / np.sqrt(len(apart))) if len(apart) > 1 else None
+    optimism, error = _average(apart)
     rows = [
         {
             "cell": find.cell,
@@ -205,6 +206,39 @@ def judge_finds(
     }
 
 
+def judge_noise_free(noise_free: Floats, measured: Floats, seed_deviation: float) -> dict[str, Any]:
+    """What trainings of finds say of what their world has of them, free of seed noise, as JSON values.
+
+    That is what a winner's accuracy is told as: the model and the effect that the world drew for the cell.
+
+    Args:
+        noise_free: `float64[n]`, in the world that the searches met.
+        measured: `float64[n]`, means over the cell's trainings; NaN where all failed.
+        seed_deviation: of one training from the mean over seeds.
+
+    Returns:
+        `noise_free_optimism` (mean of noise-free minus measured), `noise_free_standard_error`,
+        `noise_free_spearman` and `noise_free_verdict`.
+    """
+    known = ~np.isnan(measured)
+    if not known.any():
+        raise SettingError("no cell found was trained to an accuracy; nothing can be judged")
+    optimism, error = _average(noise_free[known] - measured[known])
+    ranks = correlate(noise_free[known], measured[known])
+    return {
+        "noise_free_optimism": optimism,
+        "noise_free_standard_error": error,
+        "noise_free_spearman": None if ranks is None else ranks[1],
+        "noise_free_verdict": _word_noise_free(int(known.sum()), optimism, error, seed_deviation),
+    }
+
+
+def _average(values: Floats) -> tuple[float, float | None]:
+    """Mean and its standard error, of one value none."""
+    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+    return float(values.mean()), error
+
+
 def _word_verdict(cells: int, optimism: float, error: float | None, deviation: float) -> str:
     spread = "" if error is None else f" (standard error {error:.4f})"
     size = f"predicted minus measured is {optimism:+.4f}{spread} on {cells} cells that searches found"
@@ -216,3 +250,19 @@ def _word_verdict(cells: int, optimism: float, error: float | None, deviation: f
     if error is not None and optimism + SURE * error > deviation:
         return f"{sound}, but by less than chance allows; more cells would tell"
     return sound
+
+
+def _word_noise_free(cells: int, optimism: float, error: float | None, deviation: float) -> str:
+    spread = "" if error is None else f" (standard error {error:.4f})"
+    chance = np.inf if error is None else SURE * error
+    side = "not told from too high or too low"
+    if abs(optimism) > chance:
+        side = "too high" if optimism > 0 else "too low"
+    size = "about"
+    if abs(abs(optimism) - deviation) > chance:
+        size = "more than" if abs(optimism) > deviation else "less than"
+    few = "; so few cells say little" if cells < FEWEST_FOR_VERDICT else ""
+    return (
+        f"a winner's noise-free value in its world is {side}: minus measured it is {optimism:+.4f}{spread}, "
+        f"{size} the deviation of a seed, {deviation:.4f}{few}"
+    )

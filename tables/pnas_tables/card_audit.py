@@ -10,13 +10,10 @@ from pnas_tables.markdown import grid, rounded
 from pnas_tables.record import Table
 from pnas_tables.sample import is_sealed
 
-FIGURES = {
-    "predicted minus measured": "optimism",
-    "standard error": "standard_error",
-    "seed deviation": "seed_deviation",
-    "RMSE": "rmse",
-    "told minus measured": "told_too_much",
-}
+HEADS = (
+    *("round", "of a table of", "cells", "fitted since", "predicted minus measured", "RMSE", "Spearman"),
+    *("noise-free minus measured", "Spearman", "told minus measured", "seed deviation"),
+)
 
 
 def describe_audits(
@@ -34,8 +31,7 @@ def describe_audits(
     yield ""
     yield _introduce(audits[-1]["settings"], source, searches)
     yield ""
-    heads = ["round", "of a table of", "cells", "fitted since", *FIGURES, "Spearman"]
-    yield from grid(heads, _list_rounds(audits, table))
+    yield from grid(HEADS, _list_rounds(audits, table))
     yield ""
     yield from _conclude(audits[-1]["rounds"][-1])
 
@@ -47,9 +43,12 @@ def _introduce(settings: Mapping[str, Any], source: str, searches: Sequence[str]
     return (
         f"What {', '.join(settings['searches'])} found with {settings['budget']} models each on "
         f"`{settings['surrogate']}` was really trained ({settings['seeds']} seeds a cell), round by round; "
-        "what was found is added and the surrogate fitted again before the next. Predicted is by the model "
-        "that the searches met, without the effects of a world. *Fitted since*: of them, cells on which this "
-        f"table's surrogates are fitted. `pnas-sim table audit {source} --rounds 1 --most-rounds 1 --out DIR "
+        "what was found is added and the surrogate fitted again before the next. *Predicted* is by the model "
+        "that the searches met, without the effects of a world. *Noise-free* is what the benchmark has of a "
+        "cell without a seed's noise: the model and the effect that the world drew for the cell; `-` where "
+        "the surrogate that the searches met is not at hand. *Told* is what the searches saw, with noise. In "
+        "brackets: standard errors. *Fitted since*: of them, cells on which this table's surrogates are "
+        f"fitted. `pnas-sim table audit {source} --rounds 1 --most-rounds 1 --out DIR "
         f"--data DIR` does a round.{left_out}"
     )
 
@@ -60,13 +59,33 @@ def _list_rounds(audits: Sequence[Mapping[str, Any]], table: Table) -> Iterator[
     rounds = [(audit, report) for audit in audits for report in audit["rounds"]]
     for number, (audit, report) in enumerate(rounds, start=1):
         since = sum(find["cell"] in fitted for find in report["rows"])
-        figures = [rounded(report[name], 4) for name in FIGURES.values()]
-        spearman = rounded(report["spearman"], 2)
-        yield [number, _edition(audit, report), report["cells"], since, *figures, spearman]
+        yield [
+            number,
+            _edition(audit, report),
+            report["cells"],
+            since,
+            _with_error(report["optimism"], report["standard_error"]),
+            rounded(report["rmse"], 4),
+            rounded(report["spearman"], 2),
+            _with_error(report.get("noise_free_optimism"), report.get("noise_free_standard_error")),
+            rounded(report.get("noise_free_spearman"), 2),
+            rounded(report["told_too_much"], 4),
+            rounded(report["seed_deviation"], 4),
+        ]
+
+
+def _with_error(mean: float | None, error: float | None) -> str:
+    if mean is None or error is None:
+        return "-" if mean is None else f"{mean:+.4f}"
+    return f"{mean:+.4f} ({error:.4f})"
 
 
 def _conclude(last: Mapping[str, Any]) -> Iterator[str]:
-    yield f"Verdict of the last round: {escape_markdown(last['verdict'])}."
+    verdict = f"Verdict of the last round: {escape_markdown(last['verdict'])}."
+    if last.get("noise_free_verdict"):
+        words = escape_markdown(last["noise_free_verdict"])
+        verdict += f" That is of the model; {words}."
+    yield verdict
     parts = [
         f"{escape_markdown(name)} {row['optimism']:+.4f} (n = {row['cells']})"
         for name, row in last["by_search"].items()

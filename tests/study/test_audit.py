@@ -12,14 +12,15 @@ from pnas_sim.cli.audit_rounds import AuditSettings, list_lines, run_audit
 from pnas_sim.errors import RunError, SettingError
 from pnas_sim.function_evaluator import FunctionEvaluator
 from pnas_sim.space import CellSpace
-from pnas_sim.study.audit import Find, default_searches, find_best, judge_finds
+from pnas_sim.study.audit import Find, default_searches, find_best, judge_finds, judge_noise_free
+from pnas_tables.audit_file import read_audit
 from pnas_tables.card_facts import gather_facts
 from pnas_tables.card_text import write_card
 from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table
 from pnas_tables.plans import list_jobs, sample_plan
 from pnas_tables.record import Table, data_checksum
-from pnas_tables.surrogate import FitSettings, fit_surrogate
+from pnas_tables.surrogate import FitSettings, Surrogate, fit_surrogate
 from pnas_tables.testing import MadeUpTrainer, build_made_up_table
 
 SETTINGS = AuditSettings(("random", "evolution"), budget=60, cells=10, seeds=2, rounds=2, most_rounds=2)
@@ -119,6 +120,39 @@ def test_cells_that_could_not_be_trained_are_left_out() -> None:
         judge([0.5], [float("nan")])
 
 
+def test_noise_free_values_are_judged_beside_their_own_error() -> None:
+    """A model that is sound says nothing of the effects that a world draws for single cells."""
+    measured = np.linspace(0.4, 0.5, 40)
+    apart = 0.02 + 0.001 * (-1.0) ** np.arange(40)
+    report = judge_noise_free(measured + apart, measured, 0.01)
+    error = np.std(apart, ddof=1) / np.sqrt(40)
+    assert report["noise_free_optimism"] == pytest.approx(0.02)
+    assert report["noise_free_standard_error"] == pytest.approx(error)
+    assert report["noise_free_spearman"] == pytest.approx(1.0)
+    assert report["noise_free_verdict"] == (
+        "a winner's noise-free value in its world is too high: minus measured it is +0.0200 (standard error "
+        f"{error:.4f}), more than the deviation of a seed, 0.0100"
+    )
+    json.dumps(report, allow_nan=False)
+    with pytest.raises(SettingError, match="no cell found was trained"):
+        judge_noise_free(measured[:1], np.array([np.nan]), 0.01)
+
+
+def test_the_noise_free_verdict_says_no_more_than_chance_allows() -> None:
+    def word(apart: list[float], deviation: float = 0.01) -> str:
+        measured = np.linspace(0.4, 0.5, len(apart) + 1)
+        values = np.append(measured[:-1] + np.array(apart), 0.9)  # the last could not be trained
+        measured[-1] = np.nan
+        return str(judge_noise_free(values, measured, deviation)["noise_free_verdict"])
+
+    assert "is too low" in word([-0.02, -0.021] * 20)
+    wide = word([0.05, -0.048] * 20)
+    assert "is not told from too high or too low" in wide and "about the deviation of a seed" in wide
+    assert "less than the deviation of a seed" in word([0.001, 0.0] * 20)
+    assert word([0.02] * 5).endswith("so few cells say little")
+    assert "+0.0200, about the deviation" in word([0.02]), "one value has no standard error"
+
+
 # ------------------------------------------------------------------------------------------------- searching
 
 
@@ -215,9 +249,24 @@ def test_rounds_add_what_was_trained_and_seal_the_last(fitted: Table, tmp_path: 
         "rounds of audits are counted on"
     )
     assert json.loads((tmp_path / "audit" / "audit.json").read_text()) == answer
+    assert read_audit(tmp_path / "audit" / "audit.json", audited) == answer
     lines = list(list_lines(answer))
     assert lines[0].startswith("round 1: ") and any("evolution: 5 cells" in line for line in lines)
+    assert f"  {answer['rounds'][1]['noise_free_verdict']}" in lines
+    for report, met in zip(answer["rounds"], (fitted, second), strict=True):
+        demand_noise_free(report, Surrogate.from_table(met, "lightgbm", report["round"] - 1), met.space)
     assert any(line.startswith("  what searches were told") for line in lines)
+
+
+def demand_noise_free(report: dict[str, Any], surrogate: Surrogate, space: CellSpace) -> None:
+    """Each round is judged in the world that its searches met, by the surrogate that they met."""
+    rows = report["rows"]
+    values = surrogate.predict_accuracy(space.canonical(space.parse_many([row["cell"] for row in rows])))
+    assert report["world"] == surrogate.world
+    assert [row["noise_free"] for row in rows] == pytest.approx(values.tolist())
+    apart = values - np.array([row["measured"] for row in rows])
+    assert report["noise_free_optimism"] == pytest.approx(apart.mean())
+    assert not np.allclose(values, [row["predicted"] for row in rows]), "the model alone is another value"
 
 
 def test_an_audit_that_was_cut_goes_on_to_the_same_end(fitted: Table, tmp_path: Path) -> None:

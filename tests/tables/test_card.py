@@ -12,8 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pnas_sim.errors import WorkError
-from pnas_tables.card_audit import FIGURES as AUDITED
-from pnas_tables.card_audit import describe_audits
 from pnas_tables.card_facts import count_among_best, find_seed_pairs, gather_facts
 from pnas_tables.card_limits import list_limits
 from pnas_tables.card_pictures import draw_pictures, predict_again
@@ -188,16 +186,6 @@ def test_texts_of_a_file_stand_on_its_card_as_they_are(fitted: Table) -> None:
     assert f"Licence {plain}. Checksum" in text and f"Trained on: {plain} | x." in text
     assert ", \\*key\\* \\`" in text and "\\<b\\> 1" in text
     assert not re.search(r"(?<!\\)<", text)
-
-
-def test_words_of_an_audit_stand_there_as_they_are(table: Table) -> None:
-    figures = dict.fromkeys(AUDITED.values(), 0.25)
-    find = {**figures, "cells": 3, "spearman": None, "rows": [], "verdict": "<b>", "round": 1}
-    find["by_search"] = {"<i>|": {"optimism": 0.5, "cells": 3}}
-    settings = {"searches": ["<i>|"], "surrogate": "gp", "budget": "_6_", "seeds": 2}
-    text = "\n".join(describe_audits([{"settings": settings, "rounds": [find]}], table, "made-up", ["pnas"]))
-    assert "What \\<i\\>| found with \\_6\\_ models" in text and "Not among the searches: pnas." in text
-    assert "Verdict of the last round: \\<b\\>.\nBy search: \\<i\\>| +0.5000 (n = 3)." in text
 
 
 def test_fields_keep_their_bars() -> None:

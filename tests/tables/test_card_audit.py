@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import Any
+
+from pnas_tables.card_audit import describe_audits
+from pnas_tables.record import Table
+
+NOISE_FREE = {
+    "world": 0,
+    "noise_free_optimism": 0.0076,
+    "noise_free_standard_error": 0.0016,
+    "noise_free_spearman": 0.474,
+    "noise_free_verdict": "a winner's noise-free value is <too high>",
+}
+
+
+def make_audit(**figures: Any) -> dict[str, Any]:
+    """An audit of one round; noise-free figures only where they are given."""
+    names = ("optimism", "standard_error", "seed_deviation", "rmse", "told_too_much")
+    report = {**dict.fromkeys(names, 0.25), "cells": 3, "spearman": None, "rows": [], "verdict": "<b>"}
+    report |= {"round": 1, "by_search": {"<i>|": {"optimism": 0.5, "cells": 3}}, **figures}
+    settings = {"searches": ["<i>|"], "surrogate": "gp", "budget": "_6_", "seeds": 2, "world": 0, "seed": 4}
+    return {"settings": settings, "rounds": [report]}
+
+
+def describe(table: Table, *audits: dict[str, Any]) -> str:
+    return "\n".join(describe_audits(audits, table, "made-up", ["pnas"]))
+
+
+def test_words_of_an_audit_stand_there_as_they_are(table: Table) -> None:
+    text = describe(table, make_audit())
+    assert "What \\<i\\>| found with \\_6\\_ models" in text and "Not among the searches: pnas." in text
+    assert "Verdict of the last round: \\<b\\>.\nBy search: \\<i\\>| +0.5000 (n = 3)." in text
+
+
+def test_noise_free_values_stand_beside_the_model(table: Table) -> None:
+    """What a winner is told as is not what the model predicts."""
+    text = describe(table, make_audit(), make_audit(**NOISE_FREE))
+    heads, _, old, new = [line.split(" | ") for line in text.splitlines() if line.startswith("|")]
+    place = heads.index("noise-free minus measured")
+    assert heads[place + 1] == "Spearman"
+    assert new[place : place + 2] == ["+0.0076 (0.0016)", "0.47"]
+    assert old[place : place + 2] == ["-", "-"], "an older file has none"
+    assert heads[4] == "predicted minus measured" and new[4] == "+0.2500 (0.2500)"
+    assert "That is of the model; a winner's noise-free value is \\<too high\\>." in text
+    assert describe(table, make_audit(**NOISE_FREE, standard_error=None)).count("| +0.2500 |") == 1
