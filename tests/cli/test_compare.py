@@ -96,7 +96,7 @@ def test_comparison_leaves_every_file(pnas: Command, toys: dict[str, str], tmp_p
     assert result["manifest"]["worlds"] == [0, 2]
     assert result["searches"][0]["options"]["beam"] == 6
     assert [row["world"] for row in result["best_known"]] == [0, 2]
-    assert {row["found_by"] for row in result["best_known"]} <= {"pnas", "random", "long local search"}
+    assert {row["found_by"] for row in result["best_known"]} <= {"pnas", "random", "random sample"}
     assert all("+" in row["cell"] for row in result["best_known"])
     assert "6/10 done" in done.err or "10/10 done" in done.err
     names = {path.name for path in (tmp_path / "here").iterdir()}
@@ -388,7 +388,7 @@ def test_a_full_disk_is_told_with_what_to_do_and_leaves_no_half_file(
 
 def test_worlds_of_a_table(pnas: Command, small_table: Path) -> None:
     words = ("--table", small_table, "--searches", "random,random-raw", "--blocks", 2, "--budget", 30)
-    more = ("--seeds", 1, "--top", 1, "--sample", 50, "--local", 0, "--workers", 1, "--no-pictures", "--json")
+    more = (*MORE, "--sample", 100, "--seeds", 1, "--top", 1, "--no-pictures", "--json")
     done = pnas("compare", *words, *more, "--worlds", 2, "--out", "here")
     assert done.code == 0
     assert done.json["manifest"]["settings"]["backend_options"]["table"] == small_table.name
