@@ -201,4 +201,5 @@ def _import_module(family: Family, title: str, name: str) -> ModuleType:
 
 def _explain_missing(title: str, module: str, name: str, holder: object) -> str:
     near = difflib.get_close_matches(name, [known for known in dir(holder) if known[0] != "_"], n=1)
-    return f"{title}: {module} has no {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    remedy = f"did you mean {near[0]!r}?" if near else "name a function or class that it has"
+    return f"{title}: {module} has no {name!r}; {remedy}"

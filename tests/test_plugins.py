@@ -95,7 +95,10 @@ def test_finding_a_path_imports_nothing(family: Family) -> None:
         ("needy_fixture:make", "module needy_fixture needs 'no_such_library', which is not installed"),
         ("faulty_fixture:make", "module faulty_fixture cannot be imported: ValueError: two lines"),
         ("plugin_fixture:mke", "plugin_fixture has no 'mke'; did you mean 'make'?"),
-        ("plugin_fixture:zzz", "counter 'plugin_fixture:zzz': plugin_fixture has no 'zzz'"),
+        (
+            "plugin_fixture:zzz",
+            "counter 'plugin_fixture:zzz': plugin_fixture has no 'zzz'; name a function or class",
+        ),
         ("plugin_fixture:fail", "could not be made, its factory raised KeyError: 'start'"),
         ("plugin_fixture:str", "plugin_fixture has no 'str'"),
     ],

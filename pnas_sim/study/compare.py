@@ -76,9 +76,7 @@ def prepare(settings: CompareSettings) -> Prepared:
     Raises:
         RequestError: something that was asked for cannot be had.
     """
-    last = settings.worlds[-1]  # they ascend: a backend that has this one has the others
-    request = BackendRequest(blocks=settings.blocks, options=settings.options_for_backend(last))
-    with closing(make_backend(settings.backend, request)) as evaluator:
+    with closing(_open_last_world(settings)) as evaluator:
         spec = evaluator.spec
         _demand_epochs(settings, spec)
         _demand_cheap_landmarks(settings, evaluator)
@@ -93,6 +91,22 @@ def prepare(settings: CompareSettings) -> Prepared:
     return prepared
 
 
+def _open_last_world(settings: CompareSettings) -> Evaluator:
+    """The evaluator of the last world; they ascend: a backend that has this one has the others."""
+    worlds, last = settings.worlds, settings.worlds[-1]
+    request = BackendRequest(blocks=settings.blocks, options=settings.options_for_backend(last))
+    try:
+        return make_backend(settings.backend, request)
+    except SettingError as error:
+        start = f"world is {last};"
+        if len(worlds) == 1 or not str(error).startswith(start):
+            raise
+        counted = worlds == tuple(range(len(worlds)))
+        typed = str(len(worlds)) if counted else ",".join(map(str, worlds))
+        limit = str(error).removeprefix(start)
+        raise SettingError(f"--worlds {typed} asks for world {last};{limit}") from None
+
+
 def _try_search(
     settings: CompareSettings, evaluator: Evaluator, choice: SearchChoice
 ) -> tuple[dict[str, Any], Strategy]:
@@ -104,7 +118,9 @@ def _try_search(
 def _demand_epochs(settings: CompareSettings, spec: EvaluatorSpec) -> None:
     if settings.epochs is not None and spec.fidelities and settings.epochs not in spec.fidelities:
         listed = ", ".join(f"{at:g}" for at in spec.fidelities)
-        raise SettingError(f"epochs is {settings.epochs:g}; backend {settings.backend} has {listed}")
+        raise SettingError(
+            f"epochs is {settings.epochs:g}; backend {settings.backend} has {listed}: choose one"
+        )
 
 
 def _demand_cheap_landmarks(settings: CompareSettings, evaluator: Evaluator) -> None:

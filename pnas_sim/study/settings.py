@@ -49,7 +49,7 @@ class CompareSettings(BaseModel):
         tops: M, of the means over the best cells.
         references: labels of the searches that others are measured against; empty: every `pnas`, or else the
             first search.
-        confidence: of intervals.
+        confidence: of intervals, in (0, 1).
         resamples: of the bootstrap.
         demand_intervals: refuse a comparison that can have none.
         sample: random cells that targets are taken from, in each world; 0: no targets and no regret.
@@ -68,7 +68,7 @@ class CompareSettings(BaseModel):
     backend_options: dict[str, Any] = Field(default_factory=dict)
     tops: tuple[int, ...] = TOPS
     references: tuple[str, ...] = ()
-    confidence: float = Field(default=0.95, gt=0, lt=1)
+    confidence: float = 0.95
     resamples: int = Field(default=1000, ge=1, le=100_000)
     demand_intervals: bool = False
     sample: int = Field(default=10_000, ge=0, le=10_000_000)
@@ -84,15 +84,21 @@ class CompareSettings(BaseModel):
     @field_validator("seeds", "worlds", "tops")
     @classmethod
     def _check_numbers(cls, value: tuple[int, ...], info: Any) -> tuple[int, ...]:
-        least = 1 if info.field_name == "tops" else 0
-        most = WORLDS_APART - 1 if info.field_name == "seeds" else LARGEST_SEED // WORLDS_APART - 1
+        name = "--top" if info.field_name == "tops" else info.field_name
         for number in value:
-            if not least <= number <= most:
-                raise ValueError(f"{info.field_name} has {number}; each must be from {least} to {most}")
+            if complaint := _find_complaint(info.field_name, number):
+                raise ValueError(f"{name} has {number}; each must be {complaint}")
         if not value or len(set(value)) < len(value):
             listed = ", ".join(map(str, value)) or "empty"
-            raise ValueError(f"{info.field_name} is {listed}; give at least one number, and none twice")
+            raise ValueError(f"{name} is {listed}; give at least one number, and none twice")
         return tuple(sorted(value))
+
+    @field_validator("confidence")
+    @classmethod
+    def _check_confidence(cls, value: float) -> float:
+        if not 0 < value < 1:
+            raise ValueError(f"confidence is {value:g}; it must be above 0 and below 1, such as 0.95")
+        return value
 
     @model_validator(mode="after")
     def _check_labels(self) -> CompareSettings:
@@ -151,6 +157,14 @@ class CompareSettings(BaseModel):
         where = {name: value for name, value in self.backend_options.items() if name != "table"}
         values = [self.sample, self.local, self.blocks, self.epochs, self.backend, where]
         return find_fingerprint(values)
+
+
+def _find_complaint(name: str, number: int) -> str:
+    """What a number of seeds, worlds or top Ms must be; empty if it is. A run's budget limits the top Ms."""
+    if name == "tops":
+        return "" if number >= 1 else "at least 1, such as 1,5,25"
+    most = WORLDS_APART - 1 if name == "seeds" else LARGEST_SEED // WORLDS_APART - 1
+    return "" if 0 <= number <= most else f"from 0 to {most}"
 
 
 def make_compare_settings(values: Mapping[str, Any]) -> CompareSettings:

@@ -214,7 +214,8 @@ class Surrogate:
 
 def _demand_world(world: int, worlds: int) -> None:
     if not 0 <= world < worlds:
-        raise SettingError(f"world is {world}; the surrogate has the worlds 0 to {worlds - 1}")
+        limit = f"the surrogate has the worlds 0 to {worlds - 1}, {worlds} in all"
+        raise SettingError(f"world is {world}; {limit}: choose among them")
 
 
 def _demand(fulfilled: object, complaint: str) -> None:

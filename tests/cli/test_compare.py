@@ -229,6 +229,7 @@ def test_one_seed_is_told_and_is_an_error_only_if_intervals_are_demanded(
         (("--searches", "pnas,pnas"), "'pnas' twice; give one a label: LABEL=pnas"),
         (("--searches", "=pnas,random"), "write NAME or LABEL=NAME"),
         (("--searches", "pnas,x=nothing.here:create"), "nothing"),
+        (("--searches", "pnas,x=os.path:nothing"), "os.path has no 'nothing'; name a function or class"),
         (("--budget", 5, "--top", "1"), "budget is 5 models; the first batch of pnas has 21"),
         (("--budget", 2), "the first batch of pnas has 21"),
         (("--budget", "lots"), "budget is 'lots'"),
@@ -241,7 +242,7 @@ def test_one_seed_is_told_and_is_an_error_only_if_intervals_are_demanded(
         (("--seeds", "a,b"), "--seeds is 'a,b'"),
         (("--worlds", "-1,"), "worlds has -1"),
         (("--workers", "0"), "workers is 0; it must be at least 1"),
-        (("--epochs", "0.25"), "epochs is 0.25; backend toys:create has 1"),
+        (("--epochs", "0.25"), "epochs is 0.25; backend toys:create has 1: choose one"),
         (("--set", "beam=3"), "write LABEL.OPTION=VALUE"),
         (("--set", "ppo.beam=3"), "--set names 'ppo'; the searches are: pnas, random"),
         (("--set", "pnas.width=3"), "has no option 'width'"),
@@ -249,7 +250,8 @@ def test_one_seed_is_told_and_is_an_error_only_if_intervals_are_demanded(
         (("--tuning", "pnas=many"), "write LABEL=TRIALS"),
         (("--tuning", "ppo=3"), "--tuning names 'ppo'"),
         (("--reference", "ppo"), "'ppo' is not compared"),
-        (("--confidence", "1"), "confidence is 1"),
+        (("--confidence", "95"), "confidence is 95; it must be above 0 and below 1, such as 0.95"),
+        (("--top", "0"), "--top has 0; each must be at least 1"),
         (("--backend", "toys:nothing"), "toys:nothing"),
         (("--config", "none.toml"), "none.toml"),
     ],
@@ -401,6 +403,6 @@ def test_worlds_of_a_table(pnas: Command, small_table: Path) -> None:
     assert alone.json["searches"][0]["runs"][0]["best_valid_accuracy"] == other["best_valid_accuracy"]
     refused = pnas("compare", *words, *more, "--worlds", 99, "--out", "there")
     assert refused.code == 2
-    assert "world is 98" in refused.complaint
+    assert "--worlds 99 asks for world 98; the surrogate has the worlds 0 to" in refused.complaint
     both = pnas("compare", *words, *more, "--worlds", 2, "--world", 1)
     assert "--world and --worlds are both given" in both.complaint

@@ -45,8 +45,32 @@ def _stamp(spec: Any, checksum: str) -> Any:
 
 def test_epochs_that_the_table_has_not_are_refused() -> None:
     assert prepare(make_settings(epochs=0.5)).costs.full == 50
-    with pytest.raises(SettingError, match=r"epochs is 0.3; backend made-up has 0.5, 1"):
+    with pytest.raises(SettingError, match=r"epochs is 0.3; backend made-up has 0.5, 1: choose one"):
         prepare(make_settings(epochs=0.3))
+
+
+@pytest.mark.parametrize(
+    ("worlds", "complaint"),
+    [
+        (tuple(range(1000)), "--worlds 1000 asks for world 999; there are 0 to 9: choose among them"),
+        ((0, 5, 99), "--worlds 0,5,99 asks for world 99; there are 0 to 9: choose among them"),
+        ((50,), "world is 50; there are 0 to 9: choose among them"),
+        ((0, 3, 10), "world is 1000; there are 0 to 9: choose among them"),
+    ],
+)
+def test_a_world_that_there_is_not_is_told_as_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, worlds: tuple[int, ...], complaint: str
+) -> None:
+    """What is said of other worlds is passed on as it is."""
+
+    def refuse(name: str, request: BackendRequest) -> Any:
+        asked = request.options["world"]
+        told = 1000 if asked == 10 else asked
+        raise SettingError(f"world is {told}; there are 0 to 9: choose among them")
+
+    monkeypatch.setattr("pnas_sim.study.compare.make_backend", refuse)
+    with pytest.raises(SettingError, match=f"^{complaint}$"):
+        prepare(make_settings(worlds=worlds))
 
 
 def test_no_search_trains_for_longer_than_the_comparison() -> None:
@@ -238,10 +262,18 @@ def test_damaged_run_is_named(tmp_path: Path) -> None:
         ({"seeds": ()}, "seeds is empty"),
         ({"seeds": (1, 1)}, "none twice"),
         ({"worlds": (-1,)}, "worlds has -1"),
-        ({"tops": (0,)}, "tops has 0; each must be from 1"),
+        ({"tops": (0,)}, r"^--top has 0; each must be at least 1, such as 1,5,25$"),
+        ({"tops": (5, 5)}, r"^--top is 5, 5; give at least one number, and none twice$"),
+        ({"tops": (10**30,)}, r"budget is 40 models; the mean over the top 10{30} needs as many"),
         ({"references": ("rl",)}, "'rl' is not compared; the searches are: pnas, random"),
         ({"budget": "much"}, "budget is 'much'"),
-        ({"confidence": 1.5}, "confidence is 1.5; it must be below 1"),
+        *(
+            (
+                {"confidence": value},
+                f"^confidence is {value:g}; it must be above 0 and below 1, such as 0.95$",
+            )
+            for value in (95.0, 1.0, 0.0, -0.5, float("nan"))
+        ),
         ({"colour": "red"}, "unknown setting 'colour'"),
     ],
 )

@@ -100,7 +100,9 @@ def test_worlds_differ_by_refit_and_by_fixed_effects(name: str, fitted: Table) -
         assert 0.3 < np.corrcoef(values[one], values[two])[0, 1] < 1
     spread = worlds[0].metadata["effects"]
     assert set(spread) == {"1", "2", "3"} and all(value > 0 for value in spread.values())
-    with pytest.raises(SettingError, match=r"world is 3; the surrogate has the worlds 0 to 2"):
+    with pytest.raises(
+        SettingError, match=r"world is 3; the surrogate has the worlds 0 to 2, 3 in all: choose"
+    ):
         Surrogate.from_table(fitted, name, 3)
     with pytest.raises(SettingError, match="world is -1"):
         Surrogate.from_table(fitted, name, -1)
