@@ -273,26 +273,23 @@ def make_target_table(result: Mapping[str, Any]) -> Sheet:
 
 
 def _explain_regret(result: Mapping[str, Any]) -> str:
-    asked = [mark["local_evaluations"] for mark in result["table"]["landmarks"]]
-    long = (
-        f"a noise-free local search of up to {format_count(max(asked))} cells"
-        if any(asked)
-        else "a random sample"
-    )
+    most = max((mark["local_evaluations"] for mark in result["table"]["landmarks"]), default=0)
+    long = f"a noise-free local search of up to {format_count(most)} cells" if most else "a random sample"
+    whose = "Points that the cell a search observed best, of any size, lies below the best"
     if result["kinds"] == ["observed"]:
         return (
-            "Points below the best value known: no noise-free ones are. Better cells may exist, and the best "
-            "of many noisy values is too high."
+            f"{whose} value known: no noise-free ones are. Better cells may exist, and the best of many "
+            "noisy values is too high."
         )
     return (
-        "Points below the best noise-free value known in the world: the highest that any search here or "
-        f"{long} found. Better cells may exist. Observed: the cell's value with its seed noise less that "
-        "noise-free best, which is smaller than the regret and may be below 0."
+        f"{whose} noise-free value known in the world: the highest that any search here or {long} found. "
+        "Better cells may exist. Observed: the cell's value with its seed noise less that noise-free best, "
+        "which is smaller than the regret and may be below 0."
     )
 
 
 def make_regret_table(result: Mapping[str, Any]) -> Sheet:
-    """Regret of the cell that each search would hand over."""
+    """Regret of the cell that each search observed best of all it visited, PNAS too, whatever its size."""
     return _fill(
         ("search", "values", "at", "regret, points"),
         ((row["search"], row["kind"], row["at"], format_points(row["regret"])) for row in result["regret"]),

@@ -58,10 +58,12 @@ MEASURES: Mapping[str, str] = {
     "difference": "accuracy, mean over runs of reference less search, after the reference's number of models "
     "(equal) or at the end; above 0: the reference is better",
     "log_efficiency": "Vizier's score; above 0: the reference needs fewer models",
-    "models_to_target": "models until the best cell is in the best 1% or 0.1% of random cells, median run",
+    "models_to_target": "models until the best cell visited is in the best 1% or 0.1% of random cells, "
+    "median run",
     "share_of_runs_at_target": "share of runs that got there",
     "target_accuracy": "accuracy that models_to_target asks for, mean over runs",
-    "regret": "accuracy, the best noise-free one known in the world less that of the search's best cell",
+    "regret": "accuracy, the best noise-free one known in the world less that of the best cell visited, of "
+    "any size, chosen by observation",
     "p_value": "of a paired rank test of search against reference",
     "p_value_holm": "the same with Holm's correction over all pairs of searches",
     "median_difference": "accuracy, median over the pairs of a test of reference less search, as difference",

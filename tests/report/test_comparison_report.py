@@ -165,6 +165,7 @@ def test_manifest_says_why_runs_ended_and_what_became_of_a_policy(make_compariso
 def test_markdown_of_one_run_is_whole_too(make_comparison: MakeComparison) -> None:
     text = write_markdown(make_comparison((0,), (0,)))
     assert "### Regret" in text
+    assert "the cell a search observed best, of any size, lies below the best" in text
     assert "### Paired rank tests" not in text  # there are none
     assert "nan" not in text
 
