@@ -41,6 +41,7 @@ class _Row:
         progressive: it goes from level to level, `beam` cells each, and its best is of the last one.
         first: how many cells it proposes before it learns from any: the option that says so, or `ONE_BLOCK`;
             empty: it never learns, or not by a number known beforehand.
+        note: what a reader of its figures has to know, said after its label.
     """
 
     path: str
@@ -49,6 +50,7 @@ class _Row:
     options: Mapping[str, Any] = field(default_factory=dict)
     progressive: bool = False
     first: str = ""
+    note: str = ""
 
 
 _PROGRESSIVE = {
@@ -123,6 +125,8 @@ _ROWS: Mapping[str, _Row] = MappingProxyType(
             "successive halving of random cells over epochs; needs a table with learning curves",
             "Li et al. 2018, arXiv 1603.06560",
             {"eta": 3, "rungs": 0, "brackets": 0, "batch": 256},
+            note="counts each rung as a new model and pays for it from scratch, though on a table it is a "
+            "point of the same training: its models and examples are more than they need be",
         ),
         "reinforce": _Row(
             "pnas_sim.search.reinforce:create",
@@ -192,6 +196,7 @@ class SearchInfo:
         progressive: it goes from level to level, and its best is of the last one.
         first: what says how many cells it proposes before it learns from any: the option's name, or
             `ONE_BLOCK`; empty: it never learns, or nothing says so.
+        note: what a reader of its figures has to know, said after its label; empty: nothing.
         package: name and version of the distribution that brings it; empty for a path that a user gave.
     """
 
@@ -201,6 +206,7 @@ class SearchInfo:
     options: Mapping[str, Any] = field(default_factory=dict)
     progressive: bool = False
     first: str = ""
+    note: str = ""
     package: str = ""
 
 
@@ -319,5 +325,6 @@ def _describe(plugin: Plugin) -> SearchInfo:
         options=row.options,
         progressive=row.progressive,
         first=row.first,
+        note=row.note,
         package=plugin.package,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Source
 from pnas_sim.predict import describe_predictor
-from pnas_sim.search.catalogue import count_first_cells
+from pnas_sim.search.catalogue import count_first_cells, describe_search
 from pnas_sim.study.compare import Comparison
 from pnas_sim.summary import grows_by_levels
 
@@ -29,6 +29,7 @@ def list_notes(comparison: Comparison) -> list[str]:
     notes.extend(_list_cut_short(comparison))
     notes.extend(_list_unlearnt(comparison))
     notes.extend(_list_early_ends(comparison))
+    notes.extend(_list_own_notes(comparison))
     if len(analysis.kinds) == 1:
         notes.append("the backend knows no noise-free values: figures are observed ones, which flatter")
     notes.extend(_list_unequal_tuning(comparison))
@@ -116,6 +117,13 @@ def _list_early_ends(comparison: Comparison) -> Iterator[str]:
                 f"{len(early)} of {len(runs)} runs of {label} ended by proposing little but repeats, after "
                 f"{min(early):,} to {max(early):,} models"
             )
+
+
+def _list_own_notes(comparison: Comparison) -> Iterator[str]:
+    """What the catalogue of searches says of the figures of one."""
+    for label, choice in comparison.prepared.settings.searches.items():
+        if note := describe_search(choice.search).note:
+            yield f"{label} {note}"
 
 
 def _list_favoured(comparison: Comparison) -> Iterator[str]:

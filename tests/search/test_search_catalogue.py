@@ -66,6 +66,7 @@ def test_what_ships_is_listed_with_its_paper_and_options() -> None:
     assert listed["pnas"].progressive
     assert not listed["random"].progressive
     assert all(listed[name].first in {"", ONE_BLOCK, *listed[name].options} for name in NAMES)
+    assert [name for name in NAMES if listed[name].note] == ["hyperband"]
     assert describe_search("pnas") == listed["pnas"]
 
 

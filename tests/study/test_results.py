@@ -132,6 +132,18 @@ def test_searches_that_were_cut_off_before_their_largest_cells_are_noted(make_ru
     ]
 
 
+def test_that_hyperband_pays_for_each_rung_from_scratch_is_noted(make_run: MakeRun) -> None:
+    def tell(other: str) -> list[str]:
+        runs = [make_run([0.1, 0.5], label=name) for name in ("pnas", other)]
+        return [note for note in describe(runs, ["pnas", other])["notes"] if "rung" in note]
+
+    (told,) = tell("hyperband")
+    assert told.startswith(
+        "hyperband counts each rung as a new model and pays for it from scratch, though on"
+    )
+    assert tell("random") == []
+
+
 def test_runs_that_ran_out_of_new_cells_are_noted(make_run: MakeRun) -> None:
     stalled = make_run([0.2, 0.3], label="ppo")
     stalled = replace(stalled, facts=replace(stalled.facts, stopped="stalled"))
