@@ -9,8 +9,9 @@ not validated on), `cells-2` (2 cells a stage), `pixels-32` (images of 32 x 32).
 largest size, in turns: 12 are the first of the plan's uniform stream, 12 are drawn from the top tenth of its
 uniform cells by their first seed. They are chosen once and kept, with the table's figures and checksum, in a
 line of `proxy_check.jsonl`; each finished training is a line more, appended at once. A killed check goes on
-where it stopped, and a table that has grown since changes nothing. Work goes factor by factor, a uniform and
-a top cell in turns, so a check that is stopped anywhere has equally many of both.
+where it stopped, and a table that has grown since changes nothing but the slopes of all its random cells that
+a report sets beside those of the chosen ones. Work goes factor by factor, a uniform and a top cell in turns,
+so a check that is stopped anywhere has equally many of both.
 
 The top cells were chosen by their first seed, so their value in the table is the mean of the others. The
 factor `again` (not among the default ones) trains the table's own recipe with seed 1 on those that have no
@@ -36,7 +37,7 @@ from pnas_tables.card_proxy import FACTORS, describe_proxy
 from pnas_tables.catalogue import DEFAULT_TABLE, find_table
 from pnas_tables.format import read_table, write_file
 from pnas_tables.proxy_cells import FIRST_SEED, Choice, choose_cells
-from pnas_tables.proxy_file import AGAIN, as_json, summarise
+from pnas_tables.proxy_file import AGAIN, add_slopes, as_json, summarise
 from pnas_tables.record import Table
 from pnas_tables.trainer import stored_recipe
 
@@ -139,11 +140,11 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def run_report(options: argparse.Namespace) -> None:
-    lines = read_lines(options.lines)
-    choice = find_choice(lines, options.table)
+    table, lines = read_table(find_table(options.table)), read_lines(options.lines)
+    choice = find_choice(lines, table.name)
     if choice is None:
-        raise SettingError(f"{options.lines} has no check of table {options.table}; train one first")
-    check = summarise(choice, FACTORS, find_trainings(lines, choice.table))
+        raise SettingError(f"{options.lines} has no check of table {table.name}; train one first")
+    check = add_slopes(summarise(choice, FACTORS, find_trainings(lines, choice.table)), table)
     body = json.dumps(as_json(check), indent=2, allow_nan=False)
     print(body if options.json else "\n".join(describe_proxy(check)))
     if options.write is not None:
@@ -167,7 +168,7 @@ def main() -> None:
         help="the best of the uniform cells that top ones are drawn from",
     )
     report = commands.add_parser("report")
-    report.add_argument("--table", default=DEFAULT_TABLE, help="the table's name")
+    report.add_argument("--table", default=DEFAULT_TABLE, help="a shipped table's name, or a file")
     report.add_argument("--json", action="store_true")
     report.add_argument("--write", type=Path, metavar="FILE", help="write the JSON there, for the card")
     for each in (command, report):

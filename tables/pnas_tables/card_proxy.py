@@ -33,15 +33,9 @@ def describe_proxy(check: ProxyCheck) -> Iterator[str]:
     told = [factor for factor in trained if _tells_effects(factor)]
     if told:
         yield ""
-        yield (
-            "Effect of an operation: slope of accuracy on how often it stands in the cell, each operation by "
-            "itself, under the table's recipe and under the changed one, on the same cells. An effect is "
-            "another one where the interval of the difference excludes 0; its sign is another one beyond "
-            "chance where the intervals of both slopes exclude 0, too. These intervals are a little narrow "
-            "for so few cells, and of eight operations one often differs by chance."
-        )
+        yield _introduce_effects(check)
         yield ""
-        yield from _tabulate_effects(told)
+        yield from _tabulate_effects(check, told)
     for factor in check.factors:
         yield ""
         yield f"{_name(factor)}: {_judge_factor(check, factor)}"
@@ -54,12 +48,12 @@ def list_proxy_limits(check: ProxyCheck | None) -> Iterator[str]:
         yield UNCHECKED
         return
     for factor in trained:
-        differing = _find_differing(factor)
+        differing = [effect for effect in _find_differing(factor) if effect.differs or effect.beyond_chance]
         if differing:
             yield (
-                f"With {_words(factor)} (n = {factor.trained}) the effect of an operation is another than in "
-                f"the table: {_list_effects(differing)}. What is found here for or against these operations "
-                "is found of this recipe."
+                f"With {_words(factor)} (n = {factor.trained}) effects of operations are others: "
+                f"{_list_effects(differing)}. What is found here for or against these operations is found of "
+                "this recipe."
             )
         elif not _tells_effects(factor):
             yield f"With {_words(factor)} {factor.trained} cells are trained, too few to say anything."
@@ -113,21 +107,44 @@ def _describe_part(part: Part) -> list[str]:
     ]
 
 
-def _tabulate_effects(factors: list[FactorCheck]) -> Iterator[str]:
+def _introduce_effects(check: ProxyCheck) -> str:
+    """What the columns of effects are, and what each may tell."""
+    text = (
+        "Effect of an operation: slope of accuracy on how often it stands in the cell, each operation by "
+        "itself. "
+    )
+    if check.random_cells:
+        text += (
+            f"*In the table*: on all {check.random_cells} cells of {check.blocks} blocks that it has now and "
+            "that were drawn of the whole space, over cells or over rows. "
+        )
+    return text + (
+        f"*On these {check.cells}*: under the table's recipe and under the changed one; {check.top} of them "
+        "were chosen for being best, so these slopes are not the table's. Only their difference tells of the "
+        "recipe: an effect is another one where its interval excludes 0. A sign is that of the changed slope "
+        "held against the table's; it is another one beyond chance where the intervals of both exclude 0. "
+        "Intervals are a little narrow for so few cells, and of eight operations one often differs by chance."
+    )
+
+
+def _tabulate_effects(check: ProxyCheck, factors: list[FactorCheck]) -> Iterator[str]:
     rows = [
         [_name(factor), effect.operation, *_list_slopes(effect), _judge_signs(effect)]
         for factor in factors
         for effect in factor.effects
     ]
-    yield from grid(["changed", "operation", "in the table", "changed", "difference", "signs"], rows)
+    these = f"on these {check.cells}"
+    heads = ["in the table", these, f"{these}, changed", "difference on them", "signs"]
+    yield from grid(["changed", "operation", *heads], rows)
 
 
 def _list_slopes(effect: Effect) -> list[str]:
-    return [_with_interval(slope, "+.4f") for slope in (effect.table, effect.changed, effect.difference)]
+    slopes = (effect.everywhere, effect.table, effect.changed, effect.difference)
+    return [_with_interval(slope, "+.4f") for slope in slopes]
 
 
 def _judge_signs(effect: Effect) -> str:
-    if effect.table is None or effect.changed is None:
+    if effect.reference is None or effect.changed is None:
         return "-"
     if not effect.signs_differ:
         return "same"
@@ -144,7 +161,7 @@ def _judge_factor(check: ProxyCheck, factor: FactorCheck) -> str:
     differing = _find_differing(factor)
     if not differing:
         return f"{so_far}{diverged}No operation's effect is another one, or of another sign."
-    return f"{so_far}{diverged}Effects differ: {_list_effects(differing)}."
+    return f"{so_far}{diverged}Effects, or signs, differ: {_list_effects(differing)}."
 
 
 def _tells_effects(factor: FactorCheck) -> bool:
@@ -159,11 +176,19 @@ def _find_differing(factor: FactorCheck) -> list[Effect]:
 
 def _list_effects(effects: list[Effect]) -> str:
     return "; ".join(
-        f"`{effect.operation}` {effect.table.value:+.4f} in the table and {effect.changed.value:+.4f} "
-        f"changed ({_word_difference(effect)})"
+        f"`{effect.operation}` {_place_slope(effect)} and {effect.changed.value:+.4f} changed "
+        f"({_word_difference(effect)})"
         for effect in effects
         if effect.table is not None and effect.changed is not None
     )
+
+
+def _place_slope(effect: Effect) -> str:
+    """The slope under the table's recipe: the table's, and that on the cells trained under both."""
+    here = "" if effect.table is None else f"{effect.table.value:+.4f}"
+    if effect.everywhere is None:
+        return f"{here} on these cells"
+    return f"{effect.everywhere.value:+.4f} in the table, {here} on these cells"
 
 
 def _word_difference(effect: Effect) -> str:
@@ -172,7 +197,9 @@ def _word_difference(effect: Effect) -> str:
         return "of one sign, but another effect beyond chance"
     if effect.beyond_chance:
         return "another sign beyond chance"
-    return "another effect beyond chance, its sign within" if effect.differs else "within chance"
+    return (
+        "another effect beyond chance, its sign within" if effect.differs else "another sign, within chance"
+    )
 
 
 def _words(factor: FactorCheck) -> str:

@@ -78,22 +78,31 @@ class Effect:
 
     Attributes:
         operation: its name.
-        table: under the table's recipe, accuracy for one more; None where it cannot be told.
+        table: under the table's recipe, accuracy for one more, on the cells trained under both; None where it
+            cannot be told.
         changed: under the changed one, on the same cells.
         difference: changed minus table, on the same draws of cells.
+        everywhere: under the table's recipe, on all of the table's random cells of this size. Half of those
+            trained under both were chosen for being best, and their slopes are not the table's.
     """
 
     operation: str
     table: Interval | None
     changed: Interval | None
     difference: Interval | None
+    everywhere: Interval | None = None
+
+    @property
+    def reference(self) -> Interval | None:
+        """The slope that the changed one's sign is held against: the whole table's, if it is known."""
+        return self.table if self.everywhere is None else self.everywhere
 
     @property
     def signs_differ(self) -> bool:
-        """Whether the operation helps under one recipe and harms under the other."""
-        if self.table is None or self.changed is None:
+        """Whether the operation helps in the table and harms under the changed recipe, or the other way."""
+        if self.reference is None or self.changed is None:
             return False
-        return self.table.value * self.changed.value < 0
+        return self.reference.value * self.changed.value < 0
 
     @property
     def differs(self) -> bool:
@@ -103,7 +112,7 @@ class Effect:
     @property
     def beyond_chance(self) -> bool:
         """Whether signs differ and each is told from 0: Gail and Simon (1985), qualitative interactions."""
-        told = [one is not None and one.excludes_zero for one in (self.table, self.changed)]
+        told = [one is not None and one.excludes_zero for one in (self.reference, self.changed)]
         return self.signs_differ and all(told)
 
 
@@ -174,6 +183,12 @@ def measure_effects(pairs: Pairs, operations: Sequence[str]) -> tuple[Effect, ..
         ]
         found.append(Effect(name, *slopes))
     return tuple(found)
+
+
+def measure_slopes(counts: NDArray[np.int64], values: Floats) -> list[Interval | None]:
+    """Each operation's slope on n cells of one kind: values (`float64[n]`) on counts (`int64[n, k]`)."""
+    places = draw_places(np.zeros(len(values), np.bool_))
+    return [find_interval(find_slopes, column, values, places) for column in counts.T.astype(np.float64)]
 
 
 # ------------------------------------------------------------------------------------------------ statistics

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -14,12 +14,24 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from pnas_sim.errors import RunError
 from pnas_sim.space import CellSpace
-from pnas_tables.proxy import Count, Effect, Pairs, Part, Share, measure_effects, measure_parts
+from pnas_sim.space.arrays import Rows
+from pnas_tables.proxy import (
+    Count,
+    Effect,
+    Pairs,
+    Part,
+    Share,
+    measure_effects,
+    measure_parts,
+    measure_slopes,
+)
 from pnas_tables.proxy_cells import Choice
 from pnas_tables.record import Table
+from pnas_tables.sample import GROUPS, gather_sample
 
 KIND = "proxy-check"
 SCHEMA = 1
+DRAWN_GROUPS = ("random", "raw")  # of `pnas_tables.sample.GROUPS`: cells drawn of the whole space
 AGAIN = "again"  # not a factor: the table's own recipe with a seed that the table has not
 
 Lines: TypeAlias = Sequence[Mapping[str, Any]]
@@ -64,6 +76,7 @@ class ProxyCheck:
         share: this share.
         unfair: top cells whose value in the table is the very training that they were chosen by.
         factors: in the order of asking, those without a training too.
+        random_cells: of this size, of the table whose effects stand beside these; 0 if none do.
     """
 
     table: str
@@ -76,6 +89,7 @@ class ProxyCheck:
     share: Share
     unfair: Count
     factors: tuple[FactorCheck, ...]
+    random_cells: Count = 0
 
 
 def summarise(choice: Choice, factors: Sequence[str], lines: Lines) -> ProxyCheck:
@@ -139,9 +153,36 @@ def _summarise_factor(
 
 def count_operations(space: CellSpace, cells: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
     """How often each operation stands in each cell, `int64[n, k]`."""
-    rows = space.parse_many(cells)
+    return _count_in_rows(space, space.parse_many(cells))
+
+
+def _count_in_rows(space: CellSpace, rows: Rows) -> np.ndarray[Any, np.dtype[np.int64]]:
     tokens = rows.reshape(len(rows), space.max_blocks, 4)[:, :, 2:].reshape(len(rows), 2 * space.max_blocks)
     return np.stack([(tokens == place).sum(1) for place in range(len(space.operations))], axis=1)
+
+
+def add_slopes(check: ProxyCheck, table: Table) -> ProxyCheck:
+    """The check with each operation's slope on all random cells of the checked size that a table has.
+
+    Random is what was drawn of the whole space, over cells or over rows, and neither sealed nor visited.
+
+    Args:
+        check: of some of the table's cells.
+        table: any edition of the checked one.
+    """
+    sample = gather_sample(table)
+    random = [place for place, group in enumerate(GROUPS) if group in DRAWN_GROUPS]
+    mine = sample.take((sample.blocks == check.blocks) & np.isin(sample.groups, random))
+    slopes = measure_slopes(_count_in_rows(table.space, mine.cells), mine.final)
+    by_name = dict(zip(table.space.operations, slopes, strict=True))
+    factors = tuple(
+        replace(
+            factor,
+            effects=tuple(replace(one, everywhere=by_name.get(one.operation)) for one in factor.effects),
+        )
+        for factor in check.factors
+    )
+    return replace(check, factors=factors, random_cells=len(mine))
 
 
 # ----------------------------------------------------------------------------------------------------- file
@@ -166,6 +207,8 @@ class _Head:
 def read_proxy(path: Path, table: Table) -> ProxyCheck:
     """A check that `bench/proxy_check.py report --write` wrote.
 
+    The slopes beside it are those of this table, as it is now.
+
     Args:
         path: of the JSON file.
         table: whose check it must be; it may have grown since.
@@ -186,7 +229,7 @@ def read_proxy(path: Path, table: Table) -> ProxyCheck:
         place = ".".join(map(str, first["loc"])) or "it"
         raise RunError(f"{path} is no proxy check: {place}: {first['msg']}; write it again") from None
     _demand_same(path, check, table)
-    return check
+    return add_slopes(check, table)
 
 
 def _demand_same(path: Path, check: ProxyCheck, table: Table) -> None:

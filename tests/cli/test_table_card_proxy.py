@@ -17,7 +17,7 @@ from pnas_tables.proxy_file import as_json, summarise
 def proxy_file(bare_table: Path, tmp_path: Path) -> Path:
     """A check of the made-up table in one factor, under which cells rank the other way round."""
     table = replace(read_table(bare_table), provenance=({"plan": {"seed": 3}},))
-    choice = choose_cells(table, 4, 0.5)
+    choice = choose_cells(table, 8, 1.0)
     lines: list[dict[str, Any]] = [
         {
             "factor": "cells-2",
@@ -39,11 +39,14 @@ def test_the_card_takes_a_check(pnas: Any, bare_table: Path, proxy_file: Path, t
     words = ("table", "card", bare_table, "--out", "cards", "--no-pictures", "--proxy", proxy_file, "--json")
     answer = pnas(*words).json
     factor = answer["proxy"]["factors"][1]
-    assert factor["name"] == "cells-2" and factor["trained"] == 8
+    assert factor["name"] == "cells-2" and factor["trained"] == 16
     assert factor["parts"][0]["spearman"]["value"] == pytest.approx(-1)
-    assert all(row["signs_differ"] for row in factor["effects"] if row["table"] is not None)
+    assert answer["proxy"]["random_cells"] == 20 and any(row["everywhere"] for row in factor["effects"])
+    for row in factor["effects"]:
+        if row["everywhere"] is not None and row["changed"] is not None:
+            assert row["signs_differ"] == (row["everywhere"]["value"] * row["changed"]["value"] < 0)
     text = (tmp_path / "cards" / "bare.md").read_text()
-    assert "## Is the proxy right?" in text and "- With 2 cells a stage (n = 8) the effect" in text
+    assert "## Is the proxy right?" in text and "- With 2 cells a stage (n = 16) effects" in text
     assert (
         pnas("table", "card", bare_table, "--out", "cards", "--no-pictures", "--json").json["proxy"] is None
     )

@@ -23,6 +23,15 @@ SAME = Effect(
 UNKNOWN = Effect("sep3", None, None, None)
 
 
+SHIFTED = Effect(
+    "dil3",
+    Interval(0.01, 0.004, 0.016),
+    Interval(0.002, -0.009, 0.006),
+    Interval(-0.008, -0.018, -0.003),
+    everywhere=Interval(-0.001, -0.003, 0.001),
+)
+
+
 def make_factor(name: str, *effects: Effect, trained: int = 24) -> FactorCheck:
     rho = Interval(0.69, 0.4, 0.82) if trained else None
     part = Part("all", trained, 0.45 if trained else None, 0.6 if trained else None, rho, rho, 0.93, 0.85)
@@ -51,9 +60,30 @@ def test_the_section_has_every_figure() -> None:
         "differ, within chance",
         "same",
     ]
-    assert "`id` -0.0020 in the table and +0.0030 changed (another sign beyond chance)" in text
+    assert "`id` -0.0020 on these cells and +0.0030 changed (another sign beyond chance)" in text
     assert "2 cells a stage: not trained yet." in text
     assert "biased upwards" not in text
+
+
+def test_the_slope_of_the_whole_table_stands_beside_that_on_chosen_cells() -> None:
+    """Half of the cells were chosen for being best: their slopes say little of the table."""
+    check = replace(make_check(make_factor("steps-x4", SHIFTED, SAME)), random_cells=617)
+    text = "\n".join(describe_proxy(check))
+    assert "| in the table | on these 24 | on these 24, changed | difference on them | signs |" in text
+    slopes = "-0.0010 (-0.0030 to +0.0010) | +0.0100 (+0.0040 to +0.0160) | +0.0020 (-0.0090 to +0.0060)"
+    assert f"| dil3 | {slopes} | -0.0080 (-0.0180 to -0.0030) | differ, within chance |" in text
+    assert "| sep3 | - | +0.0020 (+0.0010 to +0.0030) |" in text
+    assert "on all 617 cells of 5 blocks that it has now" in text and "12 of them were chosen for" in text
+    words = "`dil3` -0.0010 in the table, +0.0100 on these cells and +0.0020 changed (another effect beyond"
+    assert words in text and words in "\n".join(list_proxy_limits(check))
+
+
+def test_a_sign_that_differs_within_chance_is_no_limit() -> None:
+    check = make_check(make_factor("steps-x4", UNSURE))
+    assert "`max3` +0.0010 on these cells and -0.0010 changed (another sign, within chance)" in "\n".join(
+        describe_proxy(check)
+    )
+    assert not any("`max3`" in sentence for sentence in list_proxy_limits(check))
 
 
 def test_names_of_a_file_stand_there_as_they_are() -> None:

@@ -14,6 +14,7 @@ from scipy.stats import kendalltau, linregress, spearmanr
 
 from pnas_sim.errors import RunError, SettingError, TableError
 from pnas_sim.space import CellSpace
+from pnas_tables.figures import mean_by_cell
 from pnas_tables.plans import draw_cells, list_jobs, sample_plan
 from pnas_tables.proxy import (
     Effect,
@@ -29,7 +30,7 @@ from pnas_tables.proxy import (
     measure_parts,
 )
 from pnas_tables.proxy_cells import Choice, ChosenCell, choose_cells, find_stream_seed
-from pnas_tables.proxy_file import as_json, count_operations, read_proxy, summarise
+from pnas_tables.proxy_file import add_slopes, as_json, count_operations, read_proxy, summarise
 from pnas_tables.record import Table, checksum
 from pnas_tables.testing import NOISE, build_made_up_table
 
@@ -169,6 +170,17 @@ def test_a_difference_of_slopes_is_no_crossing() -> None:
     assert crossed.differs and crossed.beyond_chance
 
 
+def test_a_sign_is_held_against_the_slope_of_the_whole_table() -> None:
+    chosen = Effect("one", Interval(0.2, 0.1, 0.3), Interval(-0.1, -0.3, -0.05), Interval(-0.3, -0.5, -0.1))
+    assert chosen.signs_differ and chosen.beyond_chance
+    same = replace(chosen, everywhere=Interval(-0.02, -0.03, -0.01))
+    assert not same.signs_differ and not same.beyond_chance and same.differs
+    unsure = replace(chosen, everywhere=Interval(0.02, -0.03, 0.07))
+    assert unsure.signs_differ and not unsure.beyond_chance
+    told = replace(chosen, everywhere=Interval(0.02, 0.01, 0.03))
+    assert told.signs_differ and told.beyond_chance
+
+
 def test_no_cells_give_no_figures() -> None:
     nothing = make_pairs().take(np.zeros(24, np.bool_))
     assert all(part.cells == 0 and part.spearman is None for part in measure_parts(nothing))
@@ -299,9 +311,27 @@ def test_a_check_survives_its_file(choice: Choice, uniform_table: Table, tmp_pat
     check = summarise(choice, ("cells-2", "pixels-32"), make_lines(choice))
     path = tmp_path / "proxy.json"
     path.write_text(json.dumps(as_json(check), allow_nan=False))
-    assert read_proxy(path, uniform_table) == check
+    assert read_proxy(path, uniform_table) == add_slopes(check, uniform_table)
     effects = as_json(check)["factors"][0]["effects"]
     assert all(row["signs_differ"] is row["beyond_chance"] is False for row in effects)
+
+
+def test_slopes_are_of_all_cells_drawn_at_random(choice: Choice, uniform_table: Table) -> None:
+    """Not of those chosen for being best, nor of sealed, visited or smaller ones."""
+    check = summarise(choice, ("cells-2",), make_lines(choice))
+    assert check.random_cells == 0 and check.factors[0].effects[0].everywhere is None
+    found = add_slopes(check, uniform_table)
+    assert found.random_cells == len(uniform_table) == 80
+    counts = count_operations(uniform_table.space, uniform_table.space.format_many(uniform_table.cells))
+    means = mean_by_cell(uniform_table, uniform_table.valid_accuracy)
+    for effect, column in zip(found.factors[0].effects, counts.T, strict=True):
+        assert effect.everywhere is not None and effect.table is not None
+        assert effect.everywhere.value == pytest.approx(linregress(column, means).slope)
+        assert effect.everywhere.low < effect.everywhere.value < effect.everywhere.high
+        assert effect.everywhere.value != pytest.approx(effect.table.value)
+    origins = ("raw", "search", "sealed+uniform", "imported", *uniform_table.origins[4:])
+    assert add_slopes(found, replace(uniform_table, origins=origins)).random_cells == 77
+    assert add_slopes(replace(check, blocks=1), uniform_table).random_cells == 0
 
 
 Edit = Callable[[dict[str, Any]], object]
