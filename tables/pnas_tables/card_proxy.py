@@ -15,6 +15,7 @@ WORDS = {
     "pixels-32": "images of 32 x 32",
 }
 FACTORS = tuple(WORDS)
+BEST = {"upper half": "in the upper half", "top": "among the top cells"}  # parts in which searches end
 UNCHECKED = (
     "Whether the recipe ranks cells, and operations, as longer training of larger networks would was not "
     "checked: what is found on this table is found of this recipe."
@@ -26,6 +27,8 @@ def describe_proxy(check: ProxyCheck) -> Iterator[str]:
     yield "## Is the proxy right?"
     yield ""
     yield _introduce(check)
+    yield ""
+    yield _tell_origin(check)
     trained = [factor for factor in check.factors if factor.trained]
     if trained:
         yield ""
@@ -47,6 +50,8 @@ def list_proxy_limits(check: ProxyCheck | None) -> Iterator[str]:
     if check is None or not trained:
         yield UNCHECKED
         return
+    for factor in trained:
+        yield from _judge_ranks(factor)
     for factor in trained:
         differing = [effect for effect in _find_differing(factor) if effect.differs or effect.beyond_chance]
         if differing:
@@ -80,6 +85,16 @@ def _introduce(check: ProxyCheck) -> str:
         f"In brackets: 95% intervals of {DRAWS} bootstrap draws of cells within both kinds. The ceiling is "
         "what a changed training without noise of its own would reach if both recipes ranked alike, by the "
         f"deviation between the table's seeds. Nothing is said of fewer than {FEWEST} cells."
+    )
+
+
+def _tell_origin(check: ProxyCheck) -> str:
+    """Which edition the cells are of, and the commands that find all of this again."""
+    return (
+        f"The cells were chosen on the edition of checksum {escape_markdown(check.checksum[:16])}. In a "
+        f"checkout, `python bench/proxy_check.py train --table {check.table} --data DIR` trains what is missing, `python bench/proxy_check.py report --table "
+        f"{check.table} --write FILE.json` finds the figures, and `pnas-sim table card {check.table} --proxy "
+        "FILE.json` writes them here."
     )
 
 
@@ -162,6 +177,25 @@ def _judge_factor(check: ProxyCheck, factor: FactorCheck) -> str:
     if not differing:
         return f"{so_far}{diverged}No operation's effect is another one, or of another sign."
     return f"{so_far}{diverged}Effects, or signs, differ: {_list_effects(differing)}."
+
+
+def _judge_ranks(factor: FactorCheck) -> Iterator[str]:
+    """Says so where the order of good cells is not told from chance."""
+    lost = [
+        f"{_with_interval(part.spearman, '.2f')}{_word_ceiling(part)} {BEST[part.name]} (n = {part.cells})"
+        for part in factor.parts
+        if part.name in BEST and part.spearman is not None and not part.spearman.excludes_zero
+    ]
+    if lost:
+        yield (
+            f"With {_words(factor)}, good cells are not known to rank as in the table: Spearman is "
+            f"{'; '.join(lost)}. That one of two good cells is better under this recipe does not show that "
+            "it is under that one."
+        )
+
+
+def _word_ceiling(part: Part) -> str:
+    return "" if part.ceiling_spearman is None else f" of a ceiling of {part.ceiling_spearman:.2f}"
 
 
 def _tells_effects(factor: FactorCheck) -> bool:

@@ -86,6 +86,35 @@ def test_a_sign_that_differs_within_chance_is_no_limit() -> None:
     assert not any("`max3`" in sentence for sentence in list_proxy_limits(check))
 
 
+def test_limits_name_first_where_good_cells_do_not_rank_alike() -> None:
+    lost, kept = Interval(-0.04, -0.59, 0.59), Interval(0.79, 0.4, 0.96)
+    factor = make_factor("steps-x4", SURE)
+    (every,) = factor.parts
+    parts = [
+        every,
+        replace(every, name="upper half", cells=12, spearman=lost, ceiling_spearman=0.88),
+        replace(every, name="uniform", cells=12, spearman=lost),
+        replace(every, name="top", cells=11, spearman=Interval(-0.25, -0.76, 0.44), ceiling_spearman=None),
+    ]
+    sentences = list(list_proxy_limits(make_check(replace(factor, parts=tuple(parts)))))
+    assert "-0.04 (-0.59 to 0.59) of a ceiling of 0.88 in the upper half (n = 12); " in sentences[0]
+    assert "-0.25 (-0.76 to 0.44) among the top cells (n = 11). That" in sentences[0]
+    assert "`id`" in sentences[1], "effects come after"
+    sure = tuple(replace(part, spearman=kept) for part in parts)
+    unknown = tuple(replace(part, spearman=None) for part in parts)
+    for others in (sure, unknown):
+        text = " ".join(list_proxy_limits(make_check(replace(factor, parts=others))))
+        assert "good cells are not known" not in text
+
+
+def test_the_section_names_the_edition_and_the_commands() -> None:
+    text = "\n".join(describe_proxy(make_check(make_factor("cells-2", SAME))))
+    assert "chosen on the edition of checksum 0000000000000000." in text
+    for words in ("train --table made-up --data DIR`", "report --table made-up --write FILE.json`"):
+        assert f"`python bench/proxy_check.py {words}" in text
+    assert "`pnas-sim table card made-up --proxy FILE.json`" in text
+
+
 def test_names_of_a_file_stand_there_as_they_are() -> None:
     text = "\n".join(describe_proxy(make_check(make_factor("<b>", SAME))))
     assert "| \\<b\\> | all |" in text and "\n\n\\<b\\>: No operation" in text
