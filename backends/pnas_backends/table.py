@@ -299,8 +299,8 @@ class MeasuredBackend:
         curves[:, -1] = table.valid_accuracy
         told = choose_repeats(table)  # without the run that a cell was trained again for
         means = mean_by_cell(table, np.where(told[:, None], curves, np.nan))
-        counts = np.bincount(table.run_cells, told & ~np.isnan(table.valid_accuracy), minlength=len(table))
-        means[counts < 2] = np.nan  # one run is no mean over seeds: a winner's luck would be its worth
+        known = np.bincount(table.run_cells, told & ~np.isnan(table.valid_accuracy), minlength=len(table))
+        means[known < 2] = np.nan  # one run is no mean over seeds: a winner's luck would be its worth
         self._curves, self._means = curves, means
         self._spec = _spec(table, blocks, {"table": name, "table_mode": "measured"})
 
