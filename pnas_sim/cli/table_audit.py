@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -30,7 +31,14 @@ from pnas_sim.errors import SettingError, WorkError
 )
 @click.argument("table", default=DEFAULT_TABLE)
 @click.option("--out", type=FOLDER, required=True, metavar="DIR", help="Folder that keeps the audit.")
-@click.option("--searches", metavar="LIST", help="Names, commas between.  [default: all that ship]")
+@click.option(
+    "--searches",
+    metavar="LIST",
+    help=(
+        "Names, commas between.  [default: all that ship, without the oracles, which know what they search, "
+        "tpe where Optuna is not installed, and hyperband where the table has no curves]"
+    ),
+)
 @click.option(
     "--budget", type=click.IntRange(1), default=1160, show_default=True, help="Models of each search."
 )
@@ -74,7 +82,6 @@ def audit(
     stopped and gone on with by the same command. If the last verdict is "exploited", the exit code is 1.
     """
     from pnas_sim.cli.audit_rounds import AuditSettings, list_lines, run_audit
-    from pnas_sim.study.audit import default_searches
     from pnas_tables.catalogue import find_table
     from pnas_tables.format import read_table
     from pnas_tables.trainer import make_retrainer
@@ -82,13 +89,13 @@ def audit(
     counts = {"budget": budget, "cells": cells, "seeds": seeds, "rounds": rounds, "most_rounds": most_rounds}
     if most_rounds < rounds:
         raise SettingError(f"most_rounds is {most_rounds}, below the {rounds} rounds asked for")
-    names = tuple(default_searches() if searches is None else split_list(searches))
-    settings = AuditSettings(names, surrogate=surrogate, world=world, seed=seed, **counts)
     given = {name: options[name] for name in SEARCH_NAMES if options.get(name) is not None}
     tell = (lambda line: None) if quiet else say
+    read = read_table(find_table(table))
+    names = _choose_searches(searches, read.epochs.tolist(), tell)
+    settings = AuditSettings(names, surrogate=surrogate, world=world, seed=seed, **counts)
     try:
-        trainer = make_retrainer(data, workers, device)
-        answer = run_audit(read_table(find_table(table)), settings, out, trainer, given, tell)
+        answer = run_audit(read, settings, out, make_retrainer(data, workers, device), given, tell)
     except KeyboardInterrupt:
         raise InterruptionError("interrupted; what was done is kept; the same command goes on") from None
     if as_json:
@@ -97,3 +104,16 @@ def audit(
         write_text("\n".join(list_lines(answer)))
     if answer["rounds"][-1]["exploited"]:
         raise WorkError(f"surrogate {surrogate}: {answer['rounds'][-1]['verdict']}")
+
+
+def _choose_searches(
+    searches: str | None, fidelities: Sequence[float], tell: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Those asked for, or all that can be had; tells which cannot."""
+    from pnas_sim.study.audit import default_searches, explain_left_out
+
+    if searches is not None:
+        return tuple(split_list(searches))
+    for name, need in explain_left_out(fidelities).items():
+        tell(f"{name} is left out: {need}")
+    return tuple(default_searches(fidelities))

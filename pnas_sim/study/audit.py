@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,14 @@ from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Evaluator, EvaluatorSpec, Status
 from pnas_sim.search.base import SearchRequest, Strategy
 from pnas_sim.search.catalogue import list_searches, make_search
+from pnas_sim.search.hyperband import find_ladder
 from pnas_sim.space import CellSpace
 from pnas_sim.space.arrays import Floats, Rows
 from pnas_sim.study.agreement import correlate
 
 FEWEST_FOR_VERDICT = 20
+ORACLES = ("pnas-oracle", "pnas-oracle-model")  # told what the surrogate says; comparisons alone tell them
+HYPERBAND_ETA = 3  # its default
 SURE = 1.64  # standard errors: one side of a 90% interval
 
 
@@ -46,10 +50,30 @@ class Find:
     observed: float
 
 
-def default_searches() -> list[str]:
-    """Names of all searches that ship, but those that need another package, an oracle or no fitted curve."""
-    left_out = {"tpe", "pnas-oracle", "pnas-oracle-model", "hyperband"}
+def default_searches(fidelities: Sequence[float]) -> list[str]:
+    """Names of all searches that ship but the oracles, and those that cannot be had here.
+
+    Args:
+        fidelities: epochs that the evaluator can answer for, ascending.
+    """
+    left_out = {*ORACLES, *explain_left_out(fidelities)}
     return [info.name for info in list_searches() if info.source and info.name not in left_out]
+
+
+def explain_left_out(fidelities: Sequence[float]) -> dict[str, str]:
+    """Of searches that ship and need something that is not there, what they need; by name.
+
+    Args:
+        fidelities: as for `default_searches`.
+    """
+    needs = {}
+    if find_spec("optuna") is None:
+        needs["tpe"] = "it needs pnas-sim[optuna]"
+    try:
+        find_ladder(fidelities, HYPERBAND_ETA)
+    except SettingError:
+        needs["hyperband"] = "it needs a table with learning curves"
+    return needs
 
 
 def find_best(

@@ -34,6 +34,27 @@ def describe_audits(
     yield from grid(HEADS, _list_rounds(audits, table))
     yield ""
     yield from _conclude(audits[-1]["rounds"][-1])
+    yield tell_cover(audits, table)
+
+
+def tell_cover(audits: Sequence[Mapping[str, Any]], table: Table) -> str:
+    """What the audits are of, and which of the table's surrogates none is of."""
+    rounds = dict.fromkeys(
+        _name_round(audit["settings"], report) for audit in audits for report in audit["rounds"]
+    )
+    audited = {audit["settings"]["surrogate"] for audit in audits}
+    never = ", ".join(f"`{name}`" for name in sorted(table.surrogates) if name not in audited)
+    return f"Audited was {'; '.join(rounds)}, and nothing else.{f' Never audited: {never}.' if never else ''}"
+
+
+def _name_round(settings: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """Surrogate, world, seed and budget of a round's searches; each round takes the next world and seed."""
+    later = report["round"] - 1
+    world = report.get("world", settings["world"] + later)
+    return (
+        f"`{escape_markdown(settings['surrogate'])}` in world {world} by searches of seed "
+        f"{settings['seed'] + later}, {escape_markdown(settings['budget'])} models each"
+    )
 
 
 def _introduce(settings: Mapping[str, Any], source: str, searches: Sequence[str]) -> str:

@@ -92,9 +92,9 @@ def _tell_origin(check: ProxyCheck) -> str:
     """Which edition the cells are of, and the commands that find all of this again."""
     return (
         f"The cells were chosen on the edition of checksum {escape_markdown(check.checksum[:16])}. In a "
-        f"checkout, `python bench/proxy_check.py train --table {check.table} --data DIR` trains what is missing, `python bench/proxy_check.py report --table "
-        f"{check.table} --write FILE.json` finds the figures, and `pnas-sim table card {check.table} --proxy "
-        "FILE.json` writes them here."
+        f"checkout, `python bench/proxy_check.py train --table {check.table} --data DIR` trains what is "
+        f"missing, `python bench/proxy_check.py report --table {check.table} --write FILE.json` finds the "
+        f"figures, and `pnas-sim table card {check.table} --proxy FILE.json` writes them here."
     )
 
 

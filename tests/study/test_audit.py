@@ -8,11 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pnas_backends.table import SurrogateBackend
 from pnas_sim.cli.audit_rounds import AuditSettings, list_lines, run_audit
 from pnas_sim.errors import RunError, SettingError
 from pnas_sim.function_evaluator import FunctionEvaluator
+from pnas_sim.search.catalogue import list_searches
 from pnas_sim.space import CellSpace
-from pnas_sim.study.audit import Find, default_searches, find_best, judge_finds, judge_noise_free
+from pnas_sim.study.audit import (
+    Find,
+    default_searches,
+    explain_left_out,
+    find_best,
+    judge_finds,
+    judge_noise_free,
+)
 from pnas_tables.audit_file import read_audit
 from pnas_tables.card_facts import gather_facts
 from pnas_tables.card_text import write_card
@@ -207,10 +216,27 @@ def test_options_and_seeds_reach_searches_and_evaluations(space: CellSpace, seed
     assert asked[0] == (7, seed) and {one for _, one in asked} == {seed}
 
 
-def test_all_searches_that_ship_and_need_nothing_more_are_the_default() -> None:
-    names = default_searches()
-    assert {"pnas", "random", "evolution"} <= set(names)
-    assert not {"pnas-oracle", "tpe", "hyperband"} & set(names)
+def test_all_searches_that_ship_are_the_default_but_oracles(monkeypatch: pytest.MonkeyPatch) -> None:
+    ship = {info.name for info in list_searches() if info.source}
+    curves = (0.25, 0.5, 0.75, 1.0)
+    monkeypatch.setattr("pnas_sim.study.audit.find_spec", lambda name: object())
+    assert set(default_searches(curves)) == ship - {"pnas-oracle", "pnas-oracle-model"}
+    assert explain_left_out(curves) == {}
+    for without in ((1.0,), (0.5, 1.0)):
+        assert "hyperband" not in default_searches(without)
+        assert "learning curves" in explain_left_out(without)["hyperband"]
+    monkeypatch.setattr("pnas_sim.study.audit.find_spec", lambda name: None)
+    assert set(default_searches(curves)) == ship - {"pnas-oracle", "pnas-oracle-model", "tpe"}
+    assert explain_left_out(curves) == {"tpe": "it needs pnas-sim[optuna]"}
+
+
+def test_searches_that_need_something_find_cells_of_a_table(fitted: Table) -> None:
+    """The tests have Optuna, and a table with curves has rungs for Hyperband."""
+    backend = SurrogateBackend(fitted, 3, "small")
+    names = ["hyperband", "tpe"]
+    assert set(names) <= set(default_searches(backend.spec.fidelities))
+    finds = find_best(names, backend, budget=40, cells=6, seed=1, known=set())
+    assert [find.search for find in finds] == ["hyperband"] * 3 + ["tpe"] * 3
 
 
 # ------------------------------------------------------------------------------------------------- rounds

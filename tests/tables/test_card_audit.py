@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pnas_tables.card_audit import describe_audits
-from pnas_tables.record import Table
+from pnas_tables.record import StoredSurrogate, Table
 
 NOISE_FREE = {
     "world": 0,
@@ -44,3 +45,19 @@ def test_noise_free_values_stand_beside_the_model(table: Table) -> None:
     assert heads[4] == "predicted minus measured" and new[4] == "+0.2500 (0.2500)"
     assert "That is of the model; a winner's noise-free value is \\<too high\\>." in text
     assert describe(table, make_audit(**NOISE_FREE, standard_error=None)).count("| +0.2500 |") == 1
+
+
+def test_the_card_says_what_was_audited_and_what_was_not(table: Table) -> None:
+    """A verdict on one surrogate in one world passes easily for one on the benchmark."""
+    fitted = replace(table, surrogates={"gp": StoredSurrogate({}, {})})
+    text = describe(fitted, make_audit(), make_audit())
+    assert "Audited was `gp` in world 0 by searches of seed 4, \\_6\\_ models each, and nothing else." in text
+    assert "Never audited" not in text
+    second = make_audit(round=2)
+    second["settings"] |= {"surrogate": "lightgbm", "budget": 1160}
+    text = describe(fitted, second, make_audit(round=2, world=0))
+    assert (
+        "Audited was `lightgbm` in world 1 by searches of seed 5, 1160 models each; `gp` in world 0" in text
+    )
+    second["settings"]["surrogate"] = "mean"
+    assert "nothing else. Never audited: `gp`." in describe(fitted, second)
