@@ -66,7 +66,11 @@ HEADINGS = {
 
 
 def _table_quality(name: str, quality: Mapping[str, Any]) -> Grid:
-    """A surrogate's figures on cells held out: all, by block count, by why trained, by share of the cells."""
+    """A surrogate's figures on cells held out.
+
+    Of random ones (of all that are fitted, where these are few): all, by block count, by share of the cells
+    fitted; and of those that were trained for another reason.
+    """
     title = f"surrogate {name} on held-out cells (tau, and its ceiling by seed noise)"
     grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("", "cells", *HEADINGS, "RMSE"):
@@ -79,10 +83,12 @@ def _table_quality(name: str, quality: Mapping[str, Any]) -> Grid:
 
 
 def _list_quality(quality: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    yield "all", quality["overall"]
+    first = quality.get("group")
+    yield first or "all", quality["overall"]
     for size, row in quality["by_blocks"].items():
         yield name_size(int(size)), row
     for group, row in quality.get("by_group", {}).items():
-        yield group, row
+        if group != first:
+            yield group, row
     for share, row in quality.get("by_training_share", {}).items():
         yield f"fit on {share}%", row

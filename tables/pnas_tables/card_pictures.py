@@ -14,7 +14,7 @@ from pnas_sim.errors import SettingError
 from pnas_sim.evaluate import Status
 from pnas_sim.space import name_size
 from pnas_sim.space.arrays import Floats
-from pnas_tables.card_facts import find_seed_pairs
+from pnas_tables.card_facts import find_population, find_seed_pairs
 from pnas_tables.families import FitSettings, find_kind
 from pnas_tables.fit import predict_held_out, prepare_fit
 from pnas_tables.format import write_file
@@ -47,7 +47,10 @@ def draw_pictures(table: Table, facts: Mapping[str, Any], folder: Path, stem: st
         WorkError: a file cannot be written.
     """
     sample = gather_sample(table)
-    draw: dict[str, Callable[[Axes], None]] = {"accuracy": lambda axes: _draw_accuracy(axes, sample)}
+    population = find_population(table, sample)
+    draw: dict[str, Callable[[Axes], None]] = {
+        "accuracy": lambda axes: _draw_accuracy(axes, sample, population)
+    }
     pairs = find_seed_pairs(table)
     if len(pairs) > 1:
         draw["seeds"] = lambda axes: _draw_seeds(axes, pairs)
@@ -87,17 +90,21 @@ def _save(path: Path, draw: Callable[[Axes], None]) -> str:
     return path.name
 
 
-def _draw_accuracy(axes: Axes, sample: Sample) -> None:
+def _draw_accuracy(axes: Axes, sample: Sample, population: Sample) -> None:
+    """Every cell; the median of those that stand for the space, or of all where none do."""
+    middle, kind = (population, "of random ones") if len(population) else (sample, "of all")
     rng = np.random.default_rng(0)
     for size in sorted(set(sample.blocks.tolist())):
         values = sample.final[sample.blocks == size]
         axes.plot(
             size + rng.uniform(-0.25, 0.25, len(values)), values, ".", ms=3, alpha=0.6, color="tab:blue"
         )
-        axes.hlines(np.median(values), size - 0.35, size + 0.35, color="black")
+        medians = middle.final[middle.blocks == size]
+        if len(medians):
+            axes.hlines(np.median(medians), size - 0.35, size + 0.35, color="black")
     axes.set(xlabel="blocks", ylabel="validation accuracy")
     axes.set_xticks(sorted(set(sample.blocks.tolist())))
-    axes.set_title(f"{len(sample)} trained cells; lines are medians", fontsize=10)
+    axes.set_title(f"{len(sample)} trained cells; lines are medians {kind}", fontsize=10)
 
 
 def _draw_seeds(axes: Axes, pairs: Floats) -> None:

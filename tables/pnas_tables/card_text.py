@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from pnas_sim.space import name_size
 from pnas_sim.texts import escape_markdown
 from pnas_tables.card_audit import describe_audits
 from pnas_tables.card_limits import list_limits
 from pnas_tables.card_proxy import describe_proxy
+from pnas_tables.card_surrogates import GROUP_WORDS, describe_surrogates
 from pnas_tables.check import describe_table
-from pnas_tables.families import find_kind
-from pnas_tables.figures import mean_by_cell
-from pnas_tables.markdown import grid, rounded
+from pnas_tables.markdown import grid, list_plain, picture, rounded
 from pnas_tables.proxy_file import ProxyCheck
 from pnas_tables.record import Table
-from pnas_tables.seeds import SeedNoise
-
-GROUP_WORDS = {
-    "random": "drawn at random, or all of a size",
-    "subspace": "of a smaller space",
-    "other": "imported",
-    "search": "found by a search",
-    "sealed": "sealed",
-    "sealed-top": "sealed, of the top region",
-    "sealed-search": "sealed, of an audit",
-}
-MEASURES = {
-    "tau": "kendall_tau",
-    "top half": "kendall_tau_top_half",
-    "top tenth": "kendall_tau_top_tenth",
-    "precision at 5%": "precision_at_5",
-    "Spearman": "spearman",
-    "R2": "r2",
-}
 
 
 def write_card(
@@ -54,7 +31,8 @@ def write_card(
 
     Args:
         table: whose card it is.
-        facts: of `pnas_tables.card_facts.gather_facts`.
+        facts: of `pnas_tables.card_facts.gather_facts`; with `shared_features` of `pnas_tables.card_features`
+            the page says how many cells a surrogate cannot tell apart.
         pictures: file names by what they show; those that are missing are left out.
         notes: paragraphs to stand under the heading, such as where the images come from.
         source: how commands name the table: a shipped table's name, or its file's.
@@ -66,14 +44,14 @@ def write_card(
     about = describe_table(table)
     quality = {name: figures for name, figures in about["quality"].items() if figures is not None}
     parts = [
-        _head(about, table, notes, source, command or f"pnas-sim table card {source}"),
+        _head(about, facts, notes, source, command or f"pnas-sim table card {source}"),
         _recipe(about),
         _cells(facts),
         _accuracy(facts, pictures),
         _seeds(facts, pictures),
         _curves(facts, pictures),
         _operations(facts, pictures),
-        _surrogates(facts, quality, pictures, source),
+        describe_surrogates(facts, quality, pictures, source),
         *([describe_audits(audits, table, source, searches)] if audits else []),
         *([] if proxy is None else [describe_proxy(proxy)]),
         _limits(facts, quality, proxy),
@@ -82,7 +60,7 @@ def write_card(
 
 
 def _head(
-    about: Mapping[str, Any], table: Table, notes: Sequence[str], source: str, command: str
+    about: Mapping[str, Any], facts: Mapping[str, Any], notes: Sequence[str], source: str, command: str
 ) -> Iterator[str]:
     space = about["space"]
     yield f"# Table {about['name']}"
@@ -92,9 +70,9 @@ def _head(
         f"{', '.join(space['operations'])}, {about['runs']} trainings, {about['core_hours']:.2f} core "
         f"hours. Licence {escape_markdown(about['licence'])}. Checksum `{about['checksum'][:16]}`."
     )
-    if table.closed:
+    if facts["closed"]:
         yield ""
-        yield _describe_best(table)
+        yield _describe_best(facts["best"])
     for note in notes:
         yield ""
         yield note
@@ -108,33 +86,39 @@ def _head(
     )
 
 
-def _describe_best(table: Table) -> str:
-    """The best cell of a complete table, and that seeds may have had a say in it."""
-    means = mean_by_cell(table, table.valid_accuracy)
-    best = int(np.nanargmax(means))
-    runs = int((table.run_cells == best).sum())
-    noise = float(SeedNoise.measure(table).valid[-1].at(means[best])) / np.sqrt(runs)
-    return (
+def _describe_best(best: Mapping[str, Any] | None) -> str:
+    """The best cell of a complete table, and how sure it is that it is the best."""
+    whole = (
         "It is complete: every cell of its space is trained, so `--table-mode measured` runs any search "
-        f"without a surrogate, and the best cell is known: `{table.space.format(table.cells[best])}`, "
-        f"{means[best]:.4f} as the mean of its trainings ({runs}; seeds leave that mean a deviation of "
-        f"{noise:.4f}, so near ones may be as good)."
+        "without a surrogate"
+    )
+    if best is None:
+        return f"{whole}."
+    of = f"its only training, {best['accuracy']:.4f}"
+    if best["runs"] > 1:
+        of = f"the mean of {best['runs']} trainings, {best['accuracy']:.4f}"
+    if best["left_out"]:
+        of += f", without {best['left_out']} that it was chosen by or that did not end well"
+    return f"{whole}. The best cell is `{best['cell']}` by {of}. {_word_doubt(best)}"
+
+
+def _word_doubt(best: Mapping[str, Any]) -> str:
+    if best["deviation"] is None:
+        return "How sure that is is not known: no cell has two seeds."
+    return (
+        f"Seeds leave that a deviation of {best['deviation']:.4f}, so {best['as_good']} other cells are not "
+        "below it beyond chance (p < .05, each by itself); as the highest of many it is a little too high."
     )
 
 
 def _recipe(about: Mapping[str, Any]) -> Iterator[str]:
     yield "## Recipe"
     yield ""
-    yield _list_plain(f"{key} {value}" for key, value in about["recipe"].items()) + "."
+    yield list_plain(f"{key} {value}" for key, value in about["recipe"].items()) + "."
     machines = sorted({str(entry["machine"]) for entry in about["provenance"] if "machine" in entry})
     if machines:
         yield ""
         yield f"Trained on: {'; '.join(map(escape_markdown, machines))}."
-
-
-def _list_plain(words: Iterable[str]) -> str:
-    """Words of a file, as they stand there."""
-    return ", ".join(map(escape_markdown, words))
 
 
 def _cells(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -154,10 +138,12 @@ def _cells(facts: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield from grid(heads, rows)
     yield ""
-    words = _list_plain(f"{word} {count}" for word, count in sorted(cells["by_origin"].items()))
+    words = list_plain(f"{word} {count}" for word, count in sorted(cells["by_origin"].items()))
+    several = list_plain(f"{origin} {count}" for origin, count in sorted(cells["several_by_origin"].items()))
     yield (
-        f"By origin (a cell may have several): {words}. `all-N`: every cell of N blocks; `uniform`: uniform "
-        "over unique cells; `raw`: uniform over raw rows; `subspace`: of a smaller space; `search`: asked "
+        f"By origin (a cell may have several): {words}. With several seeds: {several or 'none'}. `all-N`: "
+        "every cell of N blocks, or the best of these, trained again; `uniform`: uniform over unique "
+        "cells; `raw`: uniform over raw rows; `subspace`: of a smaller space; `search`: asked "
         "for by a search; `verify`: visited by one, trained by `pnas-sim verify`; `sealed`: never "
         "fitted; `sealed-top`: nor these, which a surrogate put among the best hundredth of random cells; "
         "`sealed-search`: nor these, of an audit's last round. Seed noise is measured on sealed cells too."
@@ -165,15 +151,33 @@ def _cells(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _accuracy(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterator[str]:
+    accuracy = facts["accuracy"]
     yield "## Accuracy by block count"
     yield ""
-    names = ["lowest", "10%", "median", "90%", "highest"]
+    yield (
+        f"Of {_word_population(facts)}; means over the seeds of a cell. The last column is of all cells, "
+        "whyever they were trained."
+    )
+    yield ""
+    names = ["lowest", "10%", "median", "90%", "highest", "highest of all"]
     rows = [
-        [size, row["cells"], *(rounded(value, 4) for value in row["quantiles"])]
-        for size, row in facts["accuracy"]["by_blocks"].items()
+        [size, row["cells"], *(rounded(value, 4) for value in (*row["quantiles"], row["highest"]))]
+        for size, row in accuracy["by_blocks"].items()
     ]
     yield from grid(["blocks", "cells", *names], rows)
-    yield from _picture(pictures, "accuracy", "Validation accuracy of the trained cells by block count")
+    yield from picture(pictures, "accuracy", "Validation accuracy of the trained cells by block count")
+
+
+def _word_population(facts: Mapping[str, Any]) -> str:
+    """Which cells figures of the space are of."""
+    if facts["closed"]:
+        return "all cells, for the table is complete"
+    if facts["accuracy"]["group"] is None:
+        return "all cells: none is known to be a random draw of the space"
+    return (
+        "cells drawn uniformly from the space, or all of a size (raw rows give some cells more often than "
+        "others, and searches look for good ones)"
+    )
 
 
 def _seeds(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterator[str]:
@@ -190,13 +194,15 @@ def _seeds(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterator[st
     yield (
         f"Deviation of one training from the mean over seeds: {at} accuracy (validation), "
         f"{seeds['test_deviation']:.4f} (test); {seeds['cells']} cells with several seeds, "
-        f"{seeds['freedom']} degrees of freedom. Spearman between the first two seeds: "
-        f"{rounded(seeds['spearman'], 2)}. Share of the variance between cells of the largest size that is "
-        f"theirs and not the seed's: {rounded(seeds['reliability'], 2)}. Diverged: {seeds['diverged']}, "
+        f"{seeds['freedom']} degrees of freedom. A seed for which a cell was trained again is left out of "
+        "this, and of Spearman's correlation between two seeds of these cells, which are no random "
+        f"ones: {rounded(seeds['spearman'], 2)}. Share of the variance between random cells of the largest "
+        f"size, trained once, that is theirs and not the seed's: {rounded(seeds['reliability'], 2)} (n = "
+        f"{seeds['reliability_cells']}). Diverged: {seeds['diverged']}, "
         f"failed: {seeds['failed']} of {facts['cells']['runs']} runs; modelled as chance of divergence: "
         f"{seeds['divergence']:.4f} (of {seeds['divergence_runs']} runs of repeated cells)."
     )
-    yield from _picture(pictures, "seeds", "One seed against another of the same cell")
+    yield from picture(pictures, "seeds", "One seed against another of the same cell")
 
 
 def _curves(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterator[str]:
@@ -207,7 +213,7 @@ def _curves(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterator[s
         for row in facts["curves"]
     ]
     yield from grid(["epochs", "runs", "mean validation accuracy", "Spearman with the end"], rows)
-    yield from _picture(pictures, "curves", "Validation accuracy along the training")
+    yield from picture(pictures, "curves", "Validation accuracy along the training")
 
 
 def _operations(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterator[str]:
@@ -225,100 +231,10 @@ def _operations(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterat
     shares = operations["shares"].items()
     rows = [[name, rounded(row["best"], 3), rounded(row["all"], 3)] for name, row in shares]
     yield from grid(["operation", "among the best", "in all"], rows)
-    yield from _picture(pictures, "operations", "Operation frequency among the best")
-
-
-def _surrogates(
-    facts: Mapping[str, Any], quality: Mapping[str, Any], pictures: Mapping[str, str], source: str
-) -> Iterator[str]:
-    yield "## Surrogates"
-    yield ""
-    if not quality:
-        yield f"None is fitted; `pnas-sim table fit` does it on the file of {source}."
-        return
-    yield (
-        "Held-out figures (five folds by cell; cells that are not fitted by a model of all that are: sealed "
-        "ones, and of a smaller space's all beyond as many of a size as there are others), each with the "
-        "ceiling that an oracle would reach against measurements as noisy as these, in brackets. Ranks "
-        "within the top half and the top tenth are among the cells best as measured."
-    )
-    for name, figures in quality.items():
-        worlds = facts["surrogates"][name]
-        scale = worlds["settings"]["scale"]
-        effects = ", ".join(f"{value:.2f} ({size})" for size, value in worlds["effects"].items())
-        yield ""
-        yield f"### `{name}`"
-        yield ""
-        yield (
-            f"Kind {worlds['kind']}, fitted on {worlds['cells']} cells, scale {escape_markdown(scale)}, "
-            f"{worlds['settings']['worlds']} worlds. Deviation of a cell's own effect in scores (by block "
-            f"count): {effects}."
-        )
-        yield from _fitted_by(worlds)
-        yield from _beside_trained(worlds["beside_trained"])
-        yield ""
-        yield from grid(["", "cells", *MEASURES, "RMSE"], list(_quality_rows(figures)))
-        yield from _picture(
-            pictures, f"predicted-{name}", f"Predicted by {name} against measured, cells held out"
-        )
-
-
-def _fitted_by(worlds: Mapping[str, Any]) -> Iterator[str]:
-    """How the settings were chosen, what that is worth on other cells, and the command that fits it."""
-    tuning, family = worlds["tuning"], find_kind(worlds["kind"]).name
-    words = f"--family {family} --worlds {worlds['settings']['worlds']} --seed {worlds['seed']}"
-    yield ""
-    if tuning is None:
-        yield f"Its settings are the defaults: `pnas-sim table fit FILE {words}`."
-        return
-    chosen = _list_plain(f"{key} {value}" for key, value in tuning["chosen"].items())
-    nested = tuning["nested"]
-    yield (
-        f"Its settings ({chosen}) are the best of {len(tuning['candidates'])} by cross-validation. Chosen so "
-        f"on four fifths of the cells and asked of the fifth, tau is {rounded(nested['kendall_tau'], 2)} of "
-        f"{rounded(nested['ceiling_kendall_tau'], 2)}: `pnas-sim table fit FILE {words} --tune`."
-    )
-
-
-def _beside_trained(found: Mapping[str, Any] | None) -> Iterator[str]:
-    """How world 0 looks beside the trained cells of its largest size."""
-    if found is None:
-        return
-    rows = {which: found[which] for which in ("trained", "world")}
-    spans = {
-        which: ", ".join(f"{value:.4f}" for value in row["quantiles"])
-        + f" (deviation {row['deviation']:.4f})"
-        for which, row in rows.items()
-    }
-    at = ", ".join(f"{100 * share:g}%" for share in found["at"])
-    yield ""
-    yield (
-        f"Random cells of {found['blocks']} blocks, accuracy at {at}: trained {spans['trained']}, n = "
-        f"{rows['trained']['cells']}; in world 0 with one seed's noise {spans['world']}, n = "
-        f"{rows['world']['cells']}."
-    )
-
-
-def _quality_rows(quality: Mapping[str, Any]) -> Iterator[list[Any]]:
-    parts = {"all": quality["overall"]}
-    parts |= {name_size(int(size)): row for size, row in quality["by_blocks"].items()}
-    parts |= {GROUP_WORDS[group]: row for group, row in quality["by_group"].items()}
-    shares = quality["by_training_share"].items()
-    parts |= {f"fitted on {escape_markdown(share)}% of the cells": row for share, row in shares}
-    for label, row in parts.items():
-        figures = [
-            f"{rounded(row[key], 2)} ({rounded(row[f'ceiling_{key}'], 2)})" for key in MEASURES.values()
-        ]
-        yield [label, row["cells"], *figures, rounded(row["rmse"], 4)]
+    yield from picture(pictures, "operations", "Operation frequency among the best")
 
 
 def _limits(facts: Mapping[str, Any], quality: Mapping[str, Any], proxy: ProxyCheck | None) -> Iterator[str]:
     yield "## Known limits"
     yield ""
     yield from (f"- {sentence}" for sentence in list_limits(facts, quality, proxy))
-
-
-def _picture(pictures: Mapping[str, str], key: str, words: str) -> Iterator[str]:
-    if key in pictures:
-        yield ""
-        yield f"![{words}]({pictures[key]})"

@@ -20,7 +20,7 @@ from pnas_tables.families import Family, FitSettings, find_family
 from pnas_tables.features import FEATURE_VERSION
 from pnas_tables.quality import measure_figures, measure_quality
 from pnas_tables.record import StoredSurrogate, Table, data_checksum
-from pnas_tables.sample import GROUPS, SUBSPACE, Sample, gather_sample
+from pnas_tables.sample import GROUPS, RANDOM, SUBSPACE, Sample, gather_sample
 from pnas_tables.scale import fit_scale
 from pnas_tables.seeds import SeedNoise
 
@@ -195,18 +195,21 @@ def find_deviations(sample: Sample, noise: SeedNoise) -> Floats:
 
 
 def _measure(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise) -> dict[str, Any]:
-    """Held-out figures as JSON values, for all cells and for parts of them.
+    """Held-out figures as JSON values: of one design, by size and by share fitted; of each design by itself.
 
-    Cells of a smaller space, or imported, may be many and say little of the space's own: where others are
-    there, these are figures of the others, and `by_group` has those of all groups.
+    The design is `group`: cells drawn at random, or all of a size. Mixed with them, what searches found would
+    pass for order among random cells, for it is better than these. Where random cells are too few, `group` is
+    None, and the figures are of all that are fitted. `by_group` has those of every group.
     """
-    counted = ~(task.sample.of_group(SUBSPACE) | task.sample.of_group("other"))
-    counted |= counted.sum() < FEWEST_CELLS
+    counted = task.sample.of_group(RANDOM)
+    group = RANDOM if counted.sum() >= FEWEST_CELLS else None
+    counted |= group is None
     sample, deviations = task.sample.take(counted), find_deviations(task.sample, noise)[counted]
     quality = {
         "folds": FOLDS,
         "by": "cell",
         "of": "validation accuracy, mean over seeds",
+        "group": group,
         **measure_quality(held[counted], sample.final, deviations, sample.blocks),
         "by_group": _measure_groups(whole, task, held, noise),
         "by_training_share": {},
@@ -220,7 +223,10 @@ def _measure(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise) -> di
 
 
 def _measure_groups(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise) -> dict[str, Any]:
-    """Figures by why cells were trained; those not fitted are predicted by a model of all that are."""
+    """Figures by why cells were trained, each with those `by_blocks`.
+
+    Cells that are not fitted are predicted by a model of all that are.
+    """
     predicted = np.empty(len(whole))
     fitted = choose_fitted(whole, task.seed)
     predicted[fitted] = held
@@ -231,5 +237,6 @@ def _measure_groups(whole: Sample, task: FitTask, held: Floats, noise: SeedNoise
     for group in GROUPS:
         mine = whole.of_group(group)
         if mine.any():
-            groups[group] = measure_figures(predicted[mine], whole.final[mine], deviations[mine])
+            found = measure_quality(predicted[mine], whole.final[mine], deviations[mine], whole.blocks[mine])
+            groups[group] = found["overall"] | {"by_blocks": found["by_blocks"]}
     return groups

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from pnas_sim.texts import escape_markdown
 
 
 def grid(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
@@ -18,3 +20,15 @@ def grid(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
 def rounded(value: float | None, digits: int) -> str:
     """A figure to so many digits behind the point; `-` where it is not known."""
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def list_plain(words: Iterable[str]) -> str:
+    """Words of a file, as they stand there."""
+    return ", ".join(map(escape_markdown, words))
+
+
+def picture(pictures: Mapping[str, str], key: str, words: str) -> Iterator[str]:
+    """Lines that show the picture of this key, if there is one; `words` stand for it."""
+    if key in pictures:
+        yield ""
+        yield f"![{words}]({pictures[key]})"

@@ -40,7 +40,9 @@ def compare_quality(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
 
 
 def _list_taus(report: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
-    yield "overall", report["overall"]["kendall_tau"]
+    yield f"overall of {report.get('group') or 'all'}", report["overall"]["kendall_tau"]
     for kind in ("by_blocks", "by_group", "by_training_share"):
         for part, figures in report[kind].items():
             yield f"{kind} {part}", figures["kendall_tau"]
+            for size, row in figures.get("by_blocks", {}).items():
+                yield f"{kind} {part} by_blocks {size}", row["kendall_tau"]

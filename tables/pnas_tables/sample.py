@@ -21,9 +21,11 @@ SEALED_SEARCH = "sealed-search"  # the same, found by searches in the last round
 SEARCH = "search"  # of cells that a search asked for
 KEPT_APART = (SEALED, SEALED_TOP, SEALED_SEARCH)  # a cell of several counts as of the first
 VISITED = (SEARCH, "verify")  # `verify` trains what a search visited
-DRAWN = ("uniform", "raw")  # of the whole space; so are `all-N`
+RAW = "raw"  # drawn uniformly over raw rows: a cell as often as rows write it, so not as other cells are
+DRAWN = ("uniform", RAW)  # of the whole space; so are `all-N`
 SUBSPACE = "subspace"  # the origin of cells that were drawn from, or are all of, a smaller space
-GROUPS = ("random", SUBSPACE, "other", SEARCH, SEALED, SEALED_TOP, SEALED_SEARCH)  # other: imported
+RANDOM = "random"  # drawn uniformly over unique cells, or all of a size: figures of these are the space's
+GROUPS = (RANDOM, RAW, SUBSPACE, "other", SEARCH, SEALED, SEALED_TOP, SEALED_SEARCH)  # other: imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +142,17 @@ def is_sealed(origin: str) -> bool:
 
 
 def find_group(origin: str) -> str:
-    """The group of a cell whose origin is these words, joined by `+`: sealed ones first, then a search's."""
+    """The group of a cell whose origin is these words, joined by `+`.
+
+    Sealed ones first, then a search's, then those drawn of the whole space: `raw` only where it was not drawn
+    uniformly, too.
+    """
     words = origin.split("+")
     for group in KEPT_APART:
         if group in words:
             return group
     if any(word in VISITED for word in words):
         return SEARCH
-    drawn = any(word in DRAWN or word.startswith("all-") for word in words)
-    return "random" if drawn else SUBSPACE if SUBSPACE in words else "other"
+    if any(word == "uniform" or word.startswith("all-") for word in words):
+        return RANDOM
+    return next((group for group in (RAW, SUBSPACE) if group in words), "other")

@@ -55,3 +55,12 @@ def test_the_surrogates_figures_stand_by_block_count() -> None:
     assert text.count("0.78") == 4
     assert text.count("0.0123") == 4
     assert all(len(line) <= 80 for line in text.splitlines())
+    assert " all " in text and "random" not in text
+
+
+def test_figures_of_random_cells_are_called_so_once() -> None:
+    quality = {"group": "random", "overall": FIGURES, "by_blocks": {"2": FIGURES}}
+    quality |= {"by_group": {"random": FIGURES, "search": FIGURES}}
+    facts = {"surrogate": quality, "surrogates": ["gp"], "worlds": {"gp": 10}, "quality": {"gp": quality}}
+    text = _print({**FACTS, **facts})
+    assert text.count("random") == 1 and " all " not in text and "search" in text

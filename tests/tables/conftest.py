@@ -29,3 +29,11 @@ def table(table_path: Path) -> Table:
     from pnas_tables.format import read_table
 
     return read_table(table_path)
+
+
+@pytest.fixture(scope="session")
+def fitted(table: Table) -> Table:
+    """The table with a surrogate `gp` of two worlds."""
+    from pnas_tables.surrogate import FitSettings, fit_surrogate
+
+    return fit_surrogate(table, settings=FitSettings(worlds=2, shares=(0.5,)), family="gp")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -8,143 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pnas_sim.errors import WorkError
-from pnas_tables.card_facts import count_among_best, find_seed_pairs, gather_facts
-from pnas_tables.card_limits import list_limits
+from pnas_tables.card_facts import gather_facts
 from pnas_tables.card_pictures import draw_pictures, predict_again
 from pnas_tables.card_text import write_card
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.markdown import grid
 from pnas_tables.record import Table
-from pnas_tables.sample import find_group, gather_sample
-from pnas_tables.surrogate import FitSettings, fit_surrogate
-from pnas_tables.testing import NOISE
-
-
-@pytest.fixture(scope="module")
-def fitted(table: Table) -> Table:
-    return fit_surrogate(table, settings=FitSettings(worlds=2, shares=(0.5,)), family="gp")
 
 
 @pytest.fixture(scope="module")
 def facts(fitted: Table) -> dict[str, Any]:
     return gather_facts(fitted)
-
-
-# ----------------------------------------------------------------------------------------------------- facts
-
-
-def test_facts_are_json_and_count_every_cell(facts: dict[str, Any], table: Table) -> None:
-    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
-    rows = facts["cells"]["by_blocks"]
-    assert sum(row["cells"] for row in rows.values()) == len(table)
-    assert all(row["random"] == row["cells"] == row["several_seeds"] for row in rows.values())
-    assert facts["seconds"]["median_by_blocks"] == {"1": 2.0, "2": 4.0, "3": 6.0}
-    assert facts["seeds"]["deviation"] == pytest.approx(NOISE, rel=0.35)
-    assert facts["seeds"]["freedom"] == facts["seeds"]["cells"] == 60
-    assert facts["curves"][-1]["spearman"] == pytest.approx(1.0)
-
-
-def test_a_world_is_compared_with_what_was_trained(facts: dict[str, Any], table: Table) -> None:
-    found = facts["surrogates"]["gp"]["beside_trained"]
-    assert found["blocks"] == 3 and found["trained"]["cells"] == 20 and found["world"]["cells"] == 2000
-    for which in ("trained", "world"):
-        assert found[which]["quantiles"] == sorted(found[which]["quantiles"])
-    middle = (found["trained"]["quantiles"][1], found["world"]["quantiles"][1])
-    assert abs(middle[0] - middle[1]) < 2 * found["trained"]["deviation"]
-
-
-def test_groups_are_counted_apart(table: Table) -> None:
-    origins = ["sealed+uniform", "search", "sealed+search", *table.origins[3:]]
-    cells = gather_facts(replace(table, origins=tuple(origins)))["cells"]
-    totals = {group: sum(row[group] for row in cells["by_blocks"].values()) for group in ("search", "sealed")}
-    assert totals == {"search": 1, "sealed": 2}
-    assert (find_group("subspace"), find_group("imported")) == ("subspace", "other")
-    assert find_group("subspace+uniform") == find_group("all-1") == find_group("raw") == "random"
-    assert find_group("search+uniform") == find_group("verify") == "search"
-    assert find_group("sealed+search") == find_group("sealed+verify") == "sealed"
-    assert cells["by_origin"]["search"] == cells["by_origin"]["sealed"] == 2
-
-
-def test_pairs_are_of_the_first_two_seeds_that_ended_well(table: Table) -> None:
-    pairs = find_seed_pairs(table)
-    assert pairs.shape == (60, 2)
-    np.testing.assert_array_equal(pairs.ravel(), table.valid_accuracy)
-    status = table.status.copy()
-    status[0] = 1
-    np.testing.assert_array_equal(find_seed_pairs(replace(table, status=status)), pairs[1:])
-
-
-def test_the_best_are_judged_beside_their_own_size(table: Table) -> None:
-    """The made-up truth rises with the first operation and falls with the last."""
-    found = count_among_best(gather_sample(table))
-    assert found["cells"] == 40 and found["best"] == 10
-    for kind in ("all", "best"):
-        assert sum(row[kind] for row in found["shares"].values()) == pytest.approx(1.0)
-    assert found["shares"]["sep3"]["best"] > found["shares"]["sep3"]["all"]
-    assert found["shares"]["dil3"]["best"] < found["shares"]["dil3"]["all"]
-    few = count_among_best(gather_sample(table).take(np.arange(30)))
-    assert few["best"] == 0 and few["shares"] == {}
-
-
-# ----------------------------------------------------------------------------------------------------- limits
-
-FIGURES = {
-    "cells": 500,
-    "kendall_tau": 0.7,
-    "ceiling_kendall_tau": 0.8,
-    "kendall_tau_top_tenth": 0.4,
-}
-
-
-def judge(facts: dict[str, Any], **changes: Any) -> str:
-    overall = {**FIGURES, **changes}
-    return "\n".join(list_limits(facts, {"gp": {"overall": overall, "by_blocks": {"5": overall}}}))
-
-
-def test_limits_follow_from_figures(facts: dict[str, Any]) -> None:
-    assert "reaches the aim of 0.8" in judge(facts) and "weaker" not in judge(facts)
-    weak = judge(facts, kendall_tau=0.5)
-    assert "misses the aim of 0.8" in weak and "0.50 of 0.80 at 5 blocks (n = 500)" in weak
-    assert "above its ceiling" not in weak
-    assert "tau is above its ceiling, 0.85 of 0.80 at 5 blocks" in judge(facts, kendall_tau=0.85)
-    assert "above 0 beyond chance (p < .05)" in judge(facts)
-    assert "not above 0 beyond chance" in judge(facts, kendall_tau_top_tenth=0.1)
-    assert "too few to judge" in judge(facts, kendall_tau_top_tenth=None)
-    assert "too few cells to say" in judge(facts, kendall_tau=None)
-
-
-def test_small_samples_are_named(facts: dict[str, Any]) -> None:
-    text = judge(facts)
-    assert "Few cells: 20 of 2, 20 of 3 blocks" in text
-    assert "sealed test set has 0 random cells" in text
-    assert "No cell that a search asked for" in text
-    assert "has 0 cells of the top region" in text
-    origin = {"sealed": 60, "sealed-top": 40, "search": 40}
-    rich = {**facts, "cells": {"by_blocks": {"5": {"cells": 500}}, "by_origin": origin}}
-    rich["seeds"] = {**facts["seeds"], "freedom": 8}
-    text = judge(rich)
-    assert "Few cells" not in text and "sealed test set" not in text and "No cell that" not in text
-    assert "8 degrees of freedom: its deviation is known to about 25%" in text
-    rich["seeds"] = {**facts["seeds"], "freedom": 0}
-    assert "No cell has two seeds" in judge(rich)
-    bare = "\n".join(list_limits(facts, {}))
-    assert "No surrogate is fitted" in bare and "sealed" not in bare
-
-
-@settings(deadline=None, max_examples=50)
-@given(tau=st.floats(-1, 1), cells=st.integers(80, 5000))
-def test_the_top_tenth_is_judged_by_its_own_number(tau: float, cells: int) -> None:
-    """What is beyond chance for some cells is so for more of them."""
-    facts = {
-        "cells": {"by_blocks": {}, "by_origin": {}},
-        "seeds": {"freedom": 100},
-    }
-    few, more = (judge(facts, cells=n, kendall_tau_top_tenth=tau) for n in (cells, 2 * cells))
-    assert ("not above 0" in few) or ("not above 0" not in more)
 
 
 # -------------------------------------------------------------------------------------------------- the page
@@ -170,10 +45,82 @@ def test_the_card_has_every_part_and_points_at_its_pictures(
 
 def test_the_card_of_a_complete_table_names_its_best_cell(fitted: Table, facts: dict[str, Any]) -> None:
     assert "It is complete" not in write_card(fitted, facts, {}, [], "made-up")
-    text = write_card(replace(fitted, closed=True), facts, {}, [], "made-up")
+    closed = replace(fitted, closed=True)
+    text = write_card(closed, gather_facts(closed), {}, [], "made-up")
     totals = np.bincount(fitted.run_cells, fitted.valid_accuracy) / np.bincount(fitted.run_cells)
     best = fitted.space.format(fitted.cells[np.argmax(totals)])
-    assert f"the best cell is known: `{best}`, {totals.max():.4f} as the mean of its trainings (2; " in text
+    assert f"The best cell is `{best}` by the mean of 2 trainings, {totals.max():.4f}. Seeds leave" in text
+    assert "other cells are not below it beyond chance" in text
+    assert "Of all cells, for the table is complete" in text
+
+
+def test_the_card_says_what_of_the_best_cell_does_not_count(fitted: Table, facts: dict[str, Any]) -> None:
+    best = {"cell": "x", "accuracy": 0.5, "runs": 1, "left_out": 2, "deviation": None, "as_good": None}
+    text = write_card(fitted, {**facts, "closed": True, "best": best}, {}, [], "made-up")
+    assert (
+        "`x` by its only training, 0.5000, without 2 that it was chosen by or that did not end well." in text
+    )
+    assert "How sure that is is not known" in text
+    assert "The best cell" not in write_card(
+        fitted, {**facts, "closed": True, "best": None}, {}, [], "made-up"
+    )
+
+
+# ------------------------------------------------------------------------------------------------ surrogates
+
+
+def list_rows(text: str) -> list[str]:
+    """The first fields of the tables' rows."""
+    return [line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")]
+
+
+def test_each_row_is_of_cells_of_one_kind(fitted: Table, facts: dict[str, Any]) -> None:
+    quality = fitted.surrogates["gp"].metadata["quality"]
+    few = {**quality["by_blocks"]["3"], "rmse": None, "cells": 2}
+    groups = {
+        "random": quality["by_group"]["random"],
+        "search": {**quality["overall"], "by_blocks": {**quality["by_blocks"], "3": few}},
+        "sealed": {**quality["overall"], "by_blocks": {"3": quality["by_blocks"]["3"]}},
+        "other": few,
+    }
+    metadata = {**fitted.surrogates["gp"].metadata, "quality": {**quality, "by_group": groups}}
+    stored = {"gp": replace(fitted.surrogates["gp"], metadata=metadata)}
+    rows = list_rows(write_card(replace(fitted, surrogates=stored), facts, {}, [], "made-up"))
+    random, found = "drawn at random, or all of a size", "found by a search"
+    expected = [random, *(f"{random}; {size}" for size in ("1 block", "2 blocks", "3 blocks"))]
+    expected += [found, f"{found}; 1 block", f"{found}; 2 blocks", "sealed"]
+    assert rows[-9:] == [*expected, f"{random}; fitted on 50% of the cells"]
+
+
+def describe_tuned(fitted: Table, facts: dict[str, Any], logit: float, normal: float) -> str:
+    """The card of a table whose surrogate was tuned: these taus, and the normal scale chosen."""
+    tuning = {
+        "candidates": [{"scale": "normal", "kendall_tau": normal}, {"scale": "logit", "kendall_tau": logit}],
+        "chosen": {"scale": "normal"},
+        "nested": {"kendall_tau": 0.6, "ceiling_kendall_tau": 0.8, "cells": 55},
+    }
+    surrogates = {"gp": {**facts["surrogates"]["gp"], "tuning": tuning}}
+    return write_card(fitted, {**facts, "surrogates": surrogates}, {}, [], "made-up")
+
+
+def test_settings_are_called_the_best_only_where_they_are(fitted: Table, facts: dict[str, Any]) -> None:
+    text = describe_tuned(fitted, facts, logit=0.7, normal=0.71)
+    assert "(scale normal) have the highest tau of 2 by cross-validation, 0.7100." in text
+    assert "tau is 0.60 of 0.80, over all 55 cells that are fitted, of every kind and size" in text
+    text = describe_tuned(fitted, facts, logit=0.7335, normal=0.7315)
+    assert "(scale normal) have the highest tau on their scale, 0.7315, of 2 by cross-validation." in text
+    assert "The highest of all has scale logit, 0.7335: too little ahead. Another scale" in text
+    assert "by more than 0.005" in text
+
+
+def test_cells_that_a_surrogate_cannot_tell_apart_are_told(fitted: Table, facts: dict[str, Any]) -> None:
+    assert "share all their features" not in write_card(fitted, facts, {}, [], "made-up")
+    shared = {"blocks": 3, "cells": 1000, "shared": 7}
+    text = write_card(fitted, {**facts, "shared_features": shared}, {}, [], "made-up")
+    assert "Of 1000 distinct random cells of 3 blocks, 7 share all their features with another one" in text
+
+
+# ------------------------------------------------------------------------------------------------- its words
 
 
 def test_texts_of_a_file_stand_on_its_card_as_they_are(fitted: Table) -> None:

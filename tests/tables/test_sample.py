@@ -63,7 +63,12 @@ def test_a_cell_weighs_as_much_as_its_noise_leaves_over(table: Table) -> None:
     ("origin", "group"),
     [
         ("uniform", "random"),
-        ("raw", "random"),
+        ("raw", "raw"),
+        ("raw+uniform", "random"),
+        ("all-5+raw", "random"),
+        ("raw+subspace", "raw"),
+        ("raw+search", "search"),
+        ("raw+sealed", "sealed"),
         ("all-1", "random"),
         ("all-12+best", "random"),
         ("search", "search"),

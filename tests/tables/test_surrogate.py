@@ -372,4 +372,30 @@ def test_cells_of_a_smaller_space_do_not_count_in_the_whole(table: Table) -> Non
     assert about["overall"]["cells"] == sum(row["cells"] for row in about["by_blocks"].values()) == 45
     assert about["overall"]["kendall_tau"] == about["by_group"]["random"]["kendall_tau"]
     imported = fit_surrogate(replace(table, origins=("imported",) * len(table)), settings=QUICK)
-    assert imported.surrogates["lightgbm"].metadata["quality"]["overall"]["cells"] == len(table)
+    about = imported.surrogates["lightgbm"].metadata["quality"]
+    assert about["group"] is None and about["overall"]["cells"] == len(table)
+
+
+def test_what_searches_found_and_raw_draws_are_measured_apart(table: Table) -> None:
+    """Each design by size: among random cells, finds would pass for order, being better than these."""
+    origins = np.full(len(table), "uniform", dtype="U8")
+    sizes = table.space.block_counts(table.cells)
+    for size in (2, 3):
+        origins[np.flatnonzero(sizes == size)[:9]] = "search"
+    origins[np.flatnonzero(sizes == 1)[:5]] = "raw"
+    stored = fit_surrogate(replace(table, origins=tuple(origins.tolist())), settings=QUICK)
+    about = stored.surrogates["lightgbm"].metadata
+    assert about["cells"] == len(table), "all of them are fitted"
+    quality, counts = about["quality"], {"1": 15, "2": 11, "3": 11}
+    assert quality["group"] == "random" and quality["overall"]["cells"] == 37
+    assert {size: row["cells"] for size, row in quality["by_blocks"].items()} == counts
+    assert quality["by_training_share"]["50"]["cells"] == 37
+    groups = quality["by_group"]
+    assert groups["random"] == {**quality["overall"], "by_blocks": quality["by_blocks"]}
+    found = groups["search"]["by_blocks"]
+    assert groups["search"]["cells"] == 18 and {size: row["cells"] for size, row in found.items()} == {
+        "2": 9,
+        "3": 9,
+    }
+    assert found["3"]["kendall_tau"] != groups["search"]["kendall_tau"]
+    assert groups["raw"]["cells"] == groups["raw"]["by_blocks"]["1"]["cells"] == 5

@@ -115,5 +115,7 @@ def test_figures_are_found_again(table: Table) -> None:
     assert compare_quality(found, praised) == pytest.approx(1 - stored["overall"]["kendall_tau"])
     with pytest.raises(TableError, match="other parts of the table: by_training_share 50"):
         compare_quality(found, {**stored, "by_training_share": {"50": stored["overall"]}})
+    with pytest.raises(TableError, match="other parts of the table: overall of all, overall of random"):
+        compare_quality(found, {**stored, "group": None})
     with pytest.raises(TableError, match="surrogate 'x' is not in table made-up; it has: gp"):
         remeasure(fitted, "x")
