@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,10 @@ from pnas_sim.cli.folder import make_folder
 from pnas_sim.cli.options import DEFAULT_TABLE, FILE, FOLDER, example, json_option, verbose_option
 from pnas_sim.cli.output import write_json
 from pnas_sim.errors import SettingError
+
+if TYPE_CHECKING:
+    from pnas_tables.proxy_file import ProxyCheck
+    from pnas_tables.record import Table
 
 HEAD = b"# Table "  # how a card begins
 
@@ -63,12 +68,10 @@ def card(
     from pnas_sim.cli.audit_worlds import complete_audit
     from pnas_sim.search.catalogue import list_searches
     from pnas_tables.audit_file import read_audit
-    from pnas_tables.card_facts import gather_facts
     from pnas_tables.card_pictures import draw_pictures
     from pnas_tables.card_text import write_card
     from pnas_tables.catalogue import find_table
     from pnas_tables.format import read_table, write_file
-    from pnas_tables.proxy_file import as_json as proxy_as_json
     from pnas_tables.proxy_file import read_proxy
 
     path = find_table(table)
@@ -79,7 +82,7 @@ def card(
     page = folder / f"{path.stem}.md"
     _demand_card(page, force)
     make_folder(folder)
-    facts = gather_facts(read)
+    facts = _gather_facts(read)
     drawn = draw_pictures(read, facts, folder, path.stem) if pictures else {}
     source = table if table == read.name else path.name
     command = _write_command(source, notes, audits, proxy)
@@ -88,10 +91,42 @@ def card(
     write_file(page, text.encode("utf-8"))
     if as_json:
         answer = {"out": str(page), "pictures": sorted(drawn.values()), "table": read.name, **facts}
-        answer["proxy"] = None if checked is None else proxy_as_json(checked)
+        answer |= _list_figures(read, facts, audited, checked)
         write_json({"kind": "table-card", "schema": 1, **answer})
     else:
         click.echo(f"written: {page}, {len(drawn)} pictures")
+
+
+def _gather_facts(table: Table) -> dict[str, Any]:
+    """The card's figures; how many cells a surrogate cannot tell apart, where there is one."""
+    from pnas_tables.card_facts import gather_facts
+    from pnas_tables.card_features import count_shared_features
+
+    facts = gather_facts(table)
+    if table.surrogates:
+        largest = max(map(int, facts["cells"]["by_blocks"]))
+        facts["shared_features"] = count_shared_features(table, largest)
+    return facts
+
+
+def _list_figures(
+    table: Table, facts: Mapping[str, Any], audits: Sequence[Mapping[str, Any]], proxy: ProxyCheck | None
+) -> dict[str, Any]:
+    """What the page has beside the facts, as JSON values."""
+    from pnas_tables.card_limits import list_limits
+    from pnas_tables.check import describe_table
+    from pnas_tables.proxy_file import as_json
+
+    about = describe_table(table)
+    quality = {name: figures for name, figures in about["quality"].items() if figures is not None}
+    return {
+        "recipe": about["recipe"],
+        "checksum": about["checksum"],
+        "quality": quality,
+        "audits": list(audits),
+        "proxy": None if proxy is None else as_json(proxy),
+        "limits": list(list_limits(facts, quality, proxy)),
+    }
 
 
 def _find_folder(table: Path) -> Path:

@@ -313,13 +313,32 @@ def test_a_damaged_table_is_not_merged(pnas: Any, bare_table: Path, tmp_path: Pa
     assert not (tmp_path / "whole.h5").exists()
 
 
-def test_card_writes_a_page_and_its_pictures(pnas: Any, small_table: Path, tmp_path: Path) -> None:
+def test_card_writes_a_page_and_its_pictures(
+    pnas: Any, small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pnas_tables.card_features.RANDOM_CELLS", 500)
     answer = pnas("table", "card", small_table, "--out", "cards", "--note", "By hand.", "--json").json
     assert answer["out"] == "cards/small.md" and answer["cells"]["total"] == 60
     written = {path.name for path in (tmp_path / "cards").iterdir()}
     assert written == {"small.md", *answer["pictures"]} and "small-predicted-lightgbm.png" in written
     text = (tmp_path / "cards" / "small.md").read_text()
     assert "By hand." in text and "`pnas-sim table card small.h5 --note 'By hand.'`" in text
+
+
+def test_a_card_in_json_has_the_figures_of_the_page(
+    pnas: Any, small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pnas_tables.card_features.RANDOM_CELLS", 500)
+    answer = pnas("table", "card", small_table, "--out", "cards", "--no-pictures", "--json").json
+    text = (tmp_path / "cards" / "small.md").read_text()
+    stored = read_table(small_table)
+    assert answer["quality"] == {"lightgbm": stored.surrogates["lightgbm"].metadata["quality"]}
+    assert text.endswith("".join(f"- {sentence}\n" for sentence in answer["limits"]))
+    assert answer["audits"] == [] and answer["recipe"] == dict(stored.recipe)
+    assert f"Checksum `{answer['checksum'][:16]}`" in text
+    shared = answer["shared_features"]
+    assert shared["cells"] <= 500
+    assert f"Of {shared['cells']} distinct random cells of 3 blocks, {shared['shared']} share" in text
 
 
 def test_a_card_is_written_over_nothing_else(pnas: Any, bare_table: Path, tmp_path: Path) -> None:
