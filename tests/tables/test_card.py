@@ -149,6 +149,16 @@ def test_pictures_are_the_same_whenever_drawn(fitted: Table, facts: dict[str, An
         draw_pictures(fitted, facts, tmp_path / "missing", "mine")
 
 
+def test_medians_in_the_picture_are_of_random_cells(table: Table, tmp_path: Path) -> None:
+    """The dots are the same; what a search found moves no line."""
+    pictures = []
+    for origin in ("uniform", "search"):
+        mixed = replace(table, origins=tuple([origin] * 55 + ["uniform"] * 5))
+        draw_pictures(mixed, gather_facts(mixed), tmp_path, origin)
+        pictures.append((tmp_path / f"{origin}-accuracy.png").read_bytes())
+    assert pictures[0] != pictures[1]
+
+
 def test_a_table_with_little_in_it_has_a_card_too(table: Table, tmp_path: Path) -> None:
     once = table.seeds == 0
     columns = ("run_cells", "seeds", "status", "valid_accuracy", "test_accuracy", "seconds", "curves")
