@@ -125,7 +125,7 @@ def _list_figures(
         "quality": quality,
         "audits": list(audits),
         "proxy": None if proxy is None else as_json(proxy),
-        "limits": list(list_limits(facts, quality, proxy)),
+        "limits": list(list_limits(facts, quality, proxy, audits)),
     }
 
 

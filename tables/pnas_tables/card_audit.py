@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pnas_sim.texts import change_texts, escape_markdown
@@ -34,16 +34,33 @@ def describe_audits(
     yield from grid(HEADS, _list_rounds(audits, table))
     yield ""
     yield from _conclude(audits[-1]["rounds"][-1])
-    yield tell_cover(audits, table)
+    yield _tell_cover(audits, table.surrogates)
 
 
-def tell_cover(audits: Sequence[Mapping[str, Any]], table: Table) -> str:
+def list_audit_limits(audits: Sequence[Mapping[str, Any]], surrogates: Iterable[str]) -> Iterator[str]:
+    """Sentences for the card's known limits; none where nothing was audited.
+
+    Args:
+        audits: as for `describe_audits`, or none.
+        surrogates: names of those that the table has.
+    """
+    told = [report for audit in audits for report in audit["rounds"] if report.get("noise_free_verdict")]
+    if told:
+        yield (
+            f"By what searches found and was trained (n = {told[-1]['cells']}), "
+            f"{escape_markdown(told[-1]['noise_free_verdict'])}."
+        )
+    if audits:
+        yield _tell_cover(audits, surrogates)
+
+
+def _tell_cover(audits: Sequence[Mapping[str, Any]], surrogates: Iterable[str]) -> str:
     """What the audits are of, and which of the table's surrogates none is of."""
     rounds = dict.fromkeys(
         _name_round(audit["settings"], report) for audit in audits for report in audit["rounds"]
     )
     audited = {audit["settings"]["surrogate"] for audit in audits}
-    never = ", ".join(f"`{name}`" for name in sorted(table.surrogates) if name not in audited)
+    never = ", ".join(f"`{name}`" for name in sorted(surrogates) if name not in audited)
     return f"Audited was {'; '.join(rounds)}, and nothing else.{f' Never audited: {never}.' if never else ''}"
 
 

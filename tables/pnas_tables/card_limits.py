@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import sqrt
 from typing import Any, TypeAlias
 
 from pnas_sim.space import name_size
+from pnas_tables.card_audit import list_audit_limits
 from pnas_tables.card_proxy import list_proxy_limits
 from pnas_tables.proxy_file import ProxyCheck
 from pnas_tables.sample import RANDOM, SEALED, SEALED_SEARCH, SEALED_TOP, SEARCH, VISITED
@@ -27,7 +28,10 @@ REGIONS = {  # where searches end
 
 
 def list_limits(
-    facts: Mapping[str, Any], quality: Mapping[str, Any], proxy: ProxyCheck | None = None
+    facts: Mapping[str, Any],
+    quality: Mapping[str, Any],
+    proxy: ProxyCheck | None = None,
+    audits: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[str]:
     """Sentences, the gravest first.
 
@@ -35,6 +39,7 @@ def list_limits(
         facts: of `pnas_tables.card_facts.gather_facts`.
         quality: held-out figures by surrogate.
         proxy: check of the recipe, if there was one.
+        audits: what `pnas-sim table audit` wrote to each `audit.json`, the oldest first.
     """
     if not quality:
         yield "No surrogate is fitted: the table answers only the cells that were trained."
@@ -57,6 +62,7 @@ def list_limits(
         "The best of many noisy values is biased upwards: a winner is to be reported by its noise-free "
         "value, and over several worlds."
     )
+    yield from list_audit_limits(audits, quality)
 
 
 # --------------------------------------------------------------------------------------- where searches end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pnas_sim.texts import escape_markdown
@@ -54,7 +54,7 @@ def write_card(
         describe_surrogates(facts, quality, pictures, source),
         *([describe_audits(audits, table, source, searches)] if audits else []),
         *([] if proxy is None else [describe_proxy(proxy)]),
-        _limits(facts, quality, proxy),
+        _limits(list_limits(facts, quality, proxy, audits)),
     ]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -234,7 +234,7 @@ def _operations(facts: Mapping[str, Any], pictures: Mapping[str, str]) -> Iterat
     yield from picture(pictures, "operations", "Operation frequency among the best")
 
 
-def _limits(facts: Mapping[str, Any], quality: Mapping[str, Any], proxy: ProxyCheck | None) -> Iterator[str]:
+def _limits(sentences: Iterable[str]) -> Iterator[str]:
     yield "## Known limits"
     yield ""
-    yield from (f"- {sentence}" for sentence in list_limits(facts, quality, proxy))
+    yield from (f"- {sentence}" for sentence in sentences)

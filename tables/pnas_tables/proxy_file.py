@@ -27,11 +27,10 @@ from pnas_tables.proxy import (
 )
 from pnas_tables.proxy_cells import Choice
 from pnas_tables.record import Table
-from pnas_tables.sample import GROUPS, gather_sample
+from pnas_tables.sample import GROUPS, RANDOM, RAW, gather_sample
 
 KIND = "proxy-check"
 SCHEMA = 1
-DRAWN_GROUPS = ("random", "raw")  # of `pnas_tables.sample.GROUPS`: cells drawn of the whole space
 AGAIN = "again"  # not a factor: the table's own recipe with a seed that the table has not
 
 Lines: TypeAlias = Sequence[Mapping[str, Any]]
@@ -171,8 +170,8 @@ def add_slopes(check: ProxyCheck, table: Table) -> ProxyCheck:
         table: any edition of the checked one.
     """
     sample = gather_sample(table)
-    random = [place for place, group in enumerate(GROUPS) if group in DRAWN_GROUPS]
-    mine = sample.take((sample.blocks == check.blocks) & np.isin(sample.groups, random))
+    drawn = np.isin(sample.groups, [GROUPS.index(group) for group in (RANDOM, RAW)])
+    mine = sample.take((sample.blocks == check.blocks) & drawn)
     slopes = measure_slopes(_count_in_rows(table.space, mine.cells), mine.final)
     by_name = dict(zip(table.space.operations, slopes, strict=True))
     factors = tuple(

@@ -65,8 +65,11 @@ def test_nothing_is_added_of_a_surrogate_that_the_searches_did_not_meet(table: T
 def test_the_card_has_them_of_an_older_audit(pnas: Any, small_table: Path, table: Table) -> None:
     Path("audit.json").write_text(json.dumps(make_audit(table, world=0, count=1)))
     words = ("table", "card", small_table, "--out", "cards", "--no-pictures", "--audit", "audit.json")
-    assert pnas(*words).code == 0
+    answer = pnas(*words, "--json").json
     text = Path("cards", "small.md").read_text()
     report = complete_audit(make_audit(table, world=0, count=1), table)["rounds"][0]
     assert f"| {report['noise_free_optimism']:+.4f} ({report['noise_free_standard_error']:.4f}) |" in text
     assert f"That is of the model; {report['noise_free_verdict']}." in text
+    (found,) = answer["audits"]
+    assert found["rounds"][0]["noise_free_verdict"] == report["noise_free_verdict"]
+    assert any(report["noise_free_verdict"] in sentence for sentence in answer["limits"])

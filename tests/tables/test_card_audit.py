@@ -3,7 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from pnas_tables.card_audit import describe_audits
+from pnas_tables.card_audit import describe_audits, list_audit_limits
+from pnas_tables.card_facts import gather_facts
+from pnas_tables.card_text import write_card
 from pnas_tables.record import StoredSurrogate, Table
 
 NOISE_FREE = {
@@ -61,3 +63,16 @@ def test_the_card_says_what_was_audited_and_what_was_not(table: Table) -> None:
     )
     second["settings"]["surrogate"] = "mean"
     assert "nothing else. Never audited: `gp`." in describe(fitted, second)
+
+
+def test_limits_say_that_a_noise_free_value_is_too_high(table: Table) -> None:
+    """For they advise to report a winner by it."""
+    audits = [make_audit(), make_audit(**NOISE_FREE)]
+    text = write_card(table, gather_facts(table), {}, [], "made-up", audits)
+    limits = text.partition("## Known limits")[2]
+    assert "a winner is to be reported by its noise-free value" in limits
+    assert "- By what searches found and was trained (n = 3), a winner's noise-free value is \\<too" in limits
+    assert "- Audited was `gp` in world 0 by searches of seed 4" in limits
+    (cover,) = list_audit_limits(audits[:1], ["mean", "gp"])
+    assert cover.endswith("and nothing else. Never audited: `mean`.")
+    assert list(list_audit_limits([], ["gp"])) == []
