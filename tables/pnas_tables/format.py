@@ -29,6 +29,7 @@ READABLE = (1, 2)  # schema 1 had another form of surrogates, and is the same wi
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 USER_BLOCK = 512  # bytes before HDF5's own; HDF5 leaves them to the application
 MARK = b"pnas-table sha256 "
+_NO_MEMORY = "there is too little memory to read it; free some, and give the command again"
 
 _CELL_ARRAYS: dict[str, type[np.generic]] = {
     "tokens": np.uint8,
@@ -44,7 +45,8 @@ _RUN_ARRAYS: dict[str, type[np.generic]] = {
     "seconds": np.float64,
     "curve": np.float64,
 }
-# whichever of these h5py's layers, the UTF-8 or the JSON reader hit first, it means damage
+# whichever of these h5py's layers, the UTF-8 or the JSON reader hit first, in bytes that are all there, it
+# means damage
 _DAMAGE = (
     OSError,
     LookupError,
@@ -53,7 +55,6 @@ _DAMAGE = (
     TypeError,
     AttributeError,
     ArithmeticError,
-    MemoryError,
 )
 
 # --------------------------------------------------------------------------------------------------- reading
@@ -68,13 +69,12 @@ def read_table(path: str | os.PathLike[str], space: CellSpace | None = None) -> 
             mapped by name) and no more blocks than it holds.
 
     Raises:
-        TableError: one line that names the file and what is wrong with it. Nothing is returned in part.
+        TableError: one line that names the file and what is wrong with it, or why the system does not give it
+            out. Nothing is returned in part.
     """
     path = Path(path)
-    if not path.is_file():
-        raise TableError(f"table {path}: there is no such file")
+    content = _read_bytes(path)
     try:
-        content = path.read_bytes()
         _check_bytes(content)
         with h5py.File(io.BytesIO(content), "r") as file:
             table, stated = _read_contents(Datasets(file, len(content)))
@@ -83,8 +83,21 @@ def read_table(path: str | os.PathLike[str], space: CellSpace | None = None) -> 
         return table if space is None else map_table(table, space)
     except PnasError as error:
         raise TableError(f"table {path}: {error}") from None
+    except MemoryError:
+        raise TableError(f"table {path}: {_NO_MEMORY}") from None
     except _DAMAGE:
         raise TableError(f"table {path}: it is not an HDF5 file, or a damaged one; get it again") from None
+
+
+def _read_bytes(path: Path) -> bytes:
+    """The whole file; what the system has against it is no damage, and is told in the system's words."""
+    try:
+        check(path.is_file(), f"table {path}: there is no such file")
+        return path.read_bytes()
+    except MemoryError:
+        raise TableError(f"table {path}: {_NO_MEMORY}") from None
+    except OSError as error:
+        raise TableError(f"table {path}: it cannot be read: {error.strerror or error}") from None
 
 
 def _check_bytes(content: bytes) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from hashlib import sha256
@@ -223,6 +225,35 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         read_table(tmp_path / "none.h5")
     with pytest.raises(TableError, match="there is no such file"):
         read_table(tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize(
+    "call", ["stat", "read_bytes"]
+)  # `stat` is how a folder says that it may not be read
+def test_what_the_system_does_not_give_out_is_not_called_damaged(
+    call: str, number: int, table_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: object, **more: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, call, refuse)
+    with pytest.raises(TableError) as caught:
+        read_table(table_path)
+    monkeypatch.undo()
+    assert str(caught.value) == f"table {table_path}: it cannot be read: {os.strerror(number)}"
+
+
+@pytest.mark.parametrize("place", ["pathlib.Path.read_bytes", "pnas_tables.format.validate_table"])
+def test_too_little_memory_is_not_called_damage(
+    place: str, table_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(place, refuse)
+    with pytest.raises(TableError, match="too little memory to read it; free some"):
+        read_table(table_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not HDF5 at all", b"\x89HDF\r\n\x1a\n" + b"\0" * 200])
