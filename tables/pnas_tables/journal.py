@@ -118,10 +118,10 @@ class Journal:
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = FULL")
                 self._begin(provenance)
-                if not path.exists():  # a build that has ended removed it before this one had the lock
-                    raise TableError(f"journal {path} was finished by another build meanwhile; start again")
+                _demand_there(path)
                 opened.pop_all()
         except sqlite3.Error as error:
+            _demand_there(path)  # of a file that is gone SQLite says no more than that the disk fails
             raise _explain(error, path) from None
 
     def __enter__(self) -> Journal:
@@ -189,11 +189,17 @@ class Journal:
     def remove(self) -> None:
         """Deletes the journal and closes it, once its children stand in a table file.
 
-        In this order, so that nobody has the lock of a file that is about to go.
+        In this order, so that nobody has the lock of a file that is about to go, and the next build, which
+        can begin once the journal is gone, keeps its own.
         """
+        self.path.with_name(f"{self.path.name}-wal").unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
         self._database.close()
-        self.path.with_name(f"{self.path.name}-wal").unlink(missing_ok=True)
+
+
+def _demand_there(path: Path) -> None:
+    if not path.exists():  # a build that has ended removed it before this one had the lock
+        raise TableError(f"journal {path} was finished by another build meanwhile; start again")
 
 
 def _explain(error: sqlite3.Error, path: Path) -> TableError | WorkError:
