@@ -39,6 +39,7 @@ from pnas_sim.space import CellSpace
 GRACE = 10.0  # seconds beyond its time limit after which a worker that does not stop by itself is killed
 FAREWELL = 5.0  # seconds a worker is given to leave
 START_LIMIT = 600.0  # seconds to start, and to load images: a file system or a driver may not answer
+LONGEST_WAIT = 3600.0  # seconds at a time; a system takes no more than 24 days
 TRIES = 3  # workers in a row that end without an answer
 JOB_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # of a scheduler, a keyboard, a terminal
 # A training step allocates and frees the same tensors again and again: glibc is told to keep them, in huge
@@ -168,7 +169,7 @@ class WorkerPool:
         """Waits until at least one busy worker has something to say, or is out of time."""
         busy = {worker.connection: place for place, worker in self._workers.items() if worker.task}
         patience = min(worker.patience() for worker in self._workers.values() if worker.task)
-        ready = set(wait(list(busy), None if patience == float("inf") else patience))
+        ready = set(wait(list(busy), min(patience, LONGEST_WAIT)))
         for connection, place in busy.items():
             worker = self._workers[place]
             task = worker.task
