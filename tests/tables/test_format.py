@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -185,9 +186,20 @@ def test_other_operations_are_refused(table_path: Path) -> None:
 # --------------------------------------------------------------------------------------------------- writing
 
 
-def test_a_table_that_breaks_a_rule_is_not_written(table: Table, tmp_path: Path) -> None:
-    with pytest.raises(TableError, match="not written: runs/valid_accuracy"):
-        write_table(tmp_path / "x.h5", replace(table, valid_accuracy=table.valid_accuracy + 1))
+@pytest.mark.parametrize(
+    ("name", "change", "complaint"),
+    [
+        ("valid_accuracy", lambda values: values + 1, "runs/valid_accuracy"),
+        ("curves", lambda values: values[:, 1:], r"runs/curve: shape \(120, 2\) is not \(120, 3\)"),
+        ("provenance", lambda entries: ({"b": 1}, *entries, {"a": 1}), "provenance: .* in sorted order"),
+        ("provenance", lambda entries: entries * 2, "provenance: entries must be distinct"),
+    ],
+)
+def test_a_table_that_breaks_a_rule_is_not_written(
+    name: str, change: Callable[[Any], Any], complaint: str, table: Table, tmp_path: Path
+) -> None:
+    with pytest.raises(TableError, match=f"not written: {complaint}"):
+        write_table(tmp_path / "x.h5", replace(table, **{name: change(getattr(table, name))}))
     assert not list(tmp_path.iterdir())
 
 
