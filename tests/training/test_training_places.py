@@ -19,6 +19,7 @@ STUB = """
 import os, resource, signal, sys, time
 from multiprocessing.connection import Connection
 from pnas_backends.training.workers import Failure
+from pnas_sim.evaluate import Evaluation
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 connection = Connection(int(sys.argv[1]))
 setup = connection.recv()
@@ -67,4 +68,37 @@ def tell(outcomes: Iterable[tuple[int, Outcome]]) -> list[str]:
 def test_no_time_limit_is_too_long_to_wait_for(stub: Stub) -> None:
     """The system waits for 24 days at most."""
     with closing(stub.open("time.sleep(0.2)", limit=3e6)) as pool:
+        assert tell(pool.run(make_tasks(2))) == ["trained"] * 2
+
+
+ONCE = """
+mark = setup.data / "once"
+if task.place == 0 and not mark.exists():
+    mark.touch()
+    {deed}
+"""
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        *(f"os.kill(os.getpid(), signal.{name})" for name in ("SIGKILL", "SIGSEGV", "SIGABRT", "SIGBUS")),
+        *("os._exit(3)", "os._exit(0)", "os.kill(os.getpid(), signal.SIGTERM)"),
+        "os.kill(os.getpid(), signal.SIGUSR1)",
+    ],
+)
+def test_a_child_whose_worker_ended_is_trained_once_more(stub: Stub, deed: str) -> None:
+    with closing(stub.open(ONCE.replace("{deed}", deed))) as pool:
+        assert tell(pool.run(make_tasks(3))) == ["trained"] * 3
+
+
+def test_a_signal_for_the_job_costs_no_try(stub: Stub) -> None:
+    """However often it comes, as long as others are trained between."""
+    deed = """
+times = len(list(setup.data.iterdir()))
+if task.place == 0 and times < 2:
+    (setup.data / str(times)).touch()
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+    with closing(stub.open(deed)) as pool:
         assert tell(pool.run(make_tasks(2))) == ["trained"] * 2

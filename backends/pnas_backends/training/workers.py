@@ -8,8 +8,8 @@ the pipe is closed, however the parent ended. Needs a POSIX system.
 What the machine does is not put down to the child. Where a worker cannot start or load its images, or ends
 by a signal that is meant for the job, its child waits for another one. A place whose workers end so `TRIES`
 times in a row is given up; without any left the call ends with an error, and nothing is lost. A child whose
-worker was killed, or that ran out of memory or left a broken device, is trained once more, since another
-process may be to blame; if it happens again, the child has failed.
+worker ended in any other way, or that ran out of memory or left a broken device, is trained once more, since
+another process may be to blame; if it happens again, the child has failed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ FAREWELL = 5.0  # seconds a worker is given to leave
 START_LIMIT = 600.0  # seconds to start, and to load images: a file system or a driver may not answer
 LONGEST_WAIT = 3600.0  # seconds at a time; a system takes no more than 24 days
 TRIES = 3  # workers in a row that end without an answer
-JOB_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # of a scheduler, a keyboard, a terminal
+JOB_SIGNALS = (  # of a scheduler, a keyboard, a terminal; the last three are a cluster's warnings
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP),
+    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU),
+)
 # A training step allocates and frees the same tensors again and again: glibc is told to keep them, in huge
 # pages, and not to give them back to the system (5% of a step's CPU time). Other C libraries do not read it.
 KEEP_MEMORY = ":".join(
@@ -317,7 +320,7 @@ class _Worker:
         reason = f"the worker process {_explain_end(code)}"
         if not self._ready or (code is not None and -code in JOB_SIGNALS):
             return LoadFailure(reason)
-        return Failure(reason, time.monotonic() - self._begun, machine=code == -signal.SIGKILL)
+        return Failure(reason, time.monotonic() - self._begun, machine=True)
 
 
 def worker_environment() -> dict[str, str]:
