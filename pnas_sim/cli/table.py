@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,9 @@ def check(
 ) -> None:
     """Check a TABLE: its file, its counts of networks and, with --retrain, its accuracies.
 
-    A run that is trained again on the machine and versions of the table is identical to the last bit;
-    elsewhere it may differ by as much as another seed. If one differs by more, or all of them together do,
-    the exit code is 1.
+    A run that is trained again on the machine and versions of the table is identical to the last bit, in its
+    accuracies on validation and test images and at each checkpoint; elsewhere they may differ by as much as
+    another seed's. If one differs by more, or all of them together do, the exit code is 1.
     """
     from pnas_tables.catalogue import find_table
     from pnas_tables.check import check_table
@@ -124,7 +125,7 @@ def _retrain(
 
     def tell(run: Retrained) -> None:
         if not quiet:
-            say(f"{run.cell} seed {run.seed}: stored {run.stored:.4f}, now {run.found:.4f}: {run.verdict}")
+            say(run.line())
 
     runs = retrain(table, count, seed, make_retrainer(data, workers, device), tell)
     listed = [
@@ -135,6 +136,7 @@ def _retrain(
             "found": run.found,
             "verdict": run.verdict.value,
             "score": run.score,
+            "differences": [asdict(one) for one in run.differences],
         }
         for run in runs
     ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import sqrt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import nan, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,20 @@ import numpy as np
 
 from pnas_sim.errors import SettingError, TableError
 from pnas_sim.evaluate import Evaluation, Evaluator, Status
-from pnas_sim.space.arrays import Integers
+from pnas_sim.space.arrays import Floats, Integers
 from pnas_tables.agreement import (
+    TEST,
+    VALID,
+    Difference,
     Limits,
     Retrained,
     Verdict,
-    find_limits,
     judge_run,
     judge_runs,
+    list_figures,
+    name_checkpoint,
     score_differences,
+    share_limits,
     worst_verdict,
 )
 from pnas_tables.costs import find_cost_rule
@@ -83,11 +89,12 @@ def retrain(
 ) -> list[Retrained]:
     """Trains random runs again from the stored recipe and seed, and compares.
 
-    On the machine and versions the table was made with the accuracies are equal to the last bit. Elsewhere
-    they may differ as those of two seeds do, at the accuracy they have; `pnas_tables.agreement` says by how
-    much. Each result has the verdict on its run by itself: the limit is one that no run exceeds in 999 of
-    1,000 honest checks of so many runs. `judge_runs` also judges all of them together, by the sum of squares,
-    with a limit that 99 of 100 honest checks keep.
+    On the machine and versions the table was made with all that it knows of a run, accuracies on validation
+    and test images and at each checkpoint, is equal to the last bit. Elsewhere they may differ as those of
+    two seeds do, at the accuracy they have; `pnas_tables.agreement` says by how much. Each result has the
+    verdict on its run by itself: the limits are such that no run exceeds one in 999 of 1,000 honest checks of
+    so many runs. `judge_runs` also judges all of them together, by sums of squares, with limits that 99 of
+    100 honest checks keep.
 
     Args:
         table: the table.
@@ -107,8 +114,7 @@ def retrain(
         raise TableError(f"table {table.name} has no run that could be trained again")
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.choice(trained, min(count, len(trained)), replace=False))
-    deviation = fit_deviation(table, table.valid_accuracy)
-    limits = find_limits(len(chosen), deviation.freedom)
+    standard = _Standard.of(table, chosen)
     evaluator = make_evaluator(table)
     results = []
     try:
@@ -117,7 +123,7 @@ def retrain(
             stored = dict(zip(_texts(table, runs), runs.tolist(), strict=True))
             cells = table.cells[table.run_cells[runs]]
             for answer in evaluator.evaluate(cells, float(table.epochs[-1]), training_seed):
-                results.append(_compare(table, stored[answer.cell], answer, deviation, limits))
+                results.append(standard.compare(stored[answer.cell], answer))
                 if progress is not None:
                     progress(results[-1])
     finally:
@@ -129,15 +135,55 @@ def _texts(table: Table, runs: Integers) -> list[str]:
     return list(table.space.format_many(table.cells[table.run_cells[runs]]))
 
 
-def _compare(table: Table, run: int, answer: Evaluation, deviation: Deviation, limits: Limits) -> Retrained:
-    stored, found = float(table.valid_accuracy[run]), float(answer.valid_accuracy)
-    test, found_test = float(table.test_accuracy[run]), float(answer.test_accuracy)
-    same_test = np.isnan(test) or np.isnan(found_test) or test == found_test
-    identical = bool(found == stored and same_test and answer.status == table.status[run])
-    apart = score_differences(np.array(stored), np.array(found), deviation)
-    score = 0.0 if identical else float(apart)
-    verdict = judge_run(score, identical, limits)
-    return Retrained(answer.cell, answer.seed, stored, found, verdict, score, deviation.freedom)
+@dataclass(frozen=True, slots=True)
+class _Standard:
+    """What runs are compared with: the table, and how far each figure of it may be off."""
+
+    table: Table
+    figures: dict[str, Floats]
+    deviations: dict[str, Deviation]
+    limits: dict[str, Limits]
+
+    @classmethod
+    def of(cls, table: Table, runs: Integers) -> _Standard:
+        """For a check of these runs: of figures that the table knows of one of them at least."""
+        figures = {name: values for name, values in list_figures(table).items() if _count(values[runs])}
+        deviations = {name: fit_deviation(table, values) for name, values in figures.items()}
+        limits = {
+            name: share_limits(_count(values[runs]), deviations[name].freedom, len(figures))
+            for name, values in figures.items()
+        }
+        return cls(table, figures, deviations, limits)
+
+    def compare(self, run: int, answer: Evaluation) -> Retrained:
+        """A run of the table with what was found now."""
+        now = _find_figures(answer, self.table.epochs.tolist())
+        known = (name for name, values in self.figures.items() if not np.isnan(values[run]))
+        differences = [self._compare_figure(name, run, now.get(name, nan)) for name in known]
+        stored = Status(self.table.status[run])
+        same = stored == answer.status
+        words = (stored.name, answer.status.name)
+        status = words[0] if same else ", now ".join(words)
+        verdict = judge_run(differences, self.limits, same)
+        return Retrained(answer.cell, answer.seed, verdict, tuple(differences), status.lower())
+
+    def _compare_figure(self, name: str, run: int, found: float) -> Difference:
+        stored, deviation = float(self.figures[name][run]), self.deviations[name]
+        apart = score_differences(np.array(stored), np.array(found), deviation)
+        score = 0.0 if found == stored else float(apart)
+        return Difference(name, stored, found, score, deviation.freedom)
+
+
+def _count(values: Floats) -> int:
+    """How many values are known."""
+    return int((~np.isnan(values)).sum())
+
+
+def _find_figures(answer: Evaluation, epochs: Sequence[float]) -> dict[str, float]:
+    """What was found, by the names of `list_figures`."""
+    known = {round(at, 9): accuracy for at, accuracy in answer.curve}
+    curve = {name_checkpoint(at): float(known.get(round(at, 9), nan)) for at in epochs}
+    return {VALID: float(answer.valid_accuracy), TEST: float(answer.test_accuracy), **curve}
 
 
 def describe_table(table: Table) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from pnas_tables.build import BuildProgress
-from pnas_tables.format import read_table
+from pnas_tables.format import read_table, write_table
 
 TINY = (
     *(
@@ -43,6 +44,22 @@ def test_a_sample_is_trained_checked_and_gone_on_with(pnas: Any, tmp_path: Path)
     lines = pnas("table", "check", out, "--retrain", 1, "-q").out.splitlines()
     assert "trained again: 1 runs, 1 identical" in lines
     assert lines[-1].startswith("had accuracies been interchanged among cells of a size, ")
+
+
+def test_a_forged_checkpoint_is_named_by_the_check(pnas: Any, tmp_path: Path) -> None:
+    out = tmp_path / "small.h5"
+    pnas("table", "build", "--out", out, "--cells", 2, "--blocks", "1", *TINY, "-q")
+    table = read_table(out)
+    curves = table.curves.copy()
+    curves[:, 0] = 0.999
+    write_table(out, replace(table, curves=curves))
+    outcome = pnas("table", "check", out, "--retrain", 1, "--json")
+    assert outcome.code == 1 and "differs by more than seed noise" in outcome.err
+    (run,) = outcome.json["retrained"]
+    assert run["stored"] == run["found"] and run["verdict"] == "differs"
+    wrong = [one for one in run["differences"] if one["score"] != 0]
+    assert [one["figure"] for one in wrong] == ["validation accuracy at epoch 0.025"]
+    assert "validation accuracy at epoch 0.025 0.9990, now " in outcome.err
 
 
 def test_cells_of_a_file_are_trained_with_their_seeds(pnas: Any, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from pnas_tables.agreement import (
     RUN_ALARM,
     SUM_ALARM,
+    TEST,
+    VALID,
+    Difference,
     Limits,
     Retrained,
     Verdict,
@@ -19,7 +22,9 @@ from pnas_tables.agreement import (
     find_power,
     judge_run,
     judge_runs,
+    list_figures,
     score_differences,
+    share_limits,
     worst_verdict,
 )
 from pnas_tables.catalogue import find_table
@@ -32,8 +37,13 @@ Floats = NDArray[np.float64]
 COUNT = 10  # runs of a check
 
 
-def result(score: float, verdict: Verdict = Verdict.WITHIN_NOISE, freedom: int = 60) -> Retrained:
-    return Retrained("x", 0, 0.5, 0.5, verdict, score, freedom)
+def result(
+    score: float, verdict: Verdict = Verdict.WITHIN_NOISE, freedom: int = 60, **others: float
+) -> Retrained:
+    """A run whose validation accuracy, and whatever else there is, has this score."""
+    scores = {VALID: score, **others}
+    differences = [Difference(name, 0.5, 0.5 + one, one, freedom) for name, one in scores.items()]
+    return Retrained("x", 0, verdict, tuple(differences))
 
 
 def truth_of(table: Table) -> Floats:
@@ -108,11 +118,29 @@ def test_scores_are_in_deviations_at_the_accuracy_between(table: Table) -> None:
     assert score_differences(stored, stored, Deviation()).tolist() == [math.inf] * 3
 
 
-def test_a_run_is_identical_within_its_limit_or_neither() -> None:
-    limits = Limits(4.0, 20.0)
-    assert judge_run(0.0, True, limits) is Verdict.IDENTICAL
-    assert judge_run(4.0, False, limits) is Verdict.WITHIN_NOISE
-    assert judge_run(4.1, False, limits) is judge_run(math.inf, False, limits) is Verdict.DIFFERS
+def test_figures_are_those_that_the_table_knows(table: Table) -> None:
+    early = [f"{VALID} at epoch 0.25", f"{VALID} at epoch 0.5"]
+    assert list(list_figures(table)) == [VALID, TEST, *early]
+    np.testing.assert_array_equal(list_figures(table)[early[1]], table.curves[:, 1])
+    unknown = replace(table, test_accuracy=np.full_like(table.test_accuracy, np.nan))
+    assert list(list_figures(unknown)) == [VALID, *early]
+    curves = table.curves.copy()
+    curves[3, -1] += 0.01  # the last checkpoint is the validation accuracy, unless it says otherwise
+    assert list(list_figures(replace(table, curves=curves))) == [VALID, TEST, *early, f"{VALID} at epoch 1.0"]
+    curves[3, -1] = np.nan
+    assert len(list_figures(replace(table, curves=curves))) == 4
+
+
+def test_a_run_is_identical_within_its_limits_or_neither() -> None:
+    limits = {VALID: Limits(4.0, 20.0), "other": Limits(3.0, 20.0)}
+
+    def judge(score: float, other: float, same_status: bool = True) -> Verdict:
+        return judge_run(result(score, other=other).differences, limits, same_status)
+
+    assert judge(0.0, 0.0) is Verdict.IDENTICAL
+    assert judge(4.0, 0.0) is judge(0.0, 3.0) is judge(4.0, 3.0, False) is Verdict.WITHIN_NOISE
+    assert judge(4.1, 0.0) is judge(0.0, 3.1) is judge(math.inf, 0.0) is Verdict.DIFFERS
+    assert judge(0.0, 0.0, False) is Verdict.DIFFERS, "the same figures come to the same end"
 
 
 def test_the_worst_run_speaks_for_the_table() -> None:
@@ -126,17 +154,42 @@ def test_the_worst_run_speaks_for_the_table() -> None:
 def test_runs_each_near_may_be_too_far_off_together() -> None:
     runs = [result(2.0)] * 10
     found = judge_runs(runs)
-    assert (found.verdict, found.squares, found.largest) == (Verdict.DIFFERS, 40.0, 2.0)
-    assert found.limits.run > 2.0 and found.limits == find_limits(10, 60)
+    (test,) = found.tests
+    assert (found.verdict, test.squares, test.largest) == (Verdict.DIFFERS, 40.0, 2.0)
+    assert test.limits.run > 2.0 and test.limits == find_limits(10, 60)
     assert judge_runs(runs[:2]).verdict is Verdict.WITHIN_NOISE
 
 
-def test_both_tests_are_told_with_their_rates() -> None:
-    first, second = judge_runs([result(2.0)] * 10).list_lines()
-    assert "difference: 2.00 " in first and "limit 4.17" in first and "1 in 1,000 honest checks" in first
-    assert "squares: 40.0 over 10 runs" in second and "limit 26.3" in second and "1 in 100 " in second
-    (line,) = judge_runs([result(math.inf, Verdict.DIFFERS, freedom=0)]).list_lines()
-    assert "no cell of the table has two seeds" in line
+def test_each_figure_has_its_share_of_the_alarms() -> None:
+    found = judge_runs([result(0.5, other=2.0)] * 9 + [result(0.5)])
+    valid, other = found.tests
+    assert found.verdict is Verdict.DIFFERS and valid.squares == 2.5 and other.squares == 36.0
+    assert valid.limits == share_limits(10, 60, 2) == find_limits(10, 60, RUN_ALARM / 2, SUM_ALARM / 2)
+    assert (other.count, other.limits) == (9, share_limits(9, 60, 2))
+    assert judge_runs([result(0.5, other=1.0)] * 10).verdict is Verdict.WITHIN_NOISE
+
+
+def test_tests_are_told_with_their_rates() -> None:
+    first, meaning = judge_runs([result(2.0)] * 10).list_lines()
+    assert first == (
+        "validation accuracy: largest difference 2.00 deviations of two seeds' difference (limit 4.17), "
+        "sum of squares 40.0 over 10 runs (limit 26.3)"
+    )
+    assert "1 in 1,000 honest checks of 10 runs" in meaning and "1 in 100 a sum of squares" in meaning
+    lines = judge_runs([result(math.inf, Verdict.DIFFERS, freedom=0)]).list_lines()
+    assert "no cell of the table has two seeds" in lines[0]
+
+
+def test_a_run_is_told_with_what_is_furthest_off() -> None:
+    assert result(0.0, Verdict.IDENTICAL).line() == (
+        "x seed 0: validation accuracy 0.5000, now 0.5000: identical"
+    )
+    lost = replace(result(0.1, Verdict.DIFFERS, other=7.0), status="diverged, now ok")
+    assert lost.line() == (
+        "x seed 0: validation accuracy 0.5000, now 0.6000; other 0.5000, now 7.5000; "
+        "status diverged, now ok: differs"
+    )
+    assert (lost.stored, lost.found, lost.score) == (0.5, 0.6, 7.0)
 
 
 def test_power_is_what_checks_of_interchanged_tables_find(table: Table) -> None:
@@ -160,15 +213,28 @@ def test_a_check_of_the_shipped_table_finds_most_interchanges(shipped: Table) ->
 
 def test_other_seeds_of_the_shipped_table_pass_as_honest(shipped: Table) -> None:
     """Real seeds against each other, the deviation measured on other cells: no law is quite as they are."""
-    rng, values, scores = np.random.default_rng(0), shipped.valid_accuracy, []
     repeated = np.flatnonzero(np.bincount(shipped.run_cells) > 1)
-    for part in np.array_split(rng.permutation(repeated), 10):
-        rest: Any = np.where(np.isin(shipped.run_cells, part), 2, shipped.status).astype(np.uint8)
-        deviation = fit_deviation(replace(shipped, status=rest), values)
+    parts = np.array_split(np.random.default_rng(0).permutation(repeated), 10)
+    figures = list_figures(shipped)
+    # the same checks for all figures: those of a run go together
+    drawn = np.random.default_rng(1).integers(len(repeated), size=(20_000, COUNT))
+    beyond = np.zeros(len(drawn), np.bool_)
+    for values in figures.values():
+        scores, freedom = score_other_seeds(shipped, values, parts)
+        limits = share_limits(COUNT, freedom, len(figures))
+        beyond |= (scores[drawn].max(axis=1) > limits.run) | (
+            (scores[drawn] ** 2).sum(axis=1) > limits.squares
+        )
+    assert len(figures) == 5 and beyond.mean() < 0.03
+
+
+def score_other_seeds(table: Table, values: Floats, parts: list[Any]) -> tuple[Floats, int]:
+    """Scores of two seeds of each repeated cell, a part at a time; degrees of freedom of what they are in."""
+    scores: list[float] = []
+    for part in parts:
+        rest: Any = np.where(np.isin(table.run_cells, part), 2, table.status).astype(np.uint8)
+        deviation = fit_deviation(replace(table, status=rest), values)
         # the last two: of three or more the first may be why there are others
-        pairs = np.searchsorted(shipped.run_cells, part, side="right")[:, None] - [2, 1]
+        pairs = np.searchsorted(table.run_cells, part, side="right")[:, None] - [2, 1]
         scores += score_differences(*values[pairs].T, deviation).tolist()
-    drawn = rng.choice(scores, (20_000, COUNT))
-    limits = find_limits(COUNT, deviation.freedom)
-    beyond = (drawn.max(axis=1) > limits.run) | ((drawn**2).sum(axis=1) > limits.squares)
-    assert beyond.mean() < 0.06
+    return np.array(scores), deviation.freedom

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,25 @@ class Elsewhere:
         self.closed.append(True)
 
 
+@dataclass
+class Changed:
+    """A trainer whose answers are changed."""
+
+    inner: MadeUpTrainer | Elsewhere
+    changes: dict[str, Any]
+
+    @property
+    def spec(self) -> EvaluatorSpec:
+        return self.inner.spec
+
+    def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
+        for answer in self.inner.evaluate(cells, epochs, seed):
+            yield replace(answer, **self.changes)
+
+    def close(self) -> None:
+        pass
+
+
 def verdicts(table: Table, off: float, count: int = 10) -> set[Verdict]:
     trainer = Elsewhere(MadeUpTrainer(table.space), off)
     results = retrain(table, count, 0, lambda _: trainer)
@@ -71,6 +91,69 @@ def test_made_up_rows_are_found(table: Table) -> None:
     assert verdicts(table, 10 * NOISE) == {Verdict.DIFFERS}
     forged = replace(table, valid_accuracy=np.clip(table.valid_accuracy + 0.1, 0, 1))
     assert verdicts(forged, 0.0) == {Verdict.DIFFERS}
+
+
+@pytest.mark.parametrize("column", ["test_accuracy", "curves"])
+def test_what_is_forged_beside_the_validation_accuracy_is_found(column: str, table: Table) -> None:
+    """All test accuracies, or the earliest checkpoint of all runs; on the same machine and on another."""
+    values = getattr(table, column).copy()
+    if column == "test_accuracy":
+        values[:] = 0.999
+    else:
+        values[:, 0] = np.clip(values[:, 0] + 10 * NOISE, 0, 1)
+    forged = replace(table, **{column: values})
+    assert verdicts(forged, 0.0) == verdicts(forged, NOISE) == {Verdict.DIFFERS}
+
+
+def test_one_forged_checkpoint_is_found_among_the_runs(table: Table) -> None:
+    """Here the last: the table contradicts itself there, and the figure is compared by itself."""
+    curves = table.curves.copy()
+    curves[7, -1] += 0.2
+    results = retrain(replace(table, curves=curves), 120, 0, lambda _: MadeUpTrainer(table.space))
+    wrong = [result for result in results if result.verdict is not Verdict.IDENTICAL]
+    assert [(one.cell, one.seed) for one in wrong] == [
+        (table.space.format(table.cells[table.run_cells[7]]), table.seeds[7])
+    ]
+    assert judge_runs(results).verdict is wrong[0].verdict is Verdict.DIFFERS
+    assert "validation accuracy at epoch 1.0 " in wrong[0].line()
+
+
+def test_interchanged_test_accuracies_are_found_together(table: Table) -> None:
+    """Each may well be within noise where cells are near each other."""
+    rng = np.random.default_rng(0)
+    cells = np.argsort(table.valid_accuracy[::2]).reshape(-1, 3)  # of 60 cells, always three near each other
+    mixed = table.test_accuracy.reshape(-1, 2).copy()
+    for three in cells:
+        mixed[three] = mixed[np.roll(three, rng.integers(1, 3))]
+    forged = replace(table, test_accuracy=mixed.ravel())
+    results = retrain(forged, 60, 0, lambda _: MadeUpTrainer(table.space))
+    found = judge_runs(results)
+    assert found.verdict is Verdict.DIFFERS
+    assert [test.figure for test in found.tests if test.squares > test.limits.squares] == ["test accuracy"]
+
+
+def test_an_accuracy_that_the_recipe_does_not_give_was_made_up(table: Table) -> None:
+    """While what the table does not know is not compared."""
+    unknown = replace(
+        table,
+        test_accuracy=np.full_like(table.test_accuracy, np.nan),
+        curves=np.full_like(table.curves, np.nan),
+    )
+    assert verdicts(unknown, 0.0) == {Verdict.IDENTICAL}
+    for lost in ({"test_accuracy": float("nan")}, {"curve": ((0.25, 0.5),)}):
+        results = retrain(table, 5, 0, lambda _, lost=lost: Changed(MadeUpTrainer(table.space), lost))
+        assert {result.verdict for result in results} == {Verdict.DIFFERS}
+
+
+def test_a_run_that_comes_to_another_end_with_the_same_accuracies_differs(table: Table) -> None:
+    """Its end follows from them; with other accuracies it may be another, as elsewhere."""
+    diverged = {"status": Status.DIVERGED}
+    results = retrain(table, 5, 0, lambda _: Changed(MadeUpTrainer(table.space), diverged))
+    assert {result.verdict for result in results} == {Verdict.DIFFERS}
+    assert results[0].status == "ok, now diverged" and judge_runs(results).verdict is Verdict.DIFFERS
+    elsewhere = Elsewhere(MadeUpTrainer(table.space), NOISE)
+    results = retrain(table, 5, 0, lambda _: Changed(elsewhere, diverged))
+    assert {result.verdict for result in results} == {Verdict.WITHIN_NOISE}
 
 
 def verdicts_elsewhere(table: Table, checks: int) -> list[Verdict]:
