@@ -94,7 +94,9 @@ def run_search(
     budget = Budget.of(budget)
     course = _describe_course(strategy, evaluator.spec, evaluation_seed, epochs)
     checked = log is not None and log.begin(course, batch)
-    known, logged = (log.read_evaluations(), log.read_batches()) if log is not None else ({}, [])
+    known, logged = (
+        ({}, []) if log is None else (log.read_evaluations(), log.read_batches(evaluator.spec.space))
+    )
     ledger = Ledger(evaluator.spec.space, evaluator.spec.chance, known)
     bulk = evaluator if isinstance(evaluator, BulkEvaluator) else None
     run = _Run(strategy, evaluator, bulk, budget, log, evaluation_seed, epochs, progress, ledger)

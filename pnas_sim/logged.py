@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pnas_sim.answers import ARRAYS
 from pnas_sim.databases import demand_known
-from pnas_sim.errors import RunError
-from pnas_sim.evaluate import Evaluation, Source, Status
+from pnas_sim.errors import PnasError, RunError
+from pnas_sim.evaluate import Answers, Evaluation, Source, Status
 from pnas_sim.files import RUN_LOG
 from pnas_sim.frames import make_frame
 from pnas_sim.ledger import FRAME
+from pnas_sim.seam_checks import check_answers
 from pnas_sim.search.base import Proposals
 
 if TYPE_CHECKING:
@@ -33,6 +35,13 @@ COLUMNS = (
     *(*_NUMBERS, *_INTEGERS),
     *("extrapolated", "curve", "error"),
 )
+_KINDS: dict[str, tuple[type, ...]] = {  # of what SQLite gives back; any column of its may hold anything
+    **dict.fromkeys(("cell", "source", "curve", "error"), (str,)),
+    **dict.fromkeys(("status", *_INTEGERS, "extrapolated"), (int,)),
+    **dict.fromkeys(_NUMBERS, (float, type(None))),
+    "asked_epochs": (float,),
+}
+_WORDS = {str: "text", int: "whole number", float: "number"}
 CREATE = f"""
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS batches (
@@ -146,7 +155,9 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
-        raise RunError(f"{path} cannot be read: {error}; bring a whole copy of it") from error
+        # what the parts of a run are told to do about it helps nobody with a log
+        what = str(error).partition(";")[0] if isinstance(error, PnasError) else error
+        raise RunError(f"{path} cannot be read: {what}; bring a whole copy of it") from error
 
 
 def find_file(path: str | Path) -> Path:
@@ -164,17 +175,78 @@ def _rolls_back(path: Path) -> bool:
 def _read_all(database: sqlite3.Connection) -> LoggedRun:
     texts: dict[int, list[str]] = {}
     for number, cell in database.execute("SELECT batch, cell FROM proposals ORDER BY batch, place"):
-        texts.setdefault(number, []).append(cell)
+        texts.setdefault(number, []).append(_demand_kind("cell", cell, str))
+    batches = read_batches(database)
+    if {number: len(batch) for number, batch in enumerate(batches)} != {
+        number: len(cells) for number, cells in texts.items()
+    }:
+        raise ValueError("its proposals are not those of its batches")
+    return LoggedRun(
+        [LoggedBatch(batch, texts[number]) for number, batch in enumerate(batches)],
+        read_evaluations(database),
+    )
+
+
+def read_batches(database: sqlite3.Connection) -> list[Proposals]:
+    """Every batch proposed, in order; inside `readable`."""
     rows = database.execute("SELECT * FROM batches ORDER BY number").fetchall()
-    batches = [LoggedBatch(as_proposals(row), texts.get(row[0], [])) for row in rows]
-    return LoggedRun(batches, read_evaluations(database))
+    if [row[0] for row in rows] != list(range(len(rows))):
+        raise ValueError("its batches are not numbered from 0 on, one by one")
+    return [as_proposals(row) for row in rows]
 
 
 def read_evaluations(database: sqlite3.Connection) -> dict[tuple[str, float], Evaluation]:
-    """Every answer by canonical text and epochs asked for, in the order of arrival."""
+    """Every answer by canonical text and epochs asked for, in the order of arrival; inside `readable`.
+
+    They are checked as an evaluator's are, but column by column: a long log is read in a second or two.
+    """
     rows = database.execute(f"SELECT {', '.join(COLUMNS)} FROM evaluations ORDER BY rowid").fetchall()
-    found = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
-    return {(row["cell"], row["asked_epochs"]): _as_evaluation(row) for row in found}
+    if not rows:
+        return {}
+    columns = dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
+    _demand_answers(columns)
+    status = {int(one): one for one in Status}
+    source = {name: Source(name) for name in set(columns["source"])}
+    columns["status"] = [status[value] for value in columns["status"]]
+    columns["source"] = [source[name] for name in columns["source"]]
+    columns["extrapolated"] = [bool(value) for value in columns["extrapolated"]]
+    columns["curve"] = [() if text == "[]" else _read_curve(text) for text in columns["curve"]]
+    asked = columns.pop("asked_epochs")
+    answers = (
+        Evaluation(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)
+    )
+    return dict(zip(zip(columns["cell"], asked, strict=True), answers, strict=True))
+
+
+def _demand_answers(columns: dict[str, list[Any]]) -> None:
+    """Checks columns of `evaluations` as `check_answers` does; what is unknown is NaN in them from then on.
+
+    Raises:
+        ValueError: a value is of another type, or out of its range.
+    """
+    for name, kinds in _KINDS.items():
+        if not set(map(type, columns[name])) <= set(kinds):
+            strange = next(value for value in columns[name] if type(value) not in kinds)
+            _demand_kind(name, strange, *kinds)
+    for name in _NUMBERS:
+        columns[name] = [math.nan if value is None else value for value in columns[name]]
+    if not all(0 < at < math.inf for at in columns["asked_epochs"]):
+        raise ValueError("the epochs of an answer are no positive number")
+    arrays: dict[str, Any] = {name: np.array(columns[name]) for name in ARRAYS}
+    arrays["extrapolated"] = arrays["extrapolated"] != 0
+    answers = Answers(source=Source.PREDICTED, epochs=math.nan, seed=0, **arrays)
+    check_answers("of the run", answers, len(columns["cell"]))
+
+
+def _demand_kind(name: str, value: Any, *kinds: type) -> Any:
+    """The value of a column, if it is of one of these types, as which SQLite keeps what was written."""
+    if type(value) not in kinds:
+        raise ValueError(f"{name} is {value!r:.40}, no {_WORDS[kinds[0]]}")
+    return value
+
+
+def _read_curve(text: str) -> tuple[tuple[float, float], ...]:
+    return tuple((float(at), math.nan if value is None else float(value)) for at, value in json.loads(text))
 
 
 def as_values(evaluation: Evaluation, asked_epochs: float) -> tuple[Any, ...]:
@@ -186,29 +258,20 @@ def as_values(evaluation: Evaluation, asked_epochs: float) -> tuple[Any, ...]:
     return (*head, *numbers, *integers, int(evaluation.extrapolated), curve, str(evaluation.error))
 
 
-def _as_evaluation(row: dict[str, Any]) -> Evaluation:
-    fields: dict[str, Any] = {name: math.nan if row[name] is None else row[name] for name in _NUMBERS}
-    fields |= {name: row[name] for name in _INTEGERS}
-    return Evaluation(
-        cell=row["cell"],
-        status=Status(row["status"]),
-        source=Source(row["source"]),
-        curve=tuple((at, math.nan if value is None else value) for at, value in json.loads(row["curve"])),
-        extrapolated=bool(row["extrapolated"]),
-        error=row["error"],
-        **fields,
-    )
-
-
 def as_proposals(row: tuple[Any, ...]) -> Proposals:
-    """A row of `batches` as it was proposed."""
-    _, cells, width, epochs, predicted, candidates, unique = row
+    """A row of `batches` as it was proposed; inside `readable`."""
+    number, cells, width, epochs, predicted, candidates, unique = row
+    rows = np.frombuffer(cells, np.uint8).reshape(-1, _demand_kind("width", width, int)).copy()
+    guesses = None if predicted is None else np.frombuffer(predicted, "<f8").copy()
+    if not len(rows) or (guesses is not None and len(guesses) != len(rows)):
+        told = "no" if guesses is None else str(len(guesses))
+        raise ValueError(f"batch {number} has {len(rows)} cells and {told} predictions")
     return Proposals(
-        cells=np.frombuffer(cells, np.uint8).reshape(-1, width).copy(),
-        epochs=epochs,
-        predicted=None if predicted is None else np.frombuffer(predicted, "<f8").copy(),
-        candidates=candidates,
-        unique=unique,
+        cells=rows,
+        epochs=_demand_kind("epochs", epochs, float, type(None)),
+        predicted=guesses,
+        candidates=_demand_kind("candidates", candidates, int),
+        unique=_demand_kind("unique_candidates", unique, int),
     )
 
 

@@ -28,10 +28,13 @@ from pnas_sim.logged import (
     as_proposals,
     as_values,
     find_file,
+    read_batches,
     read_evaluations,
     readable,
 )
+from pnas_sim.seam_checks import check_proposals
 from pnas_sim.search.base import Proposals
+from pnas_sim.space import CellSpace
 
 
 class RunLog:
@@ -149,11 +152,12 @@ class RunLog:
         """Keeps a batch as proposed and as canonical texts, in one commit."""
         rows = np.ascontiguousarray(proposals.cells, np.uint8)
         predicted = None if proposals.predicted is None else proposals.predicted.astype("<f8").tobytes()
-        values = (number, rows.tobytes(), rows.shape[1], proposals.epochs, predicted)
+        epochs = None if proposals.epochs is None else float(proposals.epochs)
+        values = (number, rows.tobytes(), rows.shape[1], epochs, predicted)
         with self._explained(), self._transaction():
             self._database.execute(
                 "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*values, proposals.candidates, proposals.unique),
+                (*values, int(proposals.candidates), int(proposals.unique)),  # NumPy's are kept as bytes
             )
             self._database.executemany(
                 "INSERT INTO proposals VALUES (?, ?, ?)", [(number, i, cell) for i, cell in enumerate(cells)]
@@ -179,10 +183,10 @@ class RunLog:
             "cell": cells,
             "asked_epochs": repeat(asked_epochs),
             "source": repeat(str(answers.source)),
-            "epochs": repeat(answers.epochs),
+            "epochs": repeat(float(answers.epochs)),
             "seed": list_seeds(answers).tolist(),
             "curve": repeat("[]"),
-            "error": list_errors(answers).tolist(),
+            "error": map(str, list_errors(answers).tolist()),
             **{name: getattr(answers, name).tolist() for name in ARRAYS},  # SQLite keeps a NaN as NULL
         }
         self._write(zip(*(columns[name] for name in COLUMNS), strict=False))
@@ -195,14 +199,28 @@ class RunLog:
                 f"INSERT OR REPLACE INTO evaluations ({', '.join(COLUMNS)}) VALUES ({marks})", values
             )
 
-    def read_batches(self) -> list[Proposals]:
-        """Every batch proposed, in order."""
+    def read_batches(self, space: CellSpace | None = None) -> list[Proposals]:
+        """Every batch proposed, in order.
+
+        Args:
+            space: of the run; if it is given, batches are checked as a search's are.
+
+        Raises:
+            RunError: one is none.
+        """
         with self._explained(), readable(self._path):
-            rows = self._database.execute("SELECT * FROM batches ORDER BY number").fetchall()
-            return [as_proposals(row) for row in rows]
+            batches = read_batches(self._database)
+            if space is not None:
+                for batch in batches:
+                    check_proposals(batch, space)
+            return batches
 
     def read_evaluations(self) -> dict[tuple[str, float], Evaluation]:
-        """Every answer by canonical text and epochs asked for."""
+        """Every answer by canonical text and epochs asked for.
+
+        Raises:
+            RunError: one is none.
+        """
         with self._explained(), readable(self._path):
             return read_evaluations(self._database)
 

@@ -98,6 +98,29 @@ def test_a_log_from_before_courses_were_kept_goes_on(tmp_path: Path) -> None:
     assert run(tmp_path / "log", budget=30).models_evaluated == 30
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("evaluations SET valid_accuracy = 7", "gave a child that ended well the accuracy 7"),
+        ("evaluations SET valid_accuracy = 9e999", "gave a child that ended well the accuracy inf"),
+        ("evaluations SET parameters = 1e300", r"parameters is 1e\+300, no whole number"),
+        ("evaluations SET asked_epochs = 'one' WHERE rowid = 1", "asked_epochs is 'one', no number"),
+        ("batches SET cells = x'', predicted = NULL", "batch 0 has 0 cells and no predictions"),
+        ("batches SET predicted = x'00'", "buffer size must be a multiple"),
+        ("batches SET cells = zeroblob(8), width = 8, predicted = zeroblob(16)", "has 1 cells and 2 pred"),
+        ("batches SET cells = x'6363636363636363'", "the search proposed what are no cells of the space"),
+        ("batches SET number = 7 WHERE number = 2", "its batches are not numbered from 0 on"),
+    ],
+)
+def test_a_log_that_was_edited_is_not_gone_on_with(tmp_path: Path, change: str, told: str) -> None:
+    """A best accuracy of 7, a traceback, or an early end without a word came of it."""
+    run(tmp_path / "log")
+    with closing(sqlite3.connect(tmp_path / "log")) as database, database:
+        database.execute(f"UPDATE {change}")
+    with pytest.raises(RunError, match=rf"log cannot be read: [^;]*{told}[^;]*; bring a whole copy of it$"):
+        run(tmp_path / "log", budget=30)
+
+
 def test_a_used_search_is_refused_where_it_has_nothing_left(tmp_path: Path) -> None:
     space = CellSpace(("id",), 1)
     search = RandomSearch(space, seed=0)

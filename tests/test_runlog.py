@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pnas_sim.answers import pack_answers
 from pnas_sim.engine import run_search
 from pnas_sim.errors import RunError, WorkError
 from pnas_sim.evaluate import Answers, Evaluation, Source, Status
@@ -49,7 +50,7 @@ evaluations = st.builds(
     seed=st.integers(0, 2**63 - 1),
     extrapolated=st.booleans(),
     error=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
-)
+).filter(lambda one: one.status != Status.OK or one.valid_accuracy >= 0)  # a child that ended well has one
 
 
 @pytest.fixture
@@ -227,11 +228,37 @@ def test_a_log_that_asks_for_ever_is_refused(tmp_path: Path, table: str) -> None
     [
         f"evaluations SET curve = '{'[' * 100_000}'",
         "evaluations SET curve = '[1, 2]'",
+        "evaluations SET curve = '[[\"first\", 0.5]]'",
         "evaluations SET status = 7",
+        "evaluations SET status = 'ok'",
+        "evaluations SET source = 'guessed'",
+        "evaluations SET cell = x'00' WHERE rowid = 1",
+        "evaluations SET asked_epochs = 'one' WHERE rowid = 1",
+        "evaluations SET asked_epochs = 9e999 WHERE rowid = 1",
+        "evaluations SET valid_accuracy = 7",
+        "evaluations SET valid_accuracy = 9e999",
+        "evaluations SET valid_accuracy = NULL",
+        "evaluations SET valid_accuracy = 'good'",
+        "evaluations SET test_accuracy = -0.5",
+        "evaluations SET seconds = -1",
+        "evaluations SET epochs = 'one'",
+        "evaluations SET parameters = 'many'",
+        "evaluations SET parameters = 1e300",
+        "evaluations SET parameters = NULL",
+        "evaluations SET extrapolated = 'no'",
+        "evaluations SET error = x'00'",
+        "batches SET number = 2 * number",
+        "batches SET number = -number",
+        "batches SET cells = x''",
+        "batches SET epochs = 'one'",
+        "batches SET candidates = 'many'",
+        "batches SET unique_candidates = 1.5",
+        "batches SET width = 'four'",
         "batches SET width = 0",
         "batches SET width = 9223372036854775807",
         "batches SET cells = 'text'",
         "batches SET predicted = x'00'",
+        "batches SET predicted = x'0000000000000000'",
     ],
 )
 def test_values_that_no_log_has_are_told_in_a_line(tmp_path: Path, change: str) -> None:
@@ -244,6 +271,38 @@ def test_values_that_no_log_has_are_told_in_a_line(tmp_path: Path, change: str) 
     with RunLog(tmp_path / "log") as log, pytest.raises(RunError, match="log cannot be read: "):
         log.read_batches()
         log.read_evaluations()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM proposals WHERE place = 1",
+        "DELETE FROM proposals WHERE batch = 1",
+        "UPDATE proposals SET batch = 2 WHERE batch = 1",
+        "UPDATE proposals SET cell = x'00'",
+    ],
+)
+def test_proposals_that_are_not_those_of_the_batches_are_told_in_a_line(tmp_path: Path, change: str) -> None:
+    with RunLog(tmp_path / "log") as log:
+        keep_two_batches(log)
+    with closing(sqlite3.connect(tmp_path / "log")) as database:
+        database.executescript(change)
+    with pytest.raises(RunError, match=r"log cannot be read: .*; bring a whole copy of it"):
+        read_log(tmp_path / "log")
+
+
+def test_what_parts_give_as_numpys_numbers_can_be_read_again(tmp_path: Path) -> None:
+    """SQLite keeps them as bytes."""
+    asked = Proposals(SPACE.initial()[:1], np.float32(0.5), None, np.int64(9), np.int32(7))
+    answers = pack_answers([answer(0, error="x")], Source.PREDICTED, np.float32(0.5), 0)
+    answers = replace(answers, errors=np.array([ValueError("x")], np.object_))
+    with RunLog(tmp_path / "log") as log:
+        log.add_batch(0, asked, TEXTS[:1])
+        log.add_bulk(TEXTS[:1], answers, 0.5)
+        (batch,) = log.read_batches(SPACE)
+        (found,) = log.read_evaluations().values()
+    assert (batch.epochs, batch.candidates, batch.unique) == (0.5, 9, 7)
+    assert (found.epochs, found.error) == (0.5, "x")
 
 
 def test_a_log_of_another_schema_is_refused(tmp_path: Path) -> None:
@@ -311,9 +370,9 @@ def test_on_network_file_systems_commits_go_the_safe_way(
 
 def test_trained_answers_are_flushed_each(tmp_path: Path) -> None:
     with RunLog(tmp_path / "log.sqlite") as log:
-        log.add([Evaluation(cell=TEXTS[0], source=Source.PREDICTED)], 1.0)
+        log.add([answer(0, source=Source.PREDICTED)], 1.0)
         assert log._database.execute("PRAGMA synchronous").fetchone() == (1,)
-        log.add([Evaluation(cell=TEXTS[1], source=Source.TRAINED)], 1.0)
+        log.add([answer(1, source=Source.TRAINED)], 1.0)
         assert log._database.execute("PRAGMA synchronous").fetchone() == (2,)
         assert len(log.read_evaluations()) == 2
 
@@ -325,7 +384,7 @@ def test_a_log_with_a_rollback_journal_is_read_as_it_was_committed(
     monkeypatch.setattr("pnas_sim.runlog.lies_on_network", lambda path: True)
     path = tmp_path / "log.sqlite"
     with RunLog(path) as log:
-        log.add([Evaluation(cell=TEXTS[0])], 1.0)
+        log.add([answer(0)], 1.0)
         log._database.execute("PRAGMA cache_size=1")
         log._database.execute("BEGIN IMMEDIATE")
         log._database.execute("INSERT INTO meta VALUES ('half', 'done')")
