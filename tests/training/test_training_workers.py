@@ -6,9 +6,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pnas_sim.errors import BackendError, DataError, WorkError
 from pnas_sim.evaluate import Evaluation
 from pnas_sim.space import CellSpace
 
+PATIENCE = 120.0  # seconds after which a child that would never end does, and its test fails
 OBEDIENT = """
 import sys
 from multiprocessing.connection import Connection
@@ -43,20 +45,20 @@ def make_tasks(space: CellSpace, recipe: Recipe, count: int) -> list[Task]:
     return [Task(place, row, recipe, 1) for place, row in enumerate(space.initial()[:count])]
 
 
-def alive(process_id: int) -> bool:
-    """A process that is not even a zombie is gone."""
+def is_running(process_id: int) -> bool:
+    """Whether a process is at work; one that ended and that nobody has asked about is still listed."""
     try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
+        stat = Path(f"/proc/{process_id}/stat").read_text()
+    except OSError:
         return False
-    return True
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def wait_for_end(process_ids: list[int]) -> None:
     give_up = time.monotonic() + 20
-    while any(map(alive, process_ids)) and time.monotonic() < give_up:
+    while any(map(is_running, process_ids)) and time.monotonic() < give_up:
         time.sleep(0.02)
-    assert not any(map(alive, process_ids))
+    assert not any(map(is_running, process_ids))
 
 
 @pytest.fixture
@@ -71,29 +73,32 @@ def endless(recipe: Recipe) -> Recipe:
 
 @pytest.fixture
 def pool(space: CellSpace, npz_path: Path) -> Iterator[WorkerPool]:
-    pool = WorkerPool([make_setup(space, npz_path)] * 2)
+    pool = WorkerPool([make_setup(space, npz_path, time_limit=PATIENCE)] * 2)
     yield pool
     pool.close()
     pool.close()
     assert pool.process_ids() == []
 
 
-def kill_when_busy(pool: WorkerPool, count: int, sent: signal.Signals, times: int = 1) -> threading.Thread:
-    """Sends a signal to each worker that trains an endless child, so many of them, as often as asked for."""
+def signal_when_busy(
+    pool: WorkerPool, count: int, sent: Sequence[signal.Signals], times: int = 1
+) -> threading.Thread:
+    """Sends signals to each worker that trains a long child, so many of them, as often as asked for."""
 
-    def kill() -> None:
+    def send() -> None:
+        give_up = time.monotonic() + PATIENCE
         for _ in range(times):
-            endless: list[workers._Worker] = []
-            while len(endless) < count:
+            busy: list[workers._Worker] = []
+            while len(busy) < count and time.monotonic() < give_up:
                 time.sleep(0.02)
                 known = list(pool._workers.values())
-                endless = [one for one in known if one._ready and one.task and one.task.recipe.epochs > 1]
-            for worker in endless:
-                os.kill(worker.process_id, sent)
-            while any(worker.task for worker in endless):
+                busy = [one for one in known if one._ready and one.task and one.task.recipe.epochs > 1]
+            for worker, number in product(busy, sent):
+                os.kill(worker.process_id, number)
+            while any(worker.task for worker in busy) and time.monotonic() < give_up:
                 time.sleep(0.02)
 
-    thread = threading.Thread(target=kill)
+    thread = threading.Thread(target=send, daemon=True)
     thread.start()
     return thread
 
@@ -103,7 +108,7 @@ def test_a_killed_worker_costs_its_child_only(
 ) -> None:
     """The first two children would never end: killed once they are tried again, killed twice they failed."""
     never, others = make_tasks(space, endless, 2), make_tasks(space, short, 6)[2:]
-    killer = kill_when_busy(pool, 2, signal.SIGKILL, times=2)
+    killer = signal_when_busy(pool, 2, [signal.SIGKILL], times=2)
     outcomes = dict(pool.run([*never, *others]))
     killer.join()
     assert sorted(outcomes) == list(range(6))
@@ -194,18 +199,16 @@ def test_images_that_do_not_fit_are_no_fault_of_children(
     pool.close()
 
 
-def test_a_signal_for_the_whole_job_ends_no_child(
-    pool: WorkerPool, space: CellSpace, short: Recipe, endless: Recipe
-) -> None:
+def test_a_signal_for_the_whole_job_ends_no_child(space: CellSpace, npz_path: Path, short: Recipe) -> None:
     """Schedulers send it to every process; it is the parent that goes, and closes the pipes."""
-    running = pool.run([*make_tasks(space, short, 1), *make_tasks(space, endless, 2)[1:]])
-    assert isinstance(next(running)[1], Evaluation)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        for process_id in pool.process_ids():
-            os.kill(process_id, number)
-    time.sleep(0.3)
-    assert all(map(alive, pool.process_ids()))
-    running.close()
+    with closing(WorkerPool([make_setup(space, npz_path, time_limit=PATIENCE)])) as pool:
+        (first,) = pool.run(make_tasks(space, short, 1))
+        process_ids = pool.process_ids()
+        sender = signal_when_busy(pool, 1, workers.JOB_SIGNALS)
+        (second,) = pool.run(make_tasks(space, short.change(epochs=5), 2)[1:])
+        sender.join()
+        assert isinstance(first[1], Evaluation) and isinstance(second[1], Evaluation)
+        assert pool.process_ids() == process_ids and all(map(is_running, process_ids))
 
 
 def test_what_ran_out_of_memory_is_tried_once_more(
@@ -268,9 +271,8 @@ space = CellSpace()
 pool = WorkerPool([WorkerSetup(space, Path({str(npz_path)!r}), "cpu", None)])
 recipe = Recipe.model_validate_json(sys.argv[1])
 def tell():
-    while not pool.process_ids():
+    while not any(worker._ready for worker in pool._workers.values()):
         time.sleep(0.02)
-    time.sleep(2)
     print(pool.process_ids()[0], flush=True)
 threading.Thread(target=tell, daemon=True).start()
 list(pool.run([Task(0, space.initial()[0], recipe, 1)]))
@@ -279,7 +281,7 @@ list(pool.run([Task(0, space.initial()[0], recipe, 1)]))
     assert parent.stdout is not None
     with parent.stdout:
         process_id = int(parent.stdout.readline())
-        assert alive(process_id)
+        assert is_running(process_id)
         parent.kill()
     parent.wait()
     wait_for_end([process_id])
