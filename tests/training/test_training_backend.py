@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
@@ -22,6 +22,8 @@ from pnas_sim.errors import BackendError, CellError, DataError, SettingError
 from pnas_sim.evaluate import BackendRequest, Status
 from pnas_sim.space import CellSpace
 
+PATIENCE = 120.0  # seconds after which a child that would never end does, and its test fails
+
 
 def request(**options: object) -> BackendRequest:
     return BackendRequest(blocks=2, options={"device": "cpu", **options})
@@ -29,7 +31,8 @@ def request(**options: object) -> BackendRequest:
 
 @pytest.fixture
 def backend(recipe: Recipe, npz_path: Path) -> Iterator[TrainingBackend]:
-    backend = TrainingBackend(recipe, CellSpace(max_blocks=2), data=npz_path, workers=2)
+    space = CellSpace(max_blocks=2)
+    backend = TrainingBackend(recipe, space, data=npz_path, workers=2, time_limit=PATIENCE)
     yield backend
     backend.close()
 
@@ -49,16 +52,22 @@ def test_search_goes_on_after_a_killed_child(backend: TrainingBackend) -> None:
     space = backend.spec.space
     endless = backend.evaluate(space.initial()[:1], 1e5, 0)
 
+    def wait_until(said: Callable[[], bool]) -> None:
+        give_up = time.monotonic() + PATIENCE
+        while not said() and time.monotonic() < give_up:
+            time.sleep(0.02)
+
+    def is_training() -> bool:
+        return any(worker._ready and worker.task for worker in list(backend._pool._workers.values()))
+
     def kill() -> None:
         for _ in range(2):  # killed once a child is trained again
-            while not any(worker._ready and worker.task for worker in list(backend._pool._workers.values())):
-                time.sleep(0.02)
+            wait_until(is_training)
             (process_id,) = backend.process_ids()
             os.kill(process_id, signal.SIGKILL)
-            while process_id in backend.process_ids():
-                time.sleep(0.02)
+            wait_until(lambda: process_id not in backend.process_ids())  # noqa: B023
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     (child,) = endless
     killer.join()
