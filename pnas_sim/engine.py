@@ -65,9 +65,10 @@ def run_search(
 ) -> RunResult:
     """Runs a search to its end; with a log that holds batches already, goes on where it stopped.
 
-    A log knows what its run was begun with: the evaluator's name, data, space, epochs and settings, the
-    evaluation seed, the kind of search and, as far as its first batch or its `settings` tell, the search's
-    seed. A run of other things is refused. A function that was edited looks the same: give it a new log.
+    A log knows what its run was begun with: the evaluator's name, data, space, epochs, images, chance and
+    settings, the evaluation seed, the kind of search and, as far as its first batch or its `settings` tell,
+    the search's seed. A run of other things is refused. A function that was edited looks the same: give it a
+    new log.
 
     Args:
         strategy: fresh; logged batches are replayed to it.
@@ -138,6 +139,8 @@ def _describe_course(
         "max_blocks": spec.space.max_blocks,
         "epochs": float(epochs or spec.epochs),
         "fidelities": spec.fidelities,
+        "chance": spec.chance,
+        "train_images": spec.train_images,
         "evaluation_seed": seed,
         "search": type(strategy).__name__,
         **{f"evaluator's {name}": value for name, value in spec.settings.items() if name not in WHERE},

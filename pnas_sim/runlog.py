@@ -36,6 +36,8 @@ from pnas_sim.seam_checks import check_proposals
 from pnas_sim.search.base import Proposals
 from pnas_sim.space import CellSpace
 
+KEPT_LATER = frozenset(("chance", "train_images"))  # of a course; older logs do not know them
+
 
 class RunLog:
     """One run's batches and answers.
@@ -100,7 +102,7 @@ class RunLog:
     def begin(self, course: Mapping[str, Any], batch: int) -> bool:
         """Keeps what decides a run's course, or checks that a run that was begun is gone on with.
 
-        A log from before this was kept is taken as it is.
+        A log from before this was kept, or some of it, is taken as it is.
 
         Args:
             course: by what it is; JSON values.
@@ -126,7 +128,9 @@ class RunLog:
         return bool(batches) and kept.get("batch") == str(batch)
 
     def _demand_same(self, then: Mapping[str, str], now: Mapping[str, str]) -> None:
+        unknown = KEPT_LATER - set(then)
         differing = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+        differing = [name for name in differing if name not in unknown]
         if differing:
             told = "; ".join(
                 f"{name} was {then.get(name, 'unset')}, is {now.get(name, 'unset')}" for name in differing

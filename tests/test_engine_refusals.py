@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from pnas_sim.wrappers import Noisy
 
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=2)
 OTHER = CellSpace(operations=("sep3", "id", "avg3"), max_blocks=2)
+LARGER = CellSpace(operations=("sep3", "id", "max3"), max_blocks=3)
 
 
 def judge(cells: np.ndarray) -> np.ndarray:
@@ -43,10 +46,25 @@ def run(path: Path, **given: Any) -> RunResult:
         return run_search(asked.pop("strategy"), asked.pop("evaluator"), log=log, **asked)
 
 
+def make_of_data(checksum: str) -> FunctionEvaluator:
+    """Answers as if from a file."""
+    evaluator = make()
+    evaluator._spec = replace(evaluator.spec, checksum=checksum)
+    return evaluator
+
+
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "evaluator": ({"evaluator": make(name="mine")}, 'evaluator was "function", is "mine"'),
     "noise": ({"evaluator": Noisy(make(), 0.1)}, "evaluator's wrappers was unset, is "),
     "settings": ({"evaluator": make(settings={"version": 2})}, "evaluator's version was unset, is 2"),
+    "data": ({"evaluator": make_of_data("abc")}, 'checksum of its data was "", is "abc"; name another file'),
+    "size": (
+        {"evaluator": make(LARGER), "strategy": RandomSearch(LARGER, seed=1)},
+        "max_blocks was 2, is 3;",
+    ),
+    "fidelities": ({"evaluator": make(fidelities=(0.5, 1.0))}, "fidelities was [1.0], is [0.5, 1.0];"),
+    "chance": ({"evaluator": make(chance=0.3)}, "chance was 0.1, is 0.3;"),
+    "images": ({"evaluator": make(train_images=1000)}, "train_images was 0, is 1000;"),
     "space": ({"evaluator": make(OTHER), "strategy": RandomSearch(OTHER, seed=1)}, "operations was "),
     "epochs": ({"evaluator": make(epochs=2)}, "epochs was 1.0, is 2.0"),
     "evaluation seed": ({"evaluation_seed": 3}, "evaluation_seed was 0, is 3"),
@@ -96,6 +114,19 @@ def test_a_log_from_before_courses_were_kept_goes_on(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "log")) as database, database:
         database.execute("DELETE FROM meta WHERE key != 'schema'")
     assert run(tmp_path / "log", budget=30).models_evaluated == 30
+
+
+def test_a_log_from_before_chance_and_images_were_kept_goes_on(tmp_path: Path) -> None:
+    run(tmp_path / "log")
+    with closing(sqlite3.connect(tmp_path / "log")) as database, database:
+        ((text,),) = database.execute("SELECT value FROM meta WHERE key = 'course'").fetchall()
+        course = json.loads(text)
+        assert (course.pop("chance"), course.pop("train_images")) == ("0.1", "0")
+        database.execute("UPDATE meta SET value = ? WHERE key = 'course'", (json.dumps(course),))
+    other = make(chance=0.3, train_images=1000)
+    assert run(tmp_path / "log", evaluator=other, budget=30).models_evaluated == 30
+    with pytest.raises(RunError, match="evaluation_seed was 0, is 3; name another file"):
+        run(tmp_path / "log", evaluator=other, evaluation_seed=3)
 
 
 @pytest.mark.parametrize(
