@@ -143,7 +143,7 @@ def read_log(path: str | Path) -> LoggedRun:
             schema = dict(database.execute("SELECT key, value FROM meta").fetchall()).get("schema")
             run = _read_all(database) if schema == str(SCHEMA) else None
     except sqlite3.Error as error:
-        raise RunError(f"{path} cannot be read: {error}; bring a whole copy of it") from error
+        raise RunError(f"{path} cannot be read: {_explain(error)}") from error
     if run is None:
         raise RunError(f"{path}: its schema is {schema}, this version reads {SCHEMA}; start a new run")
     return run
@@ -158,6 +158,13 @@ def readable(path: Path) -> Iterator[None]:
         # what the parts of a run are told to do about it helps nobody with a log
         what = str(error).partition(";")[0] if isinstance(error, PnasError) else error
         raise RunError(f"{path} cannot be read: {what}; bring a whole copy of it") from error
+
+
+def _explain(error: sqlite3.Error) -> str:
+    """Why a log cannot be read, and what to do."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK:
+        return "a commit was broken off in it; go on with its run, then read it"  # which mends it
+    return f"{error}; bring a whole copy of it"
 
 
 def find_file(path: str | Path) -> Path:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import fields, replace
 from math import nan
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pnas_sim import logged
 from pnas_sim.answers import pack_answers
 from pnas_sim.engine import run_search
 from pnas_sim.errors import RunError, WorkError
@@ -380,16 +382,50 @@ def test_trained_answers_are_flushed_each(tmp_path: Path) -> None:
 def test_a_log_with_a_rollback_journal_is_read_as_it_was_committed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another process is in the middle of a commit, or died there."""
+    """Another process is in the middle of a commit, or died there with half of it in the file."""
     monkeypatch.setattr("pnas_sim.runlog.lies_on_network", lambda path: True)
-    path = tmp_path / "log.sqlite"
+    path, left = tmp_path / "log.sqlite", tmp_path / "left" / "log.sqlite"
     with RunLog(path) as log:
-        log.add([answer(0)], 1.0)
-        log._database.execute("PRAGMA cache_size=1")
+        log.add([answer(place, error="x" * 2000) for place in range(9)], 1.0)
+        log._database.execute("PRAGMA cache_size=1")  # pages: what is more goes into the file at once
         log._database.execute("BEGIN IMMEDIATE")
-        log._database.execute("INSERT INTO meta VALUES ('half', 'done')")
-        assert len(read_log(path).evaluations) == 1
+        assert len(read_log(path).evaluations) == 9
+        log._database.execute("UPDATE evaluations SET valid_accuracy = 0.75")
+        left.parent.mkdir()
+        for name in (path.name, f"{path.name}-journal"):
+            shutil.copy(tmp_path / name, left.with_name(name))
         log._database.execute("ROLLBACK")
+    half = f"file:{left}?immutable=1"
+    with closing(sqlite3.connect(half, uri=True)) as database:
+        values = database.execute("SELECT valid_accuracy FROM evaluations WHERE valid_accuracy > 0.5")
+        assert values.fetchall()
+    with pytest.raises(RunError, match="a commit was broken off in it; go on with its run, then read it"):
+        read_log(left)
+    RunLog(left).close()
+    assert {one.valid_accuracy for one in read_log(left).evaluations.values()} == {0.5}
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_log_is_read_as_it_was_at_one_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    """Another process goes on with its run meanwhile, or where it must, waits."""
+    monkeypatch.setattr("pnas_sim.runlog.lies_on_network", lambda path: shared)
+    real, tried = logged.read_batches, []
+    with RunLog(tmp_path / "log") as log:
+        keep_two_batches(log)
+        log._database.execute("PRAGMA busy_timeout=1")
+
+        def go_on(database: sqlite3.Connection) -> list[Proposals]:
+            batches = real(database)
+            tried.append(True)
+            with suppress(RunError):  # in use
+                log.add([answer(5)], 1.0)
+            return batches
+
+        monkeypatch.setattr("pnas_sim.logged.read_batches", go_on)
+        assert [cell for cell, _ in read_log(tmp_path / "log").evaluations] == [TEXTS[0], TEXTS[3]]
+    assert tried
 
 
 def test_a_log_is_found_by_text_and_in_a_runs_folder(tmp_path: Path) -> None:
