@@ -169,20 +169,18 @@ class RunLog:
 
     def add(self, evaluations: list[Evaluation], asked_epochs: float) -> None:
         """Keeps answers, in one commit; a power cut does not take one that was trained."""
-        if not self._trained and any(one.source == Source.TRAINED for one in evaluations):
-            self._trained = True
-            with self._explained():
-                self._database.execute("PRAGMA synchronous=FULL")
+        self._flush_trained(one.source for one in evaluations)
         self._write(as_values(evaluation, asked_epochs) for evaluation in evaluations)
 
     def add_bulk(self, cells: list[str], answers: Answers, asked_epochs: float) -> None:
-        """Keeps the answers to these cells, in one commit; arrays of answers hold no curves.
+        """As `add`, of the answers to these cells; arrays of answers hold no curves.
 
         Args:
             cells: canonical texts.
             answers: one for each, in their order.
             asked_epochs: at which they were asked for.
         """
+        self._flush_trained([answers.source])
         columns: dict[str, Iterable[Any]] = {
             "cell": cells,
             "asked_epochs": repeat(asked_epochs),
@@ -194,6 +192,13 @@ class RunLog:
             **{name: getattr(answers, name).tolist() for name in ARRAYS},  # SQLite keeps a NaN as NULL
         }
         self._write(zip(*(columns[name] for name in COLUMNS), strict=False))
+
+    def _flush_trained(self, sources: Iterable[str]) -> None:
+        """From the first trained answer on, has every commit flushed to the disk itself."""
+        if not self._trained and Source.TRAINED in sources:
+            with self._explained():
+                self._database.execute("PRAGMA synchronous=FULL")
+            self._trained = True
 
     def _write(self, values: Iterable[tuple[Any, ...]]) -> None:
         """Keeps rows of `evaluations`, in one commit."""

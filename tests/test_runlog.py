@@ -370,13 +370,20 @@ def test_on_network_file_systems_commits_go_the_safe_way(
         assert log._database.execute("PRAGMA synchronous").fetchone() == (safe,)
 
 
-def test_trained_answers_are_flushed_each(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bulk", [False, True])
+def test_trained_answers_are_flushed_each(tmp_path: Path, bulk: bool) -> None:
+    def add(log: RunLog, one: Evaluation) -> None:
+        if bulk:
+            log.add_bulk([one.cell], pack_answers([one], one.source, 1.0, 0), 1.0)
+        else:
+            log.add([one], 1.0)
+
+    order = (Source.PREDICTED, Source.MEASURED, Source.TRAINED, Source.PREDICTED)
     with RunLog(tmp_path / "log.sqlite") as log:
-        log.add([answer(0, source=Source.PREDICTED)], 1.0)
-        assert log._database.execute("PRAGMA synchronous").fetchone() == (1,)
-        log.add([answer(1, source=Source.TRAINED)], 1.0)
-        assert log._database.execute("PRAGMA synchronous").fetchone() == (2,)
-        assert len(log.read_evaluations()) == 2
+        for place, (source, safe) in enumerate(zip(order, (1, 1, 2, 2), strict=True)):
+            add(log, answer(place, source=source))
+            assert log._database.execute("PRAGMA synchronous").fetchone() == (safe,)
+        assert len(log.read_evaluations()) == 4
 
 
 def test_a_log_with_a_rollback_journal_is_read_as_it_was_committed(
