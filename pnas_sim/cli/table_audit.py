@@ -95,7 +95,7 @@ def audit(
     names = _choose_searches(searches, read.epochs.tolist(), tell)
     settings = AuditSettings(names, surrogate=surrogate, world=world, seed=seed, **counts)
     try:
-        answer = run_audit(read, settings, out, make_retrainer(data, workers, device), given, tell)
+        answer = run_audit(read, settings, out, make_retrainer(data, workers, device, say), given, tell)
     except KeyboardInterrupt:
         raise InterruptionError("interrupted; what was done is kept; the same command goes on") from None
     if as_json:

@@ -112,6 +112,7 @@ def _build_plan(given: dict[str, Any], progress: Callable[[BuildProgress], None]
         children=given["children"],
         cells_file=given["cells_file"],
         progress=progress,
+        warn=say,
     )
     runs = len(read_table(part).seeds) if part.exists() else 0
     return {"plan": given["plan"], "out": str(part) if part.exists() else None, "runs": runs}
@@ -158,6 +159,7 @@ def _build_sample(given: dict[str, Any], progress: Callable[[BuildProgress], Non
         hours=given["hours"],
         children=given["children"],
         progress=progress,
+        warn=say,
     )
     return {"plan": None, "out": str(given["out"]), "runs": len(table.seeds)}
 

@@ -21,6 +21,7 @@ from pnas_sim.study.verification import Choice, Trained, choose_cells, describe_
 from pnas_tables.build import build_table, list_missing
 from pnas_tables.catalogue import data_folder
 from pnas_tables.format import read_table, write_table
+from pnas_tables.images import compare_images
 from pnas_tables.index import RowIndex
 from pnas_tables.journal import TableHead, assemble_table
 from pnas_tables.merge import merge_tables
@@ -40,6 +41,7 @@ OF_DATA = (  # settings that are not taken over to another data set
 )
 
 Floats = NDArray[np.float64]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +98,12 @@ def verify(
     folders: Sequence[Path],
     settings: VerifySettings,
     progress: Callable[[BuildProgress], None] | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = lambda line: None,
 ) -> dict[str, Any]:
     """Verifies, or goes on with it; writes the folder's files and returns the result object.
 
     Raises:
-        RequestError: something cannot be had; nothing was trained.
+        RequestError: something cannot be had, or the images are not the table's; nothing was trained.
         WorkError: the disk is full.
     """
     _demand_range(settings)
@@ -111,6 +113,7 @@ def verify(
     training = open_training(source.table, settings)
     with closing(training.evaluator):
         earlier = _check_append(settings, training.head)
+        _compare_images(source.table, earlier or [], settings, training, say)
         rows = source.table.space.parse_many([one.visit.cell for one in choice.chosen])
         predicted = _predict(source, choice, rows)
         say(f"{len(rows)} cells, {settings.seeds} trainings of each")
@@ -201,6 +204,27 @@ def _check_append(settings: VerifySettings, head: TableHead) -> list[Table] | No
     return earlier
 
 
+def _compare_images(
+    table: Table, earlier: Sequence[Table], settings: VerifySettings, training: Training, say: Say
+) -> None:
+    """Holds the images against those of whatever is compared with them, or added to.
+
+    Args:
+        table: that was searched; of another data set it may have others.
+        earlier: the table that is added to, if any.
+        settings: of the verification, whose folder may hold trainings.
+        training: on the images.
+        say: told in a line if none of the tables names its images.
+
+    Raises:
+        TableError: one of them was trained on others.
+    """
+    same = table.recipe.get("dataset") == training.head.recipe.get("dataset")
+    path = settings.out / TRAINED
+    begun = [read_table(path)] if path.exists() else []
+    compare_images([*([table] if same else []), *earlier, *begun], training.evaluator.spec.checksum, say)
+
+
 def _predict(source: Source, choice: Choice, rows: NDArray[np.uint8]) -> Floats:
     """What the surrogate says of each cell, in the world it was found in, without the cell's drawn effect."""
     worlds = np.array([one.visit.world for one in choice.chosen])
@@ -272,7 +296,7 @@ def _describe(
     return value
 
 
-def write_files(result: Mapping[str, Any], folder: Path, say: Callable[[str], None]) -> None:
+def write_files(result: Mapping[str, Any], folder: Path, say: Say) -> None:
     """Writes the scatter plot, where matplotlib is installed, and the result, last.
 
     Raises:

@@ -22,7 +22,8 @@ from pnas_sim.evaluate import Evaluation, Evaluator, Status
 from pnas_sim.files import follow_link
 from pnas_tables.catalogue import DEFAULT_TABLE, data_folder
 from pnas_tables.format import read_table, write_table
-from pnas_tables.journal import Journal, TableHead
+from pnas_tables.images import compare_images, fill_images, name_images
+from pnas_tables.journal import Journal, TableHead, assemble_table
 from pnas_tables.merge import merge_tables
 from pnas_tables.plans import Jobs
 from pnas_tables.record import Table, demand_name
@@ -70,6 +71,7 @@ def build_table(
     children: int | None = None,
     save_every: int = 20,
     progress: Callable[[BuildProgress], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Table:
     """Trains the jobs that `out` and its journal do not hold, and writes `out`.
 
@@ -81,25 +83,28 @@ def build_table(
         jobs: canonical rows of the head's space, with their training seeds.
         head: what the table says of itself.
         out: the table file; if it exists, it is added to.
-        evaluator: trains; its space is the head's.
+        evaluator: trains; its space is the head's. The checksum of its spec, if any, is that of the images:
+            it is kept in the provenance.
         provenance: JSON object on this sitting: versions, machine, command.
         hours: by the clock on the wall; the first child that ends after these is the last.
         children: at most this many are trained.
         save_every: children between two writings of `out`.
         progress: called after each child.
+        warn: told in a line if `out` does not say which images it was trained on.
 
     Returns:
         The table as written.
 
     Raises:
         SettingError: a limit is not positive, or no table may have the head's name.
-        TableError: `out` or its journal is of another recipe or space.
+        TableError: `out` or its journal is of another recipe, space or images.
         WorkError: the disk is full.
     """
     demand_positive(hours=hours, children=children, save_every=save_every)
     demand_name(head.name)
-    if out.exists():
-        read_table(out)  # what is wrong with it is told before a journal is begun
+    provenance = name_images(provenance, evaluator.spec.checksum)
+    if out.exists():  # what is wrong with it is told before a journal is begun
+        _demand_fit(read_table(out), head, evaluator.spec.checksum, warn)
     with Journal(_journal_path(out), head, provenance) as journal:
         # read again under the journal's lock: another build may just have written it
         earlier = [read_table(out)] if out.exists() else []
@@ -121,6 +126,14 @@ def build_table(
                 write_table(out, table)
             journal.remove()
     return table
+
+
+def _demand_fit(
+    table: Table, head: TableHead, images: str, warn: Callable[[str], None] | None = None
+) -> None:
+    """Checks that children of this head, trained on these images, may be added to a table."""
+    compare_images([table], images, warn)
+    merge_tables([table, assemble_table(head, (), ())], head.name)
 
 
 def demand_positive(**limits: float | None) -> None:
@@ -183,7 +196,11 @@ def main(arguments: list[str] | None = None) -> int:
     """`python -m pnas_tables.build`: goes on with a plan until it is done, at its limit, or interrupted."""
     parser = argparse.ArgumentParser(prog="python -m pnas_tables.build", description=__doc__)
     parser.add_argument("--plan", default=DEFAULT_TABLE)
-    parser.add_argument("--data", type=Path, help="folder of the data set")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder of the data set; with --gather: whose images all parts that name none were trained on",
+    )
     parser.add_argument(
         "--parts", type=Path, default=data_folder() / "parts", help="folder of the table's parts"
     )
@@ -197,7 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops as Ctrl-C does: the part is written
     try:
         if options.gather is not None:
-            return _gather(options.plan, options.parts, options.gather)
+            return _gather(options.plan, options.parts, options.gather, options.data)
         from pnas_tables.trainer import train_plan
 
         part = train_plan(
@@ -207,6 +224,7 @@ def main(arguments: list[str] | None = None) -> int:
             workers=options.workers,
             hours=options.hours,
             progress=lambda step: print(step.line(), file=sys.stderr, flush=True),
+            warn=lambda line: print(line, file=sys.stderr, flush=True),
         )
     except KeyboardInterrupt:
         print(
@@ -220,11 +238,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _gather(name: str, parts: Path, out: Path) -> int:
+def _gather(name: str, parts: Path, out: Path, data: Path | None) -> int:
     from pnas_tables.parts import gather_table
-    from pnas_tables.shipped_plans import find_plan, find_relatives
+    from pnas_tables.shipped_plans import find_plan, find_recipe, find_relatives
 
     table = gather_table(find_plan(name), parts, find_relatives(name))
+    if data is not None:
+        from pnas_backends.training.data import read_source
+
+        table = fill_images(table, read_source(find_recipe(name).dataset, data).checksum())
     write_table(follow_link(out), table)
     print(f"written: {out}: {len(table)} cells, {len(table.seeds)} runs")
     return 0

@@ -32,6 +32,7 @@ from pnas_tables.costs import find_cost_rule
 from pnas_tables.extras import within_variance
 from pnas_tables.figures import cells_by_blocks, core_hours, seeds_per_cell
 from pnas_tables.format import read_table
+from pnas_tables.images import find_images
 from pnas_tables.record import StoredSurrogate, Table, checksum
 from pnas_tables.seeds import Deviation, fit_deviation
 from pnas_tables.surrogate import DEFAULT_SURROGATE, Surrogate
@@ -207,6 +208,7 @@ def describe_table(table: Table) -> dict[str, Any]:
         "closed": table.closed,
         "licence": table.licence,
         "checksum": checksum(table),
+        "images_checksum": find_images(table) or None,
         "provenance": [dict(entry) for entry in table.provenance],
         "surrogate": quality.get(DEFAULT_SURROGATE, next(iter(quality.values()), None)),
         "surrogates": sorted(table.surrogates),

@@ -22,6 +22,7 @@ from pnas_sim.databases import demand_known
 from pnas_sim.errors import TableError, WorkError
 from pnas_sim.evaluate import Evaluation, Status
 from pnas_sim.space import CellSpace
+from pnas_tables.images import list_images
 from pnas_tables.record import Table, arrange_table, join_words, json_text
 
 SCHEMA = 1
@@ -99,8 +100,8 @@ class Journal:
         """Opens the journal, or begins it.
 
         Raises:
-            TableError: it belongs to another build (space, recipe, name), is open elsewhere, is damaged, or a
-                link.
+            TableError: it belongs to another build (space, recipe, name, images), is open elsewhere, is
+                damaged, or a link.
             WorkError: it cannot be written.
         """
         self.path = path
@@ -146,8 +147,19 @@ class Journal:
                     f"journal {self.path} is of a build with another {key}; finish that, or remove the file"
                 )
             self._database.execute("INSERT OR REPLACE INTO head VALUES (?, ?)", (key, text))
+        named = list_images([*self._read_provenance(), provenance])
+        if len(named) > 1:
+            self._database.execute("ROLLBACK")
+            raise TableError(
+                f"journal {self.path} is of a build on other images (checksums {' and '.join(named)}); "
+                "finish that with its own, or remove the file"
+            )
         self._database.execute("INSERT OR IGNORE INTO provenance VALUES (?)", (json_text(provenance),))
         self._database.execute("COMMIT")
+
+    def _read_provenance(self) -> list[dict[str, Any]]:
+        entries = self._database.execute("SELECT entry FROM provenance ORDER BY entry").fetchall()
+        return [json.loads(entry) for (entry,) in entries]
 
     def add(self, evaluation: Evaluation, origin: str) -> None:
         """Keeps one finished child; on return it is on the disk.
@@ -181,10 +193,10 @@ class Journal:
         """The children so far, as a table."""
         try:
             rows = self._database.execute("SELECT * FROM children").fetchall()
-            entries = self._database.execute("SELECT entry FROM provenance ORDER BY entry").fetchall()
+            provenance = self._read_provenance()
         except sqlite3.Error as error:
             raise _explain(error, self.path) from None
-        return assemble_table(self.head, [json.loads(entry) for (entry,) in entries], map(Child._make, rows))
+        return assemble_table(self.head, provenance, map(Child._make, rows))
 
     def remove(self) -> None:
         """Deletes the journal and closes it, once its children stand in a table file.

@@ -11,6 +11,7 @@ from pnas_sim.errors import TableError
 from pnas_sim.evaluate import Status
 from pnas_sim.space.arrays import Integers
 from pnas_tables.figures import is_complete
+from pnas_tables.images import demand_same_images
 from pnas_tables.record import RUN_ARRAYS, Table, arrange_table, join_words, json_text, take_runs
 from pnas_tables.subspace import contains, find_widest, fit_space
 
@@ -25,7 +26,8 @@ def merge_tables(tables: Sequence[Table], name: str) -> Table:
     Where one table's space contains the others', their cells are taken into it (see `fit_space`).
 
     Raises:
-        TableError: the tables differ in recipe, space, checkpoints or licence, or disagree about a run.
+        TableError: the tables differ in recipe, space, checkpoints, licence or, where they name them, images;
+            or disagree about a run.
     """
     if not tables:
         raise TableError("there is no table to merge; name at least one")
@@ -33,6 +35,7 @@ def merge_tables(tables: Sequence[Table], name: str) -> Table:
     tables = [fit_space(table, space) if contains(space, table.space) else table for table in tables]
     for other in tables[1:]:
         _demand_same(tables[0], other)
+    demand_same_images(tables)
     joined = _join_runs(_join_cells(tables, name))
     return replace(joined, closed=is_complete(joined))
 

@@ -18,6 +18,7 @@ from pnas_sim.evaluate import Evaluator, Status
 from pnas_sim.space import CellSpace
 from pnas_tables.build import JOURNAL_SUFFIX, BuildProgress, build_table, demand_positive, list_missing
 from pnas_tables.format import read_table
+from pnas_tables.images import compare_images
 from pnas_tables.journal import TableHead, assemble_table
 from pnas_tables.merge import merge_tables
 from pnas_tables.plans import Jobs, Plan, count_waiting, join_jobs, list_jobs
@@ -39,6 +40,7 @@ def build_plan(
     children: int | None = None,
     save_every: int = 20,
     progress: Callable[[BuildProgress], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Path:
     """Goes on with a plan where the parts in a folder stop; the new children make a new part.
 
@@ -58,13 +60,14 @@ def build_plan(
         children: as for `build_table`.
         save_every: as for `build_table`.
         progress: as for `build_table`.
+        warn: told in a line if no part says which images it was trained on.
 
     Returns:
         The part that was written; it does not exist if there was nothing left to train.
 
     Raises:
         SettingError: a limit is not positive.
-        TableError: a part is damaged, or of another recipe or space.
+        TableError: a part is damaged, or of another recipe, space or images.
         WorkError: the disk is full.
     """
     demand_positive(hours=hours, children=children, save_every=save_every)
@@ -76,6 +79,7 @@ def build_plan(
     _demand_fit(known, head, parts)
     for name in relatives:
         known += [fit_space(table, head.space) for table in _read_all(name, parts) if has_recipe(table, head)]
+    compare_images([*known, *_read_if_there(out)], evaluator.spec.checksum, warn)
     limits = _Limits(hours, children)
     attempted: set[tuple[bytes, int]] = set()
     for jobs in _list_stages(plan, head.space, asked, lambda: [*known, *_read_if_there(out)], attempted):

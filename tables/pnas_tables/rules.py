@@ -14,6 +14,7 @@ from pnas_sim.evaluate import Status
 from pnas_sim.texts import CONTROL
 from pnas_tables.datasets import check
 from pnas_tables.figures import cells_by_blocks
+from pnas_tables.images import IMAGES
 from pnas_tables.record import ARRAY_TYPES, NAME_PATTERN, Table, data_checksum, json_text
 
 
@@ -51,8 +52,16 @@ def _validate_head(table: Table) -> None:
     check(epochs.ndim == 1 and len(epochs) > 0, "epochs: there must be at least one checkpoint")
     rising = bool(np.all(np.isfinite(epochs)) and epochs[0] > 0 and np.all(np.diff(epochs) > 0))
     check(rising, "epochs: checkpoints must be positive and ascending")
+    _validate_provenance(table)
+
+
+def _validate_provenance(table: Table) -> None:
+    check(all(isinstance(entry, Mapping) for entry in table.provenance), "provenance: an entry is no object")
     texts = [json_text(entry) for entry in table.provenance]
     check(texts == sorted(set(texts)), "provenance: entries must be distinct and in sorted order")
+    named = [entry[IMAGES] for entry in table.provenance if IMAGES in entry]
+    check(all(isinstance(name, str) and name for name in named), f"provenance: an {IMAGES} is no text")
+    check(len(set(named)) < 2, f"provenance: sittings name different images, {' and '.join(set(named))}")
 
 
 def _validate_shapes(table: Table) -> None:

@@ -39,15 +39,26 @@ def made_up_accuracy(space: CellSpace, cells: Rows) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class MadeUpTrainer:
-    """An `Evaluator` that answers `made_up_accuracy` plus noise keyed by cell and seed."""
+    """An `Evaluator` that answers `made_up_accuracy` plus noise keyed by cell and seed.
+
+    Attributes:
+        space: of its cells.
+        images: checksum of the images that it is said to train on; empty: none is told.
+    """
 
     space: CellSpace
+    images: str = ""
 
     @property
     def spec(self) -> EvaluatorSpec:
         """One epoch of 1,000 images, three checkpoints."""
         return EvaluatorSpec(
-            name="made-up", space=self.space, epochs=1.0, fidelities=CHECKPOINTS, train_images=1000
+            name="made-up",
+            space=self.space,
+            epochs=1.0,
+            fidelities=CHECKPOINTS,
+            train_images=1000,
+            checksum=self.images,
         )
 
     def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:

@@ -13,6 +13,7 @@ from pnas_sim.space import CellSpace
 from pnas_tables.asked import asked_file, read_asked, read_cells_file
 from pnas_tables.build import BuildProgress, build_table
 from pnas_tables.catalogue import shipped_tables
+from pnas_tables.images import compare_images
 from pnas_tables.journal import TableHead
 from pnas_tables.parts import build_plan
 from pnas_tables.plans import Jobs, Plan, join_jobs, list_jobs
@@ -81,22 +82,50 @@ def make_trainer(
     from pnas_backends.training.backend import TrainingBackend, find_devices
     from pnas_backends.training.data import check_source, read_source
 
-    check_source(recipe, read_source(recipe.dataset, data))
-    devices = find_devices(device)
-    return TrainingBackend(recipe, space, data=data, devices=devices, workers=workers, time_limit=time_limit)
+    source = read_source(recipe.dataset, data)
+    check_source(recipe, source)
+    return TrainingBackend(
+        recipe,
+        space,
+        data=data,
+        devices=find_devices(device),
+        workers=workers,
+        time_limit=time_limit,
+        checksum=source.checksum(),
+    )
 
 
-def make_retrainer(data: Path | None, workers: int = 1, device: str = "cpu") -> Callable[[Table], Evaluator]:
+def make_retrainer(
+    data: Path | None,
+    workers: int = 1,
+    device: str = "cpu",
+    warn: Callable[[str], None] | None = None,
+) -> Callable[[Table], Evaluator]:
     """For `pnas_tables.check.retrain`: makes trainers of tables' recipes.
+
+    They refuse (`TableError`) tables that were trained on other images.
 
     Args:
         data: folder of the data set; None for those that need none.
         workers: processes.
         device: to train on; the same as the table's for identical accuracies.
+        warn: told in a line, once, if a table does not say which images it was trained on.
     """
+    told: set[str] = set()
+
+    def tell(line: str) -> None:
+        if warn is not None and line not in told:
+            told.add(line)
+            warn(line)
 
     def make(table: Table) -> Evaluator:
-        return make_trainer(stored_recipe(table), table.space, data, workers, device)
+        trainer = make_trainer(stored_recipe(table), table.space, data, workers, device)
+        try:
+            compare_images([table], trainer.spec.checksum, tell)
+        except TableError:
+            trainer.close()
+            raise
+        return trainer
 
     return make
 
@@ -112,6 +141,7 @@ def train_plan(
     children: int | None = None,
     cells_file: Path | None = None,
     progress: Callable[[BuildProgress], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Path:
     """Goes on with the shipped plan of this name, trained by its recipe; see `build_plan`.
 
@@ -127,6 +157,7 @@ def train_plan(
         children: as for `build_table`.
         cells_file: of cells asked for.
         progress: as for `build_table`.
+        warn: as for `build_plan`.
     """
     plan, recipe = find_plan(name), find_recipe(name)
     space = plan.space
@@ -146,6 +177,7 @@ def train_plan(
             hours=hours,
             children=children,
             progress=progress,
+            warn=warn,
         )
 
 
@@ -162,6 +194,7 @@ def train_sample(
     hours: float | None = None,
     children: int | None = None,
     progress: Callable[[BuildProgress], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Table:
     """Trains a user's own cells into a table at `out`; see `build_table`.
 
@@ -177,6 +210,7 @@ def train_sample(
         hours: as for `build_table`.
         children: as for `build_table`.
         progress: as for `build_table`.
+        warn: as for `build_table`.
     """
     chosen: dict[str, Any] = {}
     if isinstance(wanted, Plan):
@@ -192,4 +226,5 @@ def train_sample(
             hours=hours,
             children=children,
             progress=progress,
+            warn=warn,
         )

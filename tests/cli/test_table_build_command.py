@@ -62,6 +62,27 @@ def test_a_forged_checkpoint_is_named_by_the_check(pnas: Any, tmp_path: Path) ->
     assert "validation accuracy at epoch 0.025 0.9990, now " in outcome.err
 
 
+def test_a_table_is_gone_on_with_on_its_own_images_only(pnas: Any, tmp_path: Path) -> None:
+    """A table of before its images were named is, with a warning, quiet or not."""
+    out = tmp_path / "small.h5"
+    build = ("table", "build", "--out", out, "--cells", 3, "--blocks", "1", *TINY, "-q", "--children", 1)
+    assert pnas(*build).err == ""
+    images, table = pnas("table", "info", out, "--json").json["images_checksum"], read_table(out)
+    assert len(images) == 32
+    entry = {key: value for key, value in table.provenance[0].items() if key != "images_checksum"}
+    write_table(out, replace(table, provenance=({**entry, "images_checksum": "0" * 32},)))
+    refused = pnas(*build)
+    assert refused.code == 2 and "table small was trained on other images" in refused.complaint
+    refused = pnas("table", "check", out, "--retrain", 1)
+    assert refused.code == 2 and "table small was trained on other images" in refused.complaint
+    write_table(out, replace(table, provenance=(entry,)))
+    assert pnas(*build).err == (
+        "warning: table small does not say which images it was trained on; see to it that these (checksum "
+        f"{images}) are the same\n"
+    )
+    assert len(read_table(out)) == 2 and pnas(*build).err == ""
+
+
 def test_cells_of_a_file_are_trained_with_their_seeds(pnas: Any, tmp_path: Path) -> None:
     listed, out = tmp_path / "mine.csv", tmp_path / "mine.h5"
     cells = ["id(-1)+sep3(-1)", "max3(-2)+sep3(-1)"]

@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +14,14 @@ import pytest
 from pnas_backends.training.recipe import DIGITS
 from pnas_sim.cli import verifying
 from pnas_sim.cli.verifying import Training, VerifySettings
+from pnas_sim.errors import TableError
 from pnas_sim.evaluate import Evaluation
 from pnas_sim.space import CellSpace
 from pnas_tables.build import build_table
 from pnas_tables.fit import FitSettings
 from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table, write_table
+from pnas_tables.images import find_images
 from pnas_tables.plans import list_jobs, sample_plan
 from pnas_tables.record import Table
 from pnas_tables.surrogate import fit_surrogate
@@ -237,6 +241,48 @@ def test_what_is_no_finished_run_on_this_table_is_refused(
     (ran / "result.json").rename("kept.json")
     assert "has not finished" in refused(ran)
     assert made_up == []
+
+
+def test_other_images_than_the_tables_are_refused_before_any_training(
+    pnas: Any, ran: Path, made_up: list[tuple[str, int]], small_table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the table searched, of the one added to, and of the trainings in the folder."""
+    one, other = "1" * 32, "2" * 32
+    images = [one]
+
+    def open_training(table: Table, settings: VerifySettings) -> Training:
+        return Training(made_up_head(table.space, table.name), CountedTrainer(table.space, images[0]))
+
+    monkeypatch.setattr(verifying, "open_training", open_training)
+    mine = replace(read_table(small_table.with_name("bare.h5")), surrogates={})
+    write_table("mine.h5", replace(mine, provenance=({"images_checksum": other},)))
+    refused = pnas("verify", ran, *VERIFY, "--append", "mine.h5")
+    assert refused.code == 2 and f"bare was trained on other images (checksum {other})" in refused.complaint
+    assert made_up == [] and not (ran / "verification").exists()
+    write_table("mine.h5", mine)  # of unknown ones, as the table searched
+    done = pnas("verify", ran, *VERIFY, "--append", "mine.h5")
+    assert done.code == 0
+    assert done.err.count("warning: ") == 1 and "does not say which images" in done.err
+    assert find_images(read_table("mine.h5")) == one
+    images[0] = other
+    refused = pnas("verify", ran, *VERIFY)
+    assert refused.code == 2 and f"on other images (checksum {one})" in refused.complaint
+
+
+def test_images_of_another_data_set_are_not_held_against_the_tables(
+    small_table: Path, tmp_path: Path
+) -> None:
+    entry, settings = {"images_checksum": "1" * 32}, SimpleNamespace(out=tmp_path)
+    table = replace(read_table(small_table), recipe={"dataset": "digits"}, provenance=(entry,))
+    trainer, head = MadeUpTrainer(table.space, "2" * 32), made_up_head(table.space)
+
+    def compare(dataset: str) -> None:
+        training = Training(replace(head, recipe={"dataset": dataset}), trainer)
+        verifying._compare_images(table, [], settings, training, print)  # type: ignore[arg-type]
+
+    compare("cifar10")
+    with pytest.raises(TableError, match="was trained on other images"):
+        compare("digits")
 
 
 def test_nothing_is_appended_to_the_installation(

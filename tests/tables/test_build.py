@@ -192,6 +192,7 @@ def test_a_table_of_another_recipe_is_not_added_to(space: CellSpace, tmp_path: P
     head = replace(made_up_head(space), recipe={"trainer": "other", "epochs": 1.0})
     with pytest.raises(TableError, match="differ in their recipe: trainer"):
         build_table(jobs_of(space, 3), head, tmp_path / "x.h5", MadeUpTrainer(space), provenance=PROVENANCE)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.h5"], "no journal is in the way of the right one"
 
 
 def test_a_journal_in_use_is_refused(space: CellSpace, tmp_path: Path) -> None:

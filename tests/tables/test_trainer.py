@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pnas_backends.training.data import read_source
 from pnas_backends.training.recipe import CIFAR10_16PX, DIGITS
 from pnas_sim.errors import DataError, TableError
 from pnas_sim.space import CellSpace
@@ -13,6 +14,7 @@ from pnas_tables.build import main
 from pnas_tables.check import Verdict, check_table, retrain
 from pnas_tables.forest import ForestSettings
 from pnas_tables.format import read_table, write_table
+from pnas_tables.images import find_images, name_images
 from pnas_tables.plans import sample_plan
 from pnas_tables.record import Table
 from pnas_tables.shipped_plans import PLANS, find_recipe
@@ -55,6 +57,22 @@ def test_a_trained_table_says_how_it_was_made(trained_path: Path) -> None:
 def test_training_again_finds_the_same(trained_path: Path) -> None:
     results = retrain(read_table(trained_path), 1, 0, make_retrainer(None))
     assert [result.verdict for result in results] == [Verdict.IDENTICAL]
+
+
+def test_a_table_is_not_trained_again_on_other_images(trained_path: Path) -> None:
+    table, images = read_table(trained_path), read_source("digits", None).checksum()
+    assert find_images(table) == images
+    foreign = replace(table, provenance=(name_images(table.provenance[0], "0" * 32),))
+    unknown = replace(table, provenance=({"command": "before there were checksums"},))
+    told: list[str] = []
+    make = make_retrainer(None, warn=told.append)
+    with pytest.raises(TableError, match=r"tiny was trained on other images .checksum 0000.* give --data"):
+        retrain(foreign, 1, 0, make)
+    for _ in range(2):
+        make(unknown).close()
+    make(table).close()
+    assert len(told) == 1 and "table tiny does not say" in told[0] and images in told[0]
+    make_retrainer(None)(unknown).close()
 
 
 @pytest.mark.parametrize("name", ["parameters", "multiply_adds"])
