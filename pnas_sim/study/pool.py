@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from pnas_sim.errors import WorkError
 from pnas_sim.study.work import SAFE_PATH, THREADS, prepare_worker, set_variable
-from pnas_sim.threads import set_threads
+from pnas_sim.threads import hold_threads
 
 MOST_DEATHS = 3  # of workers, until it is no accident
 
@@ -47,7 +47,7 @@ def do_jobs(
 
     Args:
         jobs: to be done; each leaves its own file.
-        workers: processes; with 1 they are done in this one.
+        workers: processes; with 1 they are done in this one, whose threads are one meanwhile.
         tell: called after each job that is done.
         do: what a worker process does with a job; a function of a module, for processes import it.
         here: what this process does with a job, if it does them.
@@ -57,10 +57,10 @@ def do_jobs(
         WorkError: workers are killed again and again.
     """
     if workers == 1:
-        set_threads(THREADS)
-        for job in jobs:
-            here(job)
-            tell(job)
+        with hold_threads(THREADS):
+            for job in jobs:
+                here(job)
+                tell(job)
         return
     left, deaths = list(jobs), 0
     while left:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +27,7 @@ from pnas_sim.study.compare import compare, list_jobs, prepare
 from pnas_sim.study.pool import MOST_DEATHS, do_jobs, hold_interruption, open_pool
 from pnas_sim.study.settings import CompareSettings, make_compare_settings
 from pnas_sim.study.work import Job, do_in_pool
-from pnas_sim.threads import THREAD_VARIABLES
+from pnas_sim.threads import THREAD_VARIABLES, hold_threads
 
 DOOMED = 1  # the seed whose first worker is killed
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=2)
@@ -115,6 +116,28 @@ def test_processes_give_what_one_process_gives(importable: ModuleType, tmp_path:
         for one, other in zip(alone.grid.runs[label], spread.grid.runs[label], strict=True):
             np.testing.assert_array_equal(one.values, other.values)
             np.testing.assert_array_equal(one.expected, other.expected)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_jobs_done_here_leave_this_process_its_threads(
+    importable: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """It may be somebody's notebook."""
+    for name in THREAD_VARIABLES:
+        monkeypatch.setenv(name, "2")
+    job, seen = list_jobs(prepare(make_settings()), tmp_path)[0], list[int]()
+
+    def do(job: Job) -> None:
+        seen.extend(count_threads())
+        if fails:
+            raise SettingError("refused")
+
+    with hold_threads(2):
+        with pytest.raises(SettingError) if fails else nullcontext():
+            do_jobs([job], 1, lambda job: None, do, do)
+        assert set(count_threads()) == {2}
+    assert seen and set(seen) == {1}
+    assert {os.environ[name] for name in THREAD_VARIABLES} == {"2"}
 
 
 def die_once(job: Job) -> None:
