@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +29,7 @@ from pnas_sim.study.settings import CompareSettings, make_compare_settings
 from pnas_sim.study.work import Job, do_in_pool
 from pnas_sim.threads import THREAD_VARIABLES, hold_threads
 
+DEADLINE = 120  # seconds to start or end a few processes, on a machine with other work
 DOOMED = 1  # the seed whose first worker is killed
 SPACE = CellSpace(operations=("sep3", "id", "max3"), max_blocks=2)
 
@@ -194,14 +195,25 @@ def test_workers_leave_with_a_parent_that_is_killed(importable: ModuleType, tmp_
     code = f"import test_pool; test_pool.hang_in_pool({str(tmp_path / 'here')!r})"
     paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
     parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
-    while len(found := list(tmp_path.glob("here/pid-*"))) < 2:
+    try:
+        _wait_until(lambda: len(list(tmp_path.glob("here/pid-*"))) == 2 or parent.poll() is not None)
         assert parent.poll() is None
+    finally:
+        parent.kill()
+        parent.wait()
+    workers = [int(mark.name.removeprefix("pid-")) for mark in tmp_path.glob("here/pid-*")]
+    try:
+        _wait_until(lambda: not any(map(_is_running, workers)))  # for ever, if they stayed
+    finally:
+        for worker in filter(_is_running, workers):
+            os.kill(worker, signal.SIGKILL)
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    begun = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - begun < DEADLINE, "it took too long"
         time.sleep(0.05)
-    parent.kill()
-    parent.wait()
-    for mark in found:
-        while _is_running(int(mark.name.removeprefix("pid-"))):  # for ever, if they stayed
-            time.sleep(0.05)
 
 
 def _is_running(pid: int) -> bool:
