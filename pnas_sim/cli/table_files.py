@@ -35,10 +35,12 @@ FORCE = click.option("--force", is_flag=True, help="Write over a table that is t
 def merge(files: tuple[Path, ...], out: Path, force: bool, name: str | None, as_json: bool) -> None:
     """Join table FILES of one recipe and space into one; fit a surrogate on it afterwards."""
     from pnas_tables.format import read_table
+    from pnas_tables.locking import lock_table
     from pnas_tables.merge import merge_tables
 
     chosen = _choose_name(name, out, force)
-    write_file(out, merge_tables([read_table(path) for path in files], chosen), as_json)
+    with lock_table(out):  # it may be one of the files
+        write_file(out, merge_tables([read_table(path) for path in files], chosen), as_json)
 
 
 @click.command(
@@ -95,6 +97,7 @@ def import_(
     """
     from pnas_sim.space import PAPER_OPERATIONS, CellSpace
     from pnas_tables.csv_import import import_csv
+    from pnas_tables.locking import lock_table
 
     chosen = _choose_name(name, out, force)
     if not 0 < epochs < float("inf"):
@@ -106,7 +109,8 @@ def import_(
     table = import_csv(
         file, chosen, space, epochs=epochs, chance=chance, train_images=train_images, licence=licence
     )
-    write_file(out, table, as_json)
+    with lock_table(out):
+        write_file(out, table, as_json)
 
 
 def _choose_name(name: str | None, out: Path, force: bool) -> str:

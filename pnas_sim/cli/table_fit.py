@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from pnas_sim.cli.options import (
 )
 from pnas_sim.cli.output import say, write_json, write_text
 from pnas_sim.cli.table_files import write_file
-from pnas_sim.errors import SettingError, WorkError
+from pnas_sim.errors import SettingError, TableError, WorkError
 from pnas_sim.files import follow_link
 
 if TYPE_CHECKING:
@@ -67,11 +68,13 @@ def fit(
     """Fit surrogates on the cells of table FILE and store them there.
 
     Each has several worlds: refits on bootstraps of the cells, with an effect of their own for each cell.
-    Cells whose origin is `sealed` are not fitted; the surrogates are measured on them.
+    Cells whose origin is `sealed` are not fitted; the surrogates are measured on them. If FILE gets other
+    trainings meanwhile, nothing is written.
     """
     from pnas_sim.cli.folder import demand_parent
     from pnas_tables.families import find_family
     from pnas_tables.format import read_table
+    from pnas_tables.locking import lock_table
     from pnas_tables.record import NAME_PATTERN, NAME_RULE
 
     families = [find_family(word).name for word in split_list(family) or [""]]
@@ -79,11 +82,41 @@ def fit(
         raise SettingError(f"name is {name!r} for {len(families)} families; name one --family with it")
     if name is not None and not NAME_PATTERN.fullmatch(name):
         raise SettingError(f"name is {name!r}; give {NAME_RULE}")
-    table = read_table(file)
+    read = table = read_table(file)
     demand_parent(out or file)
     for one in families:
         table = _fit_one(table, one, name, worlds, tune, seed, quiet)
-    write_file(out or follow_link(file), table, as_json)
+    target = out or follow_link(file)
+    with lock_table(target):
+        if target.exists() and target.samefile(file):
+            table = _add_surrogates(file, read, table)
+        write_file(target, table, as_json)
+
+
+def _add_surrogates(file: Path, read: Table, fitted: Table) -> Table:
+    """The table as it is now with what was fitted: a fit takes minutes, and others may write meanwhile.
+
+    Args:
+        file: of the table, which is locked.
+        read: what it held before the fit.
+        fitted: that, with the surrogates fitted.
+
+    Raises:
+        TableError: it holds other trainings than were fitted.
+    """
+    from pnas_tables.format import read_table
+    from pnas_tables.record import data_checksum
+
+    now = read_table(file)
+    if data_checksum(now) != data_checksum(read):
+        raise TableError(
+            f"table {file} has changed since it was read: it had {len(read.seeds)} runs then and has "
+            f"{len(now.seeds)} now; nothing was written, so fit it again"
+        )
+    fresh = {
+        name: stored for name, stored in fitted.surrogates.items() if stored is not read.surrogates.get(name)
+    }
+    return replace(now, surrogates={**now.surrogates, **fresh})
 
 
 def _fit_one(

@@ -20,10 +20,11 @@ from pnas_sim.evaluate import Evaluator
 from pnas_sim.study.verification import Choice, Trained, choose_cells, describe_verification
 from pnas_tables.build import build_table, list_missing
 from pnas_tables.catalogue import data_folder
-from pnas_tables.format import read_table, write_table
+from pnas_tables.format import read_table
 from pnas_tables.images import compare_images
 from pnas_tables.index import RowIndex
 from pnas_tables.journal import TableHead, assemble_table
+from pnas_tables.locking import update_table
 from pnas_tables.merge import merge_tables
 from pnas_tables.plans import Jobs
 from pnas_tables.provenance import describe_machine
@@ -121,8 +122,7 @@ def verify(
     result = _describe(source, choice, settings, training.head, predicted, _arrange(trained, rows, settings))
     write_files(result, settings.out, say)  # first: no trouble with the table may cost the verdict
     if earlier is not None and settings.append is not None:
-        joined = merge_tables([replace(one, surrogates={}) for one in (*earlier, trained)], earlier[0].name)
-        write_table(settings.append, joined)
+        joined = _append(settings.append, trained, earlier[0].name)
         say(f"{settings.append}: {len(joined)} cells, {len(joined.seeds)} runs; fit its surrogates anew")
     return result
 
@@ -223,6 +223,15 @@ def _compare_images(
     path = settings.out / TRAINED
     begun = [read_table(path)] if path.exists() else []
     compare_images([*([table] if same else []), *earlier, *begun], training.evaluator.spec.checksum, say)
+
+
+def _append(path: Path, trained: Table, name: str) -> Table:
+    """Adds to what the table holds now: trainings take hours, and others may have added to it, too."""
+
+    def add(now: Table | None) -> Table:
+        return merge_tables([trained] if now is None else [now, trained], name)
+
+    return update_table(path, add)
 
 
 def _predict(source: Source, choice: Choice, rows: NDArray[np.uint8]) -> Floats:

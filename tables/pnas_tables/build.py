@@ -24,6 +24,7 @@ from pnas_tables.catalogue import DEFAULT_TABLE, data_folder
 from pnas_tables.format import read_table, write_table
 from pnas_tables.images import compare_images, fill_images, name_images
 from pnas_tables.journal import Journal, TableHead, assemble_table
+from pnas_tables.locking import lock_table, update_table
 from pnas_tables.merge import merge_tables
 from pnas_tables.plans import Jobs
 from pnas_tables.record import Table, demand_name
@@ -78,6 +79,7 @@ def build_table(
     Every finished child is journaled beside `out` (`OUT.journal.sqlite`); the table is written every
     `save_every` children and whenever the build ends: finished, at its limit, interrupted or by an error. The
     same jobs give the same table, whatever kills lie between, where the evaluator gives the same answers.
+    What others add to `out` meanwhile stays.
 
     Args:
         jobs: canonical rows of the head's space, with their training seeds.
@@ -106,10 +108,9 @@ def build_table(
     if out.exists():  # what is wrong with it is told before a journal is begun
         _demand_fit(read_table(out), head, evaluator.spec.checksum, warn)
     with Journal(_journal_path(out), head, provenance) as journal:
-        # read again under the journal's lock: another build may just have written it
-        earlier = [read_table(out)] if out.exists() else []
-        # also says at once, and not after hours, when what is there does not fit
-        table = merge_tables([*earlier, journal.read()], head.name)
+        # read again under the journal's lock: another build may just have written it; also says at once, and
+        # not after hours, when what is there does not fit
+        table = _add_children(read_table(out) if out.exists() else None, journal)
         missing = list_missing(jobs, table)
         clock = _Clock(time.monotonic(), len(jobs) - len(missing), len(jobs))
         try:
@@ -117,15 +118,18 @@ def build_table(
                 if progress is not None:
                     progress(clock.tell(trained, evaluation))
                 if trained % save_every == 0:
-                    write_table(out, merge_tables([*earlier, journal.read()], head.name))
+                    update_table(out, lambda now: _add_children(now, journal))
                 if trained == children or (hours is not None and clock.seconds() >= hours * 3600):
                     break
         finally:
-            table = merge_tables([*earlier, journal.read()], head.name)
-            if len(table):
-                write_table(out, table)
+            table = update_table(out, lambda now: _add_children(now, journal))
             journal.remove()
     return table
+
+
+def _add_children(table: Table | None, journal: Journal) -> Table:
+    """A table with the children so far."""
+    return merge_tables([*([] if table is None else [table]), journal.read()], journal.head.name)
 
 
 def _demand_fit(
@@ -247,7 +251,8 @@ def _gather(name: str, parts: Path, out: Path, data: Path | None) -> int:
         from pnas_backends.training.data import read_source
 
         table = fill_images(table, read_source(find_recipe(name).dataset, data).checksum())
-    write_table(follow_link(out), table)
+    with lock_table(out):
+        write_table(follow_link(out), table)
     print(f"written: {out}: {len(table)} cells, {len(table.seeds)} runs")
     return 0
 

@@ -243,6 +243,36 @@ def test_what_is_no_finished_run_on_this_table_is_refused(
     assert made_up == []
 
 
+def test_what_a_build_adds_meanwhile_stays_in_the_table_added_to(
+    pnas: Any, ran: Path, made_up: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, trainer = CellSpace(max_blocks=3), MadeUpTrainer(CellSpace(max_blocks=3))
+
+    def build(count: int) -> None:
+        jobs = list_jobs(sample_plan("mine", count, (1, 2, 3), seeds=1, seed=3, space=space), space)
+        build_table(jobs, made_up_head(space, "mine"), Path("mine.h5"), trainer, provenance={})
+
+    def go_on(step: Any) -> None:
+        if step.trained == 5:
+            build(30)
+
+    build(9)
+    monkeypatch.setattr("pnas_sim.cli.table_build.print_child", go_on)
+    outcome = pnas("verify", ran, *VERIFY, "--append", "mine.h5")
+    assert outcome.code == 0, outcome.err
+    table, trained = read_table("mine.h5"), read_table(ran / "verification" / "trained.h5")
+    held = {
+        (row.tobytes(), seed) for row, seed in zip(table.cells[table.run_cells], table.seeds, strict=True)
+    }
+    assert table.name == "mine" and len(trained.seeds) == 36
+    assert sum("uniform" in origin for origin in table.origins) == 30
+    assert all(
+        (row.tobytes(), seed) in held
+        for row, seed in zip(trained.cells[trained.run_cells], trained.seeds, strict=True)
+    )
+    assert not list(Path().glob("mine.h5.*"))
+
+
 def test_other_images_than_the_tables_are_refused_before_any_training(
     pnas: Any, ran: Path, made_up: list[tuple[str, int]], small_table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
