@@ -58,7 +58,8 @@ def test_search_goes_on_after_a_killed_child(backend: TrainingBackend) -> None:
             time.sleep(0.02)
 
     def is_training() -> bool:
-        return any(worker._ready and worker.task for worker in list(backend._pool._workers.values()))
+        known = [place.worker for place in backend._pool._places if place.worker]
+        return any(worker.ready and worker.task for worker in known)
 
     def kill() -> None:
         for _ in range(2):  # killed once a child is trained again

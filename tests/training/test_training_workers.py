@@ -8,33 +8,23 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from pnas_backends.training import serving, train, workers
+from pnas_backends.training import process, serving, train
 from pnas_backends.training.data import Images
+from pnas_backends.training.messages import Failure, Task, WorkerSetup
 from pnas_backends.training.recipe import Recipe
 from pnas_backends.training.serving import describe_error, images_part
-from pnas_backends.training.workers import Failure, Task, WorkerPool, WorkerSetup
+from pnas_backends.training.workers import WorkerPool
 from pnas_sim.errors import BackendError, DataError, WorkError
 from pnas_sim.evaluate import Evaluation
 from pnas_sim.space import CellSpace
 
 PATIENCE = 120.0  # seconds after which a child that would never end does, and its test fails
-OBEDIENT = """
-import sys
-from multiprocessing.connection import Connection
-from pnas_backends.training.workers import Failure
-connection = Connection(int(sys.argv[1]))
-connection.recv()
-while connection.recv():
-    connection.send(Failure("told"))
-"""  # a worker that trains nothing
 
 
 def make_setup(space: CellSpace, path: Path | None, time_limit: float | None = None) -> WorkerSetup:
@@ -88,11 +78,11 @@ def signal_when_busy(
     def send() -> None:
         give_up = time.monotonic() + PATIENCE
         for _ in range(times):
-            busy: list[workers._Worker] = []
+            busy: list[process.Worker] = []
             while len(busy) < count and time.monotonic() < give_up:
                 time.sleep(0.02)
-                known = list(pool._workers.values())
-                busy = [one for one in known if one._ready and one.task and one.task.recipe.epochs > 1]
+                known = [place.worker for place in pool._places if place.worker]
+                busy = [one for one in known if one.ready and one.task and one.task.recipe.epochs > 1]
             for worker, number in product(busy, sent):
                 os.kill(worker.process_id, number)
             while any(worker.task for worker in busy) and time.monotonic() < give_up:
@@ -123,78 +113,18 @@ def test_a_killed_worker_costs_its_child_only(
         assert (found.cell, found.curve) == (expected.cell, expected.curve)
 
 
-def test_a_worker_killed_between_two_calls_costs_no_child(
-    space: CellSpace, short: Recipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "START", OBEDIENT)
-    with closing(WorkerPool([make_setup(space, None)])) as pool:
-        for _ in range(2):
-            assert list(pool.run(make_tasks(space, short, 2))) == [(0, Failure("told")), (1, Failure("told"))]
-            (process_id,) = pool.process_ids()
-            os.kill(process_id, signal.SIGKILL)
-            os.waitid(os.P_PID, process_id, os.WEXITED | os.WNOWAIT)  # it ended, and its pool is not told
-
-
-SILENT = "import sys, time; time.sleep(60)"  # a worker that neither starts nor ends
-BROKEN = "import sys; sys.exit(3)"
-PICKY = """
-import sys
-from multiprocessing.connection import Connection
-from pnas_backends.training.workers import Failure
-connection = Connection(int(sys.argv[1]))
-if connection.recv().device == "cuda":
-    sys.exit(3)
-while connection.recv():
-    connection.send(Failure("told"))
-"""  # a worker that starts on one device only
-
-
-@pytest.mark.parametrize(
-    ("start", "limit", "complaint"),
-    [
-        (
-            BROKEN,
-            600.0,
-            "ended 3 times without an answer: the worker process ended with exit code 3; what was",
-        ),
-        (SILENT, 0.2, "a worker was not ready after 0.2 s"),
-    ],
-)
-def test_workers_that_cannot_start_are_no_fault_of_children(
-    start: str, limit: float, complaint: str, space: CellSpace, short: Recipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "START", start)
-    monkeypatch.setattr(workers, "START_LIMIT", limit)
-    pool = WorkerPool([make_setup(space, None)])
-    with pytest.raises(WorkError, match=complaint):
-        list(pool.run(make_tasks(space, short, 4)))
-    pool.close()
-
-
-def test_a_device_that_is_lost_leaves_the_work_to_the_others(
-    space: CellSpace, short: Recipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "START", PICKY)
-    setups = [replace(make_setup(space, None), device=device) for device in ("cuda", "cpu")]
-    pool = WorkerPool(setups)
-    with pytest.warns(
-        RuntimeWarning, match="worker 1 of 2 on cuda is given up: the worker process ended with"
-    ):
-        outcomes = dict(pool.run(make_tasks(space, short, 30)))
-    assert outcomes == dict.fromkeys(range(30), Failure("told"))
-    pool.close()
-
-
 def test_images_that_do_not_fit_are_no_fault_of_children(
     space: CellSpace, short: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where another job has the memory of a GPU."""
-    crowded = workers.START.replace(
+    crowded = process.START.replace(
         "serve(int", "import pnas_backends.training.serving as s; s._load = lambda *_: 1 / 0; serve(int"
     )
-    monkeypatch.setattr(workers, "START", crowded)
-    pool = WorkerPool([make_setup(space, None)])
-    with pytest.raises(WorkError, match="without an answer: ZeroDivisionError: division by zero"):
+    monkeypatch.setattr(process, "START", crowded)
+    pool = WorkerPool([make_setup(space, None)], pauses=())
+    with pytest.raises(
+        WorkError, match="ended 1 times without an answer: ZeroDivisionError: division by zero"
+    ):
         list(pool.run(make_tasks(space, short, 2)))
     pool.close()
 
@@ -204,45 +134,11 @@ def test_a_signal_for_the_whole_job_ends_no_child(space: CellSpace, npz_path: Pa
     with closing(WorkerPool([make_setup(space, npz_path, time_limit=PATIENCE)])) as pool:
         (first,) = pool.run(make_tasks(space, short, 1))
         process_ids = pool.process_ids()
-        sender = signal_when_busy(pool, 1, workers.JOB_SIGNALS)
+        sender = signal_when_busy(pool, 1, process.JOB_SIGNALS)
         (second,) = pool.run(make_tasks(space, short.change(epochs=5), 2)[1:])
         sender.join()
         assert isinstance(first[1], Evaluation) and isinstance(second[1], Evaluation)
         assert pool.process_ids() == process_ids and all(map(is_running, process_ids))
-
-
-def test_what_ran_out_of_memory_is_tried_once_more(
-    space: CellSpace, short: Recipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "START", OBEDIENT.replace('"told")', '"out of memory", machine=True)'))
-    given: list[int] = []
-    monkeypatch.setattr(workers._Worker, "give", _count_gifts(workers._Worker.give, given))
-    with closing(WorkerPool([make_setup(space, None)])) as pool:
-        outcomes = dict(pool.run(make_tasks(space, short, 2)))
-    assert outcomes == dict.fromkeys(range(2), Failure("out of memory", machine=True))
-    assert given == [0, 1, 0, 1]
-
-
-def test_a_worker_with_a_broken_device_leaves_and_costs_no_other_child(
-    space: CellSpace, short: Recipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its last words say so, so that nothing more is given to it."""
-    sticky = OBEDIENT.replace('"told"))', '"illegal access", machine=True, last=True)); sys.exit(1)')
-    monkeypatch.setattr(workers, "START", sticky)
-    given: list[int] = []
-    monkeypatch.setattr(workers._Worker, "give", _count_gifts(workers._Worker.give, given))
-    with closing(WorkerPool([make_setup(space, None)])) as pool:
-        outcomes = dict(pool.run(make_tasks(space, short, 2)))
-    assert outcomes == dict.fromkeys(range(2), Failure("illegal access", machine=True, last=True))
-    assert given == [0, 1, 0, 1]
-
-
-def _count_gifts(give: Any, given: list[int]) -> Any:
-    def count(worker: Any, task: Task) -> None:
-        given.append(task.place)
-        give(worker, task)
-
-    return count
 
 
 def test_giving_up_an_iteration_leaves_no_process_at_work(
@@ -271,7 +167,7 @@ space = CellSpace()
 pool = WorkerPool([WorkerSetup(space, Path({str(npz_path)!r}), "cpu", None)])
 recipe = Recipe.model_validate_json(sys.argv[1])
 def tell():
-    while not any(worker._ready for worker in pool._workers.values()):
+    while not any(worker.ready for worker in [place.worker for place in pool._places] if worker):
         time.sleep(0.02)
     print(pool.process_ids()[0], flush=True)
 threading.Thread(target=tell, daemon=True).start()
@@ -303,7 +199,7 @@ def test_time_limit_ends_a_child(space: CellSpace, npz_path: Path, endless: Reci
 def test_a_worker_that_does_not_stop_by_itself_is_killed(
     space: CellSpace, npz_path: Path, endless: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "GRACE", -29.0)
+    monkeypatch.setattr(process, "GRACE", -29.0)
     pool = WorkerPool([make_setup(space, npz_path, time_limit=30.0)])
     try:
         outcomes = dict(pool.run(make_tasks(space, endless, 1)))

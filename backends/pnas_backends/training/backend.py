@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pnas_backends.training.costs import cell_costs
+from pnas_backends.training.messages import Failure, Task, WorkerSetup
 from pnas_backends.training.operations import describe_operation
 from pnas_backends.training.recipe import DIGITS, RECIPES, Recipe
-from pnas_backends.training.workers import Failure, Task, WorkerPool, WorkerSetup
+from pnas_backends.training.workers import WorkerPool
 from pnas_sim.errors import BackendError, DataError, SettingError
 from pnas_sim.evaluate import BackendRequest, Evaluation, EvaluatorSpec, Status, check_request
 from pnas_sim.space import CellSpace

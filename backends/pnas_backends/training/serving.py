@@ -11,8 +11,9 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
+from pnas_backends.training.messages import Failure, LoadFailure, Outcome, Task, WorkerSetup
+from pnas_backends.training.process import JOB_SIGNALS
 from pnas_backends.training.recipe import Recipe
-from pnas_backends.training.workers import JOB_SIGNALS, Failure, LoadFailure, Outcome, Task, WorkerSetup
 from pnas_sim.errors import DataError
 
 if TYPE_CHECKING:
