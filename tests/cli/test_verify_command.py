@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ import pytest
 from pnas_backends.training.recipe import DIGITS
 from pnas_sim.cli import verifying
 from pnas_sim.cli.verifying import Training, VerifySettings
-from pnas_sim.errors import TableError
 from pnas_sim.evaluate import Evaluation
 from pnas_sim.space import CellSpace
 from pnas_tables.build import build_table
@@ -297,22 +295,6 @@ def test_other_images_than_the_tables_are_refused_before_any_training(
     images[0] = other
     refused = pnas("verify", ran, *VERIFY)
     assert refused.code == 2 and f"on other images (checksum {one})" in refused.complaint
-
-
-def test_images_of_another_data_set_are_not_held_against_the_tables(
-    small_table: Path, tmp_path: Path
-) -> None:
-    entry, settings = {"images_checksum": "1" * 32}, SimpleNamespace(out=tmp_path)
-    table = replace(read_table(small_table), recipe={"dataset": "digits"}, provenance=(entry,))
-    trainer, head = MadeUpTrainer(table.space, "2" * 32), made_up_head(table.space)
-
-    def compare(dataset: str) -> None:
-        training = Training(replace(head, recipe={"dataset": dataset}), trainer)
-        verifying._compare_images(table, [], settings, training, print)  # type: ignore[arg-type]
-
-    compare("cifar10")
-    with pytest.raises(TableError, match="was trained on other images"):
-        compare("digits")
 
 
 def test_nothing_is_appended_to_the_installation(
