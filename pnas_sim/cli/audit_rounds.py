@@ -34,6 +34,8 @@ from pnas_tables.record import Table, data_checksum
 from pnas_tables.sample import SEALED_SEARCH, SEARCH
 from pnas_tables.surrogate import Surrogate, fit_surrogate
 
+DAMAGED = (OSError, ValueError, TypeError, RecursionError)  # what reading a file of JSON then raises
+
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
@@ -86,7 +88,7 @@ def run_audit(
         say: told what is being done.
 
     Raises:
-        RunError: the folder holds another audit, or cannot be made.
+        RunError: the folder holds another audit, or a damaged one, or cannot be made.
         RequestError: something that was asked for cannot be had; nothing was begun.
     """
     record = folder / "settings.json"
@@ -144,7 +146,14 @@ def _demand_same(path: Path, settings: dict[str, Any], table: Table) -> None:
     if not path.exists():
         _write_json(path, wanted)
         return
-    stored = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except DAMAGED:
+        stored = None
+    if not isinstance(stored, dict):
+        raise RunError(
+            f"{path} is damaged, or something else; bring a whole copy of the folder, or give another --out"
+        )
     differing = sorted(key for key in {*stored, *wanted} if stored.get(key) != wanted.get(key))
     if differing:
         key = differing[0]
@@ -175,7 +184,7 @@ class _Round:
     def _find(self) -> list[Find]:
         path = self.folder / f"round-{self.number}-finds.json"
         if path.exists():
-            return [Find(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+            return _read_finds(path)
         settings = self.settings
         backend = _open_backend(self.base, settings.surrogate, self._world())
         finds = find_best(
@@ -259,6 +268,25 @@ class _Round:
             joined = fit_surrogate(joined, surrogate, *_how_fitted(stored.metadata))
         write_table(path, joined)
         return joined
+
+
+def _read_finds(path: Path) -> list[Find]:
+    """What searches of a round found; they would find it again.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    try:
+        finds = [Find(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    except DAMAGED:
+        finds = []
+    known = all(
+        isinstance(one.cell, str) and isinstance(one.search, str) and isinstance(one.observed, int | float)
+        for one in finds
+    )
+    if not finds or not known:
+        raise RunError(f"{path} is damaged; remove it and give the same command again")
+    return finds
 
 
 def _how_fitted(about: Any) -> tuple[int, FitSettings, str, Any]:

@@ -25,7 +25,7 @@ from pnas_sim.cli.folder import (
 from pnas_sim.cli.lists import read_members, read_numbers, split_list
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
-from pnas_sim.cli.settings import read_toml
+from pnas_sim.cli.settings import demand_record, read_toml
 from pnas_sim.cli.toml import format_toml
 from pnas_sim.errors import RunError, SettingError
 from pnas_sim.own_parts import write_command
@@ -57,6 +57,7 @@ def choose_settings(
         click.UsageError: one cannot be read.
     """
     values = read_record(config)["settings"] if config else {}
+    _demand_tables(values)
     values |= {name: given[name] for name in (*PLAIN, "backend") if given.get(name) is not None}
     options = make_absolute({**values.get("backend_options", {}), **backend_options})
     for name in ("seeds", "worlds"):
@@ -75,6 +76,23 @@ def choose_settings(
         searches = read_searches(DEFAULT_SEARCHES if given["searches"] is None else given["searches"])
     values["searches"] = _set_options(searches, given["set_options"], given["tuning"])
     return make_compare_settings({**values, "backend_options": options})
+
+
+def _demand_tables(values: Mapping[str, Any]) -> None:
+    """Checks the kind of what a file has of searches and options, before it is joined with what was typed.
+
+    Raises:
+        SettingError: one is no table.
+    """
+    searches = values.get("searches", {})
+    found = {"backend_options": values.get("backend_options", {}), "searches": searches}
+    for label, choice in searches.items() if isinstance(searches, Mapping) else ():
+        found[f"searches.{label}"] = choice
+        if isinstance(choice, Mapping):
+            found[f"searches.{label}.options"] = choice.get("options", {})
+    for name, value in found.items():
+        if not isinstance(value, Mapping):
+            raise SettingError(f"{name} is {value!r:.60}; write a table")
 
 
 def read_searches(text: str) -> dict[str, dict[str, Any]]:
@@ -213,7 +231,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
     Raises:
         SettingError: it is missing, or is not TOML.
-        RunError: it is of something else.
+        RunError: it is of something else, or damaged.
     """
     document = read_toml(path, "config")
     if document.get("kind", "comparison") != "comparison" or document.get("schema", SCHEMA) != SCHEMA:
@@ -221,7 +239,9 @@ def read_record(path: Path) -> dict[str, Any]:
     if "settings" not in document:  # a user's own file: the settings alone
         settings = {name.replace("-", "_"): value for name, value in document.items() if name != "kind"}
         return {"settings": settings, "backend": {}}
-    return {"backend": {}, **document}
+    record = {"backend": {}, **document}
+    demand_record(record, path)
+    return record
 
 
 def write_files(result: Mapping[str, Any], folder: Path, pictures: bool, settings: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from pnas_sim.cli.folder import RunFolder
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
 from pnas_sim.cli.run_result import SCHEMA, describe_run
-from pnas_sim.cli.settings import RunSettings, leave_out_gone, make_settings, read_toml
+from pnas_sim.cli.settings import RunSettings, demand_record, leave_out_gone, make_settings, read_toml
 from pnas_sim.errors import PnasError, RunError, SettingError, WorkError
 from pnas_sim.evaluate import BackendRequest, Evaluator
 from pnas_sim.own_parts import write_command
@@ -138,8 +138,8 @@ def prepare_again(folder: RunFolder, moved: Mapping[str, Any] | None = None) -> 
             and time limit may be others on another machine.
 
     Raises:
-        RunError: there is no run in the folder, or its backend answers from other data, or trains by another
-            recipe, now.
+        RunError: there is no run in the folder, or a damaged one, or its backend answers from other data, or
+            trains by another recipe, now.
     """
     if not folder.settings.exists():
         raise RunError(
@@ -149,7 +149,8 @@ def prepare_again(folder: RunFolder, moved: Mapping[str, Any] | None = None) -> 
     record = read_toml(folder.settings, "the run's")
     if record.get("kind") != "run" or record.get("schema") != SCHEMA:
         raise RunError(f"{folder.settings} is not of a run of schema {SCHEMA}; start a new one")
-    settings = make_settings(leave_out_gone(record.get("settings", {})))
+    demand_record(record, folder.settings)
+    settings = make_settings(leave_out_gone(record["settings"]))
     options = {**settings.backend_options, **(moved or {})}
     dataset = str(options.get("dataset", ""))
     if dataset.endswith(".npz") and "data" in (moved or {}):  # recorded with its old place
@@ -162,7 +163,7 @@ def prepare_again(folder: RunFolder, moved: Mapping[str, Any] | None = None) -> 
 
 
 def _demand_same_data(folder: RunFolder, record: Mapping[str, Any], prepared: Prepared) -> None:
-    then = record.get("backend", {}).get("checksum", "")
+    then = record["backend"].get("checksum", "")
     now = prepared.evaluator.spec.checksum
     if then != now:
         raise RunError(
@@ -173,7 +174,7 @@ def _demand_same_data(folder: RunFolder, record: Mapping[str, Any], prepared: Pr
 
 def _demand_same_recipe(folder: RunFolder, record: Mapping[str, Any], prepared: Prepared) -> None:
     """Checks that children are trained as before: another version may have other defaults."""
-    then = record.get("backend", {}).get("settings", {}).get("recipe")
+    then = record["backend"].get("settings", {}).get("recipe")
     now = strict(prepared.evaluator.spec.settings).get("recipe")
     if not isinstance(then, Mapping) or not isinstance(now, Mapping):
         return

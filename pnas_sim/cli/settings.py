@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pnas_sim.budget import Budget
 from pnas_sim.cli.backend_options import TABLE_NAMES, TRAINING_NAMES
 from pnas_sim.cli.searches import SEARCH_NAMES
-from pnas_sim.errors import SettingError
+from pnas_sim.errors import RunError, SettingError
 from pnas_sim.validation import RANGES, explain_first
 
 LARGEST_SEED = 2**63 - 1
@@ -114,7 +114,10 @@ def leave_out_gone(settings: Mapping[str, Any]) -> dict[str, Any]:
     What a failed child is taken for was an option of evolution and reinforcement learning; now it is the
     evaluator's chance.
     """
-    options = dict(settings.get("search_options", {}))
+    options = settings.get("search_options", {})
+    if not isinstance(options, Mapping):
+        return dict(settings)  # which says so
+    options = dict(options)
     if settings.get("search") in ("evolution", "reinforce", "ppo") and options.get("chance") == 0.1:
         del options["chance"]
     return {**settings, "search_options": options}
@@ -132,6 +135,27 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise SettingError(f"{what} {path}: {error.strerror}; give a file that can be read") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingError(f"{what} {path} is not TOML: {error}") from None
+
+
+def demand_record(record: Mapping[str, Any], path: Path) -> None:
+    """Checks that what a run or a comparison recorded of itself is of the kind that it writes.
+
+    Args:
+        record: what stands in the file.
+        path: of it.
+
+    Raises:
+        RunError: its settings, its backend or the versions are no tables, or a checksum is no text.
+    """
+    backend = record.get("backend")
+    about = backend if isinstance(backend, Mapping) else {}
+    tables = {"settings": record.get("settings"), "backend": backend, "versions": record.get("versions", {})}
+    tables["backend.settings"] = about.get("settings", {})
+    wrong = [f"{name} is no table" for name, value in tables.items() if not isinstance(value, Mapping)]
+    if not isinstance(about.get("checksum", ""), str):
+        wrong.append("backend.checksum is no text")
+    if wrong:
+        raise RunError(f"{path} is damaged: {wrong[0]}; bring a whole copy of the folder")
 
 
 def sort_settings(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pnas_sim.cli.folder import LOG, RECORD, RESULT, SETTINGS
 from pnas_sim.cli.lists import split_list
-from pnas_sim.cli.settings import read_toml
+from pnas_sim.cli.settings import demand_record, read_toml
 from pnas_sim.cli.verify_groups import FoundSearch, describe_search, name_groups
 from pnas_sim.errors import RunError, SettingError
 from pnas_sim.evaluate import Status
@@ -85,8 +85,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
     for name in (SETTINGS, RECORD):
         if (folder / name).is_file():
             record = read_toml(folder / name, "the folder's")
-            if not all(isinstance(record.get(part), Mapping) for part in ("settings", "backend")):
-                raise RunError(f"{folder / name} is damaged; bring a whole copy of the folder")
+            demand_record(record, folder / name)
             if not (folder / RESULT).is_file():
                 raise RunError(f"{folder} has not finished; go on with it first, then verify")
             return record

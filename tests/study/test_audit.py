@@ -313,3 +313,30 @@ def test_another_audit_in_the_same_folder_is_refused(fitted: Table, tmp_path: Pa
     other = AuditSettings(("random",), budget=30, cells=2, seeds=1, rounds=1, most_rounds=1)
     with pytest.raises(RunError, match="holds another audit: budget is 20 there and 30 here"):
         run_audit(fitted, other, tmp_path, CountedTrainer().open)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "5", "{", "[" * 100_000, "[[1, 2]]"])
+def test_settings_of_an_audit_that_are_none_are_told_in_a_line(
+    fitted: Table, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "settings.json").write_text(content)
+    with pytest.raises(RunError, match=r"settings.json is damaged, or something else; bring a whole copy"):
+        run_audit(fitted, SETTINGS, tmp_path, CountedTrainer().open)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", "5", "[5]", '[{"cell": "a"}]', '[{"cell": 5, "search": "a", "observed": 0.5}]'],
+)
+def test_finds_of_an_audit_that_are_none_are_told_in_a_line(
+    fitted: Table, tmp_path: Path, content: str
+) -> None:
+    settings = AuditSettings(("random",), budget=20, cells=2, seeds=1, rounds=1, most_rounds=1)
+    with pytest.raises(KeyboardInterrupt):
+        run_audit(fitted, settings, tmp_path, CountedTrainer(limit=0).open)
+    finds = tmp_path / "round-1-finds.json"
+    finds.write_text(content)
+    with pytest.raises(RunError, match=r"round-1-finds.json is damaged; remove it and give the same command"):
+        run_audit(fitted, settings, tmp_path, CountedTrainer().open)
+    finds.unlink()
+    assert run_audit(fitted, settings, tmp_path, CountedTrainer().open)["rounds"][0]["round"] == 1
