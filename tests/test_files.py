@@ -59,6 +59,22 @@ def test_a_file_that_is_there_is_not_made_again(tmp_path: Path, monkeypatch: pyt
     assert sorted(path.name for path in tmp_path.iterdir()) == ["linked", "taken"]
 
 
+def test_a_file_is_flushed_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What still stands in this process's own memory no disk is told of."""
+    sizes, flush = [], os.fsync
+
+    def note(file: int) -> None:
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            sizes.append(os.fstat(file).st_size)
+        flush(file)
+
+    monkeypatch.setattr("os.fsync", note)
+    monkeypatch.delattr(fcntl, "F_FULLFSYNC", raising=False)
+    replace_file(tmp_path / "file", b"a few words")
+    create_file(tmp_path / "new", b"others")
+    assert sizes == [len(b"a few words"), len(b"others")]
+
+
 def test_a_folder_that_cannot_be_flushed_is_no_reason_to_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
