@@ -23,11 +23,12 @@ LONGEST_PLAIN = 80  # bytes; a name may have 255, and more than one text stands 
 NETWORK_KINDS = frozenset(  # of file systems, as Linux and macOS name them; a virtual host's folders, too
     (
         *("nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "afs", "panfs"),
-        *("orangefs", "wekafs", "glusterfs", "fuse.glusterfs", "fuse.ceph", "fuse.sshfs", "fuse.juicefs"),
-        *("fuse.rclone", "9p", "virtiofs", "vmhgfs", "fuse.vmhgfs-fuse", "vboxsf", "prl_fs"),
-        *("afpfs", "webdav", "macfuse", "osxfuse"),
+        *("orangefs", "wekafs", "glusterfs", "gfs2", "ocfs2", "9p", "virtiofs", "vmhgfs", "vboxsf", "prl_fs"),
+        *("afpfs", "webdav", "macfuse", "osxfuse", "fuse"),
     )
 )
+FUSE = "fuse."  # what a program makes, mostly of something that is elsewhere; known not to be:
+LOCAL_FUSE = frozenset(("fuse.fuse-overlayfs",))  # of containers
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # what proc(5) writes for a blank, say
 _MOUNTED = re.compile(r".* on (/.*) \((\w+)[,)]")  # a line of macOS's `mount`
 
@@ -93,7 +94,7 @@ def make_folder_anew(base: Path) -> Path:
 
 
 def lies_on_network(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> bool:
-    """Whether a path is on a file system that other machines see; no, where this system does not tell.
+    """Whether a path is on a file system that other machines may see; no, where this system does not tell.
 
     Args:
         path: of a file or folder, there or not.
@@ -103,7 +104,7 @@ def lies_on_network(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> 
     for mount, kind_there in _list_mounts(mounts):
         if where.is_relative_to(mount) and len(mount.parts) >= longest:  # of several in one place the last
             longest, kind = len(mount.parts), kind_there
-    return kind in NETWORK_KINDS
+    return kind in NETWORK_KINDS or (kind.startswith(FUSE) and kind not in LOCAL_FUSE)
 
 
 def make_plain(text: str) -> str:

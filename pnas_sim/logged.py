@@ -18,7 +18,7 @@ from pnas_sim.answers import ARRAYS
 from pnas_sim.databases import demand_known
 from pnas_sim.errors import PnasError, RunError
 from pnas_sim.evaluate import Answers, Evaluation, Source, Status
-from pnas_sim.files import RUN_LOG
+from pnas_sim.files import RUN_LOG, follow_link
 from pnas_sim.frames import make_frame
 from pnas_sim.ledger import FRAME
 from pnas_sim.seam_checks import check_answers
@@ -129,7 +129,7 @@ def read_log(path: str | Path) -> LoggedRun:
     Raises:
         RunError: the file is missing, damaged, or no run log of this schema.
     """
-    path = find_file(path)
+    path = follow_link(find_file(path))  # beside which others write
     if not path.is_file():
         raise RunError(f"{path} is not there; name the folder of a run that has its log")
     # a log that nobody has open is one whole file, which may also lie where nothing can be written; one with

@@ -20,7 +20,7 @@ from pnas_sim.answers import ARRAYS, list_errors, list_seeds
 from pnas_sim.databases import demand_known
 from pnas_sim.errors import RunError, WorkError
 from pnas_sim.evaluate import Answers, Evaluation, Source
-from pnas_sim.files import lies_on_network
+from pnas_sim.files import follow_link, lies_on_network
 from pnas_sim.logged import (
     COLUMNS,
     CREATE,
@@ -51,7 +51,7 @@ class RunLog:
     """
 
     def __init__(self, path: str | Path) -> None:
-        path = find_file(path)
+        path = follow_link(find_file(path))  # for its lock is known by its name
         self._path, self._trained = path, False
         with self._explained(), ExitStack() as opened:  # what is not opened whole is closed
             # held while the log is open, so that one process at a time goes on with a run and others may read

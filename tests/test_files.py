@@ -158,6 +158,13 @@ MOUNTS = """\
 33 21 0:42 / /home/a\\134b\\011c rw - fuse.rclone cloud: rw
 34 21 0:43 / /media/gr\xfcn rw - ext4 /dev/vdc rw
 35 21 0:44 / /mnt/host rw - virtiofs host rw
+36 21 0:45 / /mnt/bucket rw - fuse.s3fs s3fs rw
+37 21 0:46 / /mnt/any rw - fuse.somebodys any rw
+38 21 0:47 / /mnt/plain rw - fuse /dev/fuse rw
+39 21 0:48 / /mnt/shared rw - gfs2 /dev/mapper/shared rw
+40 21 0:49 / /mnt/cluster rw - ocfs2 /dev/sdc rw
+41 21 0:50 / /mnt/disk rw - fuseblk /dev/sdd1 rw
+42 21 0:51 / /mnt/layers rw - fuse.fuse-overlayfs fuse-overlayfs rw
 """
 MACS = """\
 /dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
@@ -176,6 +183,13 @@ MACS = """\
         ("/home/my files/run", True),
         ("/home/a\\b\tc/run", True),
         ("/mnt/host/run", True),
+        ("/mnt/bucket/run", True),
+        ("/mnt/any/run", True),
+        ("/mnt/plain/run", True),
+        ("/mnt/shared/run", True),
+        ("/mnt/cluster/run", True),
+        ("/mnt/disk/run", False),
+        ("/mnt/layers/run", False),
         (os.fsdecode(b"/media/gr\xfcn/run"), False),
     ],
 )

@@ -186,6 +186,24 @@ def test_a_log_in_use_is_refused_until_it_is_closed(tmp_path: Path) -> None:
     RunLog(tmp_path / "log").close()
 
 
+@pytest.mark.parametrize("links", [1, 2])
+def test_a_log_in_use_is_known_by_any_name(tmp_path: Path, links: int) -> None:
+    """Its lock, and what is not in the file itself yet, are beside the file, not beside a link to it."""
+    (tmp_path / "far").mkdir()
+    name = tmp_path / "far" / "log"
+    for number in range(links):
+        link = tmp_path / f"link-{number}"
+        link.symlink_to(name)
+        name = link
+    with RunLog(name) as log:
+        log.add([answer(0)], 1.0)
+        assert len(read_log(name).evaluations) == 1
+        for other in (name, tmp_path / "far" / "log"):
+            with pytest.raises(RunError, match="in use; let the other process end"):
+                RunLog(other)
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.is_symlink()) == ["far"]
+
+
 def test_a_full_disk_is_said_and_nothing_before_it_is_lost(tmp_path: Path) -> None:
     with RunLog(tmp_path / "log") as log:
         log.add([answer(0)], 1.0)
