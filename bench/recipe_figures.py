@@ -50,7 +50,8 @@ def _summarise_phase(lines: Sequence[Mapping[str, Any]], thirds: Mapping[str, st
         figures = _summarise_candidate(found, reference, third)
         cost = measure_cost(seconds[name], seconds["base"])
         signals = {key: signal(figures[of], cost["cost"], power) for key, of, power, _ in SIGNALS}
-        summary[name] = {**figures, **cost, **signals}
+        lead = None if name in ("base", "reference") else measure_lead(found, runs["base"], reference)
+        summary[name] = {**figures, "lead": lead, **cost, **signals}
     return summary
 
 
@@ -69,6 +70,7 @@ def _summarise_candidate(found: Runs, reference: Mapping[str, float], third: Run
         "cells_with_two_seeds": int(paired.sum()),
         "mean_accuracy": float(np.nanmean(every)),
         "lowest_accuracy": float(np.nanmin(every)),
+        "agreement_by_seed": [agree_once(accuracies, truth) for accuracies in both.T],
         "agreement": interval(agreement, both, truth),
         "agreement_upper_half": interval(agreement, both[upper], truth[upper]),
         "reliability": interval(reliability, every[paired]),
@@ -88,13 +90,30 @@ def agreement(runs: Floats, truth: Floats) -> float:
         runs: `float64[n, 2]`, accuracy by seed; NaN where there is none.
         truth: `float64[n]`, the reference.
     """
-    found, counts = [], []
-    for accuracies in runs.T:
-        known = ~np.isnan(accuracies)
-        if known.sum() > 2 and len(set(accuracies[known])) > 1 and len(set(truth[known])) > 1:
-            found.append(float(spearmanr(accuracies[known], truth[known]).statistic))
-            counts.append(int(known.sum()))
-    return float(np.average(found, weights=counts)) if found else np.nan
+    found = [agree_once(accuracies, truth) for accuracies in runs.T]
+    counts = [int((~np.isnan(accuracies)).sum()) for accuracies in runs.T]
+    known = [(value, count) for value, count in zip(found, counts, strict=True) if not np.isnan(value)]
+    values, weights = zip(*known, strict=True) if known else ((np.nan,), (1,))
+    return float(np.average(values, weights=weights))
+
+
+def agree_once(accuracies: Floats, truth: Floats) -> float:
+    """Spearman of one seed's accuracies with the reference; NaN of fewer than three cells or equal ones."""
+    known = ~np.isnan(accuracies)
+    if known.sum() < 3 or len(set(accuracies[known])) < 2 or len(set(truth[known])) < 2:
+        return np.nan
+    return float(spearmanr(accuracies[known], truth[known]).statistic)
+
+
+def measure_lead(found: Runs, base: Runs, reference: Mapping[str, float]) -> dict[str, float] | None:
+    """Agreement less the base's, on the cells that both have."""
+    cells = sorted(set(found) & set(base) & set(reference))
+    own, others = (
+        np.array([[runs[cell].get(seed, np.nan) for seed in (0, 1)] for cell in cells]).reshape(-1, 2)
+        for runs in (found, base)
+    )
+    truth = np.array([reference[cell] for cell in cells])
+    return interval(lambda a, b, t: agreement(a, t) - agreement(b, t), own, others, truth)
 
 
 def reliability(runs: Floats) -> float:
@@ -166,6 +185,7 @@ def signal(found: Mapping[str, float] | None, cost: float | None, power: int) ->
 
 COLUMNS = (
     ("agreement", "agreement"),
+    ("lead", "less the base's"),
     ("agreement_upper_half", "upper half"),
     ("reliability", "reliability"),
     ("reliability_upper_half", "upper half"),
@@ -174,7 +194,7 @@ COLUMNS = (
 
 def format_report(figures: Mapping[str, Any]) -> str:
     """A Markdown table for each phase that has lines."""
-    heads = ["candidate", "cells", "mean", "lowest", *(head for _, head in COLUMNS)]
+    heads = ["candidate", "cells", "mean", "lowest", "seed 0, seed 1", *(head for _, head in COLUMNS)]
     heads += ["seed deviation", "s a child", "cost", *(head for *_, head in SIGNALS), "broken"]
     texts = []
     for phase, candidates in figures.items():
@@ -193,6 +213,9 @@ def _cells(name: str, found: Mapping[str, Any]) -> list[str]:
         f"{found['cells']}, {found['cells_with_reference']}, {found['cells_with_two_seeds']}",
         f"{found['mean_accuracy']:.3f}",
         f"{found['lowest_accuracy']:.3f}",
+        ", ".join(
+            _number(None if np.isnan(one) else one, ".2f") or "-" for one in found["agreement_by_seed"]
+        ),
         *(_with_interval(found[key]) for key, _ in COLUMNS),
         _number(found["seed_deviation"], ".4f"),
         _number(found["seconds"], ".1f"),
