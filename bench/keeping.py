@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,22 @@ def drop_torn_line(path: Path) -> None:
     kept = content[: content.rfind(b"\n") + 1]
     if len(kept) < len(content):
         os.truncate(path, len(kept))
+
+
+@contextmanager
+def hold_lines(path: Path) -> Iterator[None]:
+    """Has a file of lines, made if it is not there, for this process alone, and without a begun last line.
+
+    Raises:
+        SystemExit: another process has it.
+    """
+    with path.open("a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"{path} is being added to by another process; let that end first") from None
+        drop_torn_line(path)
+        yield
 
 
 def fill_page(page: Path, marks: tuple[str, str], text: str) -> None:

@@ -12,8 +12,9 @@ accuracy); the base is trained here too on the first 6 cells, for its cost. `con
 reference, a candidate and that candidate at a third of its rate on 12 fresh cells with 2 seeds.
 
 Each finished training is a line of `recipe_study.jsonl`, appended at once; a killed study goes on where it
-stopped. Work is ordered by tiers, and within a tier by groups of cells, so that all candidates of a tier have
-equally many cells at any time. `report` prints what `recipe_figures` makes of the lines.
+stopped, and a second one beside it is refused. Work is ordered by tiers, and within a tier by groups of
+cells, so that all candidates of a tier have equally many cells at any time. `report` prints what
+`recipe_figures` makes of the lines.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from keeping import append_line, fill_page, read_lines
+from keeping import append_line, fill_page, hold_lines, read_lines
 from recipe_figures import format_report, summarise
 from trainings import Job, add_training_options, find_lines, train
 
@@ -148,6 +149,16 @@ def is_missing(job: Job, lines: Sequence[Mapping[str, Any]], timed: set[str]) ->
 # --------------------------------------------------------------------------------------------------- commands
 
 
+def run_training(options: argparse.Namespace) -> None:
+    space = CellSpace()
+    take_from_table(options.parts, space)
+    listed = list_jobs(space) if options.command == "train" else list_confirmation(space, options.candidate)
+    timed = set(space.format_many(draw_cells(space, 5, TIMED_CELLS, find_plan(PLAN).seed)))
+    lines = read_lines(LINES)
+    jobs = [job for job in listed if is_missing(job, lines, timed)]
+    train(jobs, LINES, space, options.data, options.workers, options.hours, source="study")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -171,13 +182,8 @@ def main() -> None:
         if options.write is not None:
             fill_page(options.write, MARKS, format_report(figures))
         return
-    space = CellSpace()
-    take_from_table(options.parts, space)
-    listed = list_jobs(space) if options.command == "train" else list_confirmation(space, options.candidate)
-    timed = set(space.format_many(draw_cells(space, 5, TIMED_CELLS, find_plan(PLAN).seed)))
-    lines = read_lines(LINES)
-    jobs = [job for job in listed if is_missing(job, lines, timed)]
-    train(jobs, LINES, space, options.data, options.workers, options.hours, source="study")
+    with hold_lines(LINES):
+        run_training(options)
 
 
 if __name__ == "__main__":

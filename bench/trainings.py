@@ -23,6 +23,7 @@ from pnas_backends.training.workers import Failure, Task, WorkerPool, WorkerSetu
 from pnas_sim.evaluate import Evaluation
 from pnas_sim.space import CellSpace
 
+HOURS = "the first training that ends after these is the last; those in flight then are given up"
 NICENESS = 15  # the trainings give way to everything else
 
 
@@ -95,7 +96,7 @@ def add_training_options(parser: argparse.ArgumentParser, data: str = "folder of
     """What every command that trains is told."""
     parser.add_argument("--data", type=Path, required=True, help=data)
     parser.add_argument("--workers", type=read_workers, default=1)
-    parser.add_argument("--hours", type=float, help="after which no more is begun")
+    parser.add_argument("--hours", type=float, help=HOURS)
 
 
 def read_workers(text: str) -> int:
@@ -122,7 +123,8 @@ def train(
         space: of the cells.
         data: folder of the images.
         workers: processes.
-        hours: after which no more is begun; None: any.
+        hours: by the clock; the first training that ends after these, also by failing, is the last, and those
+            in flight then are given up, to be tried again. None: any.
         more: stands in each line, see `describe`.
     """
     os.nice(NICENESS)  # the workers inherit it
@@ -133,16 +135,18 @@ def train(
         for done, (place, outcome) in enumerate(pool.run(tasks), 1):
             job = jobs[place]
             if isinstance(outcome, Failure):
-                print(f"failed: {job.name} {job.cell}: {outcome.reason}", file=sys.stderr, flush=True)
-                continue
-            append_line(path, describe(job, outcome, **more))
-            print(
-                f"{done}/{len(jobs)} {job.name} seed {job.seed}: {outcome.valid_accuracy:.4f} in "
-                f"{outcome.seconds:.1f} s",
-                file=sys.stderr,
-                flush=True,
-            )
+                tell(f"failed: {job.name} {job.cell}: {outcome.reason}")
+            else:
+                append_line(path, describe(job, outcome, **more))
+                tell(
+                    f"{done}/{len(jobs)} {job.name} seed {job.seed}: {outcome.valid_accuracy:.4f} in "
+                    f"{outcome.seconds:.1f} s"
+                )
             if hours is not None and time.monotonic() - begun > hours * 3600:
                 break
     finally:
         pool.close()
+
+
+def tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
