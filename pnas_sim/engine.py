@@ -95,10 +95,7 @@ def run_search(
     budget = Budget.of(budget)
     course = _describe_course(strategy, evaluator.spec, evaluation_seed, epochs)
     checked = log is not None and log.begin(course, batch)
-    known, logged = (
-        ({}, []) if log is None else (log.read_evaluations(), log.read_batches(evaluator.spec.space))
-    )
-    ledger = Ledger(evaluator.spec.space, evaluator.spec.chance, known)
+    ledger, logged = _open_ledger(evaluator.spec, log)
     bulk = evaluator if isinstance(evaluator, BulkEvaluator) else None
     run = _Run(strategy, evaluator, bulk, budget, log, evaluation_seed, epochs, progress, ledger)
     stopped, number = None, 0
@@ -111,6 +108,19 @@ def run_search(
         stopped = run.take(number, proposals, kept, asked)
         number += 1
     return sum_up(ledger, stopped, time.monotonic() - begun)
+
+
+def _open_ledger(spec: EvaluatorSpec, log: RunLog | None) -> tuple[Ledger, list[Proposals]]:
+    """A ledger that knows a log's answers, and the batches to replay.
+
+    Raises:
+        RunError: they are damaged.
+    """
+    if log is None:
+        return Ledger(spec.space, spec.chance, {}), []
+    known, logged = log.read_evaluations(), log.read_batches(spec.space)
+    with log.reading():
+        return Ledger(spec.space, spec.chance, known), logged
 
 
 def _demand_fresh(first: Proposals, log: RunLog | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from itertools import repeat
 from pathlib import Path
 from types import TracebackType
@@ -207,6 +207,10 @@ class RunLog:
             self._database.executemany(
                 f"INSERT OR REPLACE INTO evaluations ({', '.join(COLUMNS)}) VALUES ({marks})", values
             )
+
+    def reading(self) -> AbstractContextManager[None]:
+        """While inside, what is wrong with values of this log is told as such, by `RunError`."""
+        return readable(self._path)
 
     def read_batches(self, space: CellSpace | None = None) -> list[Proposals]:
         """Every batch proposed, in order.
