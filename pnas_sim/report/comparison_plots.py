@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -125,7 +126,7 @@ def _scale_by_logarithm(panel: Axes) -> None:
 
 
 def _draw_line(panel: Axes, number: int, label: str, line: Mapping[str, Any], alpha: float) -> float:
-    """Draws a search's curve; returns its height at a tenth of its way."""
+    """Draws a search's curve; returns its floor."""
     scale = 1 / 3600 if line["axis"] == "seconds" else 1
     at = [value * scale for value in line["at"]]
     mean: list[float] = [100 * value for value in line["mean"]]
@@ -135,7 +136,21 @@ def _draw_line(panel: Axes, number: int, label: str, line: Mapping[str, Any], al
     if line["low"] and line["low"][0] is not None:
         low, high = ([100 * value for value in line[end]] for end in ("low", "high"))
         panel.fill_between(at, low, high, color=colour, alpha=alpha, linewidth=0)
-    return next(value for place, value in zip(at, mean, strict=True) if place >= at[-1] / 10)
+    return find_floor(at, mean)
+
+
+def find_floor(at: Sequence[float], values: Sequence[float]) -> float:
+    """A curve's lowest height over the last nine tenths of its way: noise-free curves may fall again.
+
+    Args:
+        at: places, ascending; at least one.
+        values: heights there; NaN where they are not known.
+
+    Returns:
+        The height; NaN where none is known.
+    """
+    late = [value for place, value in zip(at, values, strict=True) if place >= at[-1] / 10]
+    return min((value for value in late if not math.isnan(value)), default=math.nan)
 
 
 def _write_label(label: str) -> str:

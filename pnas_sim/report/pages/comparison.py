@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pnas_sim.own_parts import tell_imports, write_command
-from pnas_sim.report.comparison_plots import AXES
+from pnas_sim.report.comparison_plots import AXES, find_floor
 from pnas_sim.report.comparison_sheets import Topic, list_topics
 from pnas_sim.report.comparison_table import choose_duels, format_needed
 from pnas_sim.report.pages.charts import Axis, Interval, Line, draw_intervals, draw_lines
@@ -123,7 +123,7 @@ def _draw_panel(result: Mapping[str, Any], axis: str, top: int, view: tuple[str,
     title = f"{_name_top(top)}, {'by ' + axis if axis != 'seconds' else 'by cost'}"
     x = Axis(label=AXES[axis], scale=span_logarithm([at for line in lines for at in line.at]))
     edges = [value for line in lines for value in (*line.values, *line.high)]
-    floors = [_find_floor(line) for line in lines if line.at]
+    floors = [find_floor(line.at, line.values) for line in lines if line.at]
     # the first few models are far below the rest and would flatten it
     y = Axis(
         label="validation accuracy, %", scale=span([*floors, *(edge for edge in edges if edge > min(floors))])
@@ -133,11 +133,6 @@ def _draw_panel(result: Mapping[str, Any], axis: str, top: int, view: tuple[str,
 
 def _name_top(top: int) -> str:
     return "Best cell" if top == 1 else f"Mean of the top {top}"
-
-
-def _find_floor(line: Line) -> float:
-    """A curve's height at a tenth of its way."""
-    return next(value for at, value in zip(line.at, line.values, strict=True) if at >= line.at[-1] / 10)
 
 
 def _list_lines(result: Mapping[str, Any], axis: str, top: int, view: tuple[str, str]) -> Iterator[Line]:

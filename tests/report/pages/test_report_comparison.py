@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
 import pytest
 
+from pnas_sim.report.comparison_plots import draw_comparison, find_floor
 from pnas_sim.report.comparison_sheets import list_topics
 from pnas_sim.report.pages.comparison import report_comparison
 from pnas_sim.report.pages.parts import Charts, Facts, Folded, Listing, Report, Table
@@ -60,6 +62,32 @@ def test_curves_are_shown_for_every_axis_and_top_and_folded_for_other_views(make
     assert [type(part) for part in curves[1:]] == [Folded, Folded]
     assert all(chart.drawing.count('class="line') == 3 for chart in curves[0].charts)
     assert all(chart.drawing.count('class="band') == 3 for chart in curves[0].charts)
+
+
+def test_a_curve_that_falls_at_its_end_stays_within_the_frame(
+    make_comparison: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = make_comparison()
+    for curve in result["searches"][0]["curves"]:
+        curve["mean"][-1] = 0.3  # below its height at a tenth of its way
+    lows: list[float] = []
+
+    def keep(title: str, lines: Any, x: Any, y: Any) -> str:
+        lows.append(y.scale.low)
+        return ""
+
+    monkeypatch.setattr("pnas_sim.report.pages.comparison.draw_lines", keep)
+    report_comparison("here", result)
+    assert len(lows) == 18 and max(lows) < 30
+    for name, figure in draw_comparison(result):
+        if name.startswith("curves"):
+            assert max(panel.get_ylim()[0] for panel in figure.axes) < 30
+
+
+def test_the_floor_of_a_curve_is_the_lowest_after_its_first_tenth() -> None:
+    assert find_floor([1, 5, 10, 50, 100], [10, 20, 60, 70, 50]) == 50
+    assert find_floor([1, 5, 10, 50, 100], [10, 20, 30, 70, math.nan]) == 30
+    assert math.isnan(find_floor([1], [math.nan]))
 
 
 def test_what_was_not_reached_is_an_arrow_and_never_a_dot(make_comparison: Any) -> None:
