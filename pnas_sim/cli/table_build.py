@@ -24,6 +24,7 @@ from pnas_sim.cli.output import say, write_json
 from pnas_sim.errors import SettingError
 
 if TYPE_CHECKING:
+    from pnas_backends.training.recipe import Recipe
     from pnas_sim.space import CellSpace
     from pnas_tables.build import BuildProgress
     from pnas_tables.plans import Jobs, Plan
@@ -128,7 +129,6 @@ def _find_parts() -> Path:
 
 
 def _build_sample(given: dict[str, Any], progress: Callable[[BuildProgress], None] | None) -> dict[str, Any]:
-    from pnas_backends.training.backend import choose_recipe
     from pnas_sim.cli.folder import demand_parent
     from pnas_tables.record import demand_name
     from pnas_tables.trainer import train_sample
@@ -142,11 +142,7 @@ def _build_sample(given: dict[str, Any], progress: Callable[[BuildProgress], Non
     demand_parent(given["out"])
     demand_name(given["name"] or given["out"].stem)
     wanted, space = _choose_cells(given)
-    data = None if given["data"] is None else Path(given["data"])
-    changes = [
-        name for name in (*TRAINING_NAMES, "epochs") if name not in ("device", "dataset", "data", "workers")
-    ]
-    recipe, _ = choose_recipe(given["dataset"] or "digits", data, choose_given(given, tuple(changes)))
+    recipe, data = _choose_recipe(given)
     table = train_sample(
         wanted,
         recipe,
@@ -162,6 +158,18 @@ def _build_sample(given: dict[str, Any], progress: Callable[[BuildProgress], Non
         warn=say,
     )
     return {"plan": None, "out": str(given["out"]), "runs": len(table.seeds)}
+
+
+def _choose_recipe(given: dict[str, Any]) -> tuple[Recipe, Path | None]:
+    """How the cells are trained, and where the images lie."""
+    from pnas_backends.training.backend import choose_recipe
+    from pnas_backends.training.data import place_dataset
+
+    folder = None if given["data"] is None else Path(given["data"])
+    dataset, data = place_dataset(given["dataset"] or "digits", folder)
+    fixed = ("device", "dataset", "data", "workers")
+    changes = tuple(name for name in (*TRAINING_NAMES, "epochs") if name not in fixed)
+    return choose_recipe(dataset, data, choose_given(given, changes))[0], data
 
 
 def _choose_cells(given: dict[str, Any]) -> tuple[Plan | Jobs, CellSpace]:

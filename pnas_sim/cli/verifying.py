@@ -171,15 +171,14 @@ def open_training(table: Table, settings: VerifySettings) -> Training:
 def _choose_recipe(table: Table, settings: VerifySettings) -> tuple[Recipe, Path | None]:
     """The recipe, and where its data lies."""
     from pnas_backends.training.backend import choose_recipe
+    from pnas_backends.training.data import place_dataset
     from pnas_tables.trainer import stored_recipe
 
     recipe, changes, data = stored_recipe(table), dict(settings.recipe), settings.data
     dataset = str(changes.pop("dataset", recipe.dataset))
     if dataset == recipe.dataset:
         return recipe.change(**changes), data
-    if dataset.endswith(".npz"):  # a recipe names the file; where it lies is no part of it
-        data = Path(dataset) if data is None else data / dataset
-        dataset = data.name
+    dataset, data = place_dataset(dataset, data)
     kept = {name: value for name, value in recipe.model_dump().items() if name not in OF_DATA}
     return choose_recipe(dataset, data, {**kept, **changes})[0], data
 

@@ -69,7 +69,7 @@ def make_trainer(
     Args:
         recipe: how children are trained.
         space: of their cells.
-        data: folder of the data set; None for those that need none.
+        data: folder of the data set, or an `.npz` file itself; None for those that need none.
         workers: processes.
         device: to train on, or several with commas between.
         time_limit: seconds a child may take, else it has failed; None: any.

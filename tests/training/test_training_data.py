@@ -11,8 +11,10 @@ import torch
 from pnas_backends.training.data import (
     NPZ_ARRAYS,
     choose_images,
+    find_npz,
     load_images,
     measure_channels,
+    place_dataset,
     read_source,
     resize,
 )
@@ -87,6 +89,24 @@ def test_grey_npz_without_a_channel_axis(tmp_path: Path) -> None:
     source = read_source("grey.npz", path)
     assert source.train_images.shape == (30, 6, 6, 1)
     assert source.train_labels.dtype == np.int64
+
+
+def test_an_npz_is_found_in_its_folder_too(tmp_path: Path) -> None:
+    pixels, labels = np.zeros((4, 8, 8), np.uint8), np.zeros(4, int)
+    (tmp_path / "inner").mkdir()
+    for name in ("x.npz", "inner/x.npz", "inner/y.npz"):
+        np.savez(
+            tmp_path / name, train_images=pixels, train_labels=labels, test_images=pixels, test_labels=labels
+        )
+    assert find_npz("x.npz", tmp_path) == find_npz("x.npz", tmp_path / "x.npz") == tmp_path / "x.npz"
+    assert find_npz("inner/x.npz", tmp_path) == tmp_path / "inner" / "x.npz"
+    assert find_npz("far/away/y.npz", tmp_path / "inner") == tmp_path / "inner" / "y.npz"
+    assert find_npz("far/z.npz", None) == Path("far/z.npz")
+    assert read_source("x.npz", tmp_path).train_images.shape == (4, 8, 8, 1)
+    with pytest.raises(DataError, match=r"there is no file .*z\.npz; give its folder with --data"):
+        read_source("z.npz", tmp_path)
+    assert place_dataset("inner/x.npz", tmp_path) == ("x.npz", tmp_path / "inner" / "x.npz")
+    assert place_dataset("digits", None) == ("digits", None)
 
 
 def test_subset_is_the_recipes_and_its_parts_are_disjoint() -> None:

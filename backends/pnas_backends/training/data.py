@@ -210,13 +210,13 @@ def _resize_chunk(pixels: Tensor, size: int) -> Tensor:
 
 
 def read_source(dataset: str, data: Path | None) -> Source:
-    """Reads a data set, named or an `.npz` file.
+    """Reads a data set, named or an `.npz` file, from its folder or, of an `.npz`, from the file itself.
 
     Raises:
         DataError: the name is unknown, files are missing, or they are not what they should be.
     """
     if dataset.endswith(".npz"):
-        return _read_npz(data or Path(dataset))
+        return _read_npz(find_npz(dataset, data))
     if dataset == "digits":
         return _read_digits()
     readers = {"cifar10": _read_cifar10, "fashion-mnist": _read_fashion_mnist}
@@ -227,6 +227,23 @@ def read_source(dataset: str, data: Path | None) -> Source:
     if data is None:
         raise DataError(f"data set {dataset} needs its folder; give it with --data")
     return readers[dataset](data)
+
+
+def place_dataset(dataset: str, data: Path | None) -> tuple[str, Path | None]:
+    """What a recipe calls a data set, and where it lies; the way to an `.npz` file is no part of a recipe."""
+    if not dataset.endswith(".npz"):
+        return dataset, data
+    return Path(dataset).name, find_npz(dataset, data)
+
+
+def find_npz(dataset: str, data: Path | None) -> Path:
+    """The file of an `.npz` data set: in the folder `data`, `data` itself, or else where its name says."""
+    if data is None:
+        return Path(dataset)
+    if not data.is_dir():
+        return data
+    whole = data / dataset
+    return whole if whole.exists() else data / Path(dataset).name  # older recipes name the way to the file
 
 
 def _read_digits() -> Source:
@@ -316,7 +333,7 @@ def _read_npz(path: Path) -> Source:
                 raise DataError(f"{path} lacks {', '.join(missing)}; it must hold {', '.join(NPZ_ARRAYS)}")
             arrays = {name: file[name] for name in NPZ_ARRAYS}
     except FileNotFoundError:
-        raise DataError(f"there is no file {path}; give the path of an .npz file") from None
+        raise DataError(f"there is no file {path}; give its folder with --data, or its path") from None
     except (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:  # TypeError: an .npy
         if isinstance(error, DataError):
             raise
