@@ -32,7 +32,8 @@ def report(folders: tuple[Path, ...], out: Path | None, cells: int, as_json: boo
     """Write one HTML page about the results in DIR: a run, comparison, study or verification.
 
     Everything is inside that one file: pictures, tables, and what repeats it. It needs no network and runs no
-    script. A run that has not finished is shown as far as its log goes. Several DIRs stand under each other.
+    script. A run that has not finished is shown as far as its log goes. Several DIRs stand under each other;
+    of these a comparison or a predictor study that has not finished is left out with a warning.
     """
     from pnas_sim.cli.reporting import show, write_report
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pnas_sim.cli.folder import LOG, RECORD, RESULT, SETTINGS, write_whole
-from pnas_sim.cli.output import write_json, write_text
+from pnas_sim.cli.output import say, write_json, write_text
 from pnas_sim.cli.settings import read_toml
 from pnas_sim.errors import RequestError, RunError, SettingError
 from pnas_sim.logged import read_log
@@ -40,7 +40,7 @@ def write_report(folders: Sequence[Path], out: Path | None, cells: int) -> dict[
     """
     if not 1 <= cells <= MOST_CELLS:
         raise SettingError(f"cells is {cells}; it must be from 1 to {MOST_CELLS}")
-    reports = [read_report(folder, cells) for folder in folders]
+    reports = [read_report(folder, cells) for folder in _choose_folders(folders)]
     path = out or (folders[0] / PAGE if len(folders) == 1 else Path(PAGE))
     page = render_page(reports)
     write_whole(path, page, then="give the command again")
@@ -54,6 +54,23 @@ def write_report(folders: Sequence[Path], out: Path | None, cells: int) -> dict[
             for one in reports
         ],
     }
+
+
+def _choose_folders(folders: Sequence[Path]) -> Sequence[Path]:
+    """The folders to be shown: of several, a study in the middle of its work spoils not the others' page.
+
+    Raises:
+        RunError: all are in the middle of their work.
+    """
+    if len(folders) == 1:
+        return folders
+    begun = {folder: why for folder in folders if (why := _tell_begun(folder))}
+    for why in begun.values():
+        say(f"warning: left out: {why}")
+    left = [folder for folder in folders if folder not in begun]
+    if not left:
+        raise RunError(f"none of these {len(folders)} folders holds a result; go on with one of them first")
+    return left
 
 
 def show(written: Mapping[str, Any], as_json: bool) -> None:
@@ -114,21 +131,37 @@ def _read_result(folder: Path) -> dict[str, Any] | None:
 
 def _report_unfinished(folder: Path, cells: int) -> Report:
     """The report on a run that has a log but no result yet; of other work there is nothing to show."""
-    if (folder / SETTINGS).is_file() and (folder / LOG).is_file():
+    if _has_log(folder):
         return _report_run(folder, None, cells)
+    if why := _tell_begun(folder):
+        raise RunError(why)
+    what = "is not there" if not folder.exists() else f"holds no result ({RESULT} is not in it)"
+    raise RunError(f"{folder} {what}; name the folder of a run, a comparison or a study")
+
+
+def _has_log(folder: Path) -> bool:
+    """Whether a run was begun here, which can be shown as far as its log goes."""
+    return (folder / SETTINGS).is_file() and (folder / LOG).is_file()
+
+
+def _tell_begun(folder: Path) -> str:
+    """Of a comparison or a predictor study without a result what is to be done; empty for all else."""
     from pnas_sim.cli.studying import PARTS
 
-    quoted = shlex.quote(str(folder))
+    if (folder / RESULT).exists() or _has_log(folder):
+        return ""
     if (folder / RECORD).is_file():
         settings = _read_settings(folder)
         remedy = write_command(settings, "compare", "--config", str(folder / RECORD), "--out", str(folder))
         told = tell_imports(settings)
-        raise RunError(f"{folder} holds a comparison that has not finished; go on with{told}: {remedy}")
+        return (
+            f"{folder} holds a comparison that has not finished; go on with{told}: {remedy} "
+            "(with --seeds FEWER added it ends with those seeds, and shows them)"
+        )
     if (folder / PARTS).is_dir():
-        remedy = f"if a predictor study is to go on here, give its command again with --out {quoted}"
-        raise RunError(f"{folder} holds no result; {remedy}")
-    what = "is not there" if not folder.exists() else f"holds no result ({RESULT} is not in it)"
-    raise RunError(f"{folder} {what}; name the folder of a run, a comparison or a study")
+        remedy = f"give its command again with --out {shlex.quote(str(folder))}"
+        return f"{folder} holds no result; if a predictor study is to go on here, {remedy}"
+    return ""
 
 
 def _report_run(folder: Path, result: Mapping[str, Any] | None, cells: int) -> Report:

@@ -59,6 +59,21 @@ def test_several_folders_share_a_page_here(pnas: Any, make_run: Any, tmp_path: P
     assert "pnas-sim resume two" in page
 
 
+def test_a_study_in_work_is_left_out_of_a_page_of_several(pnas: Any, make_run: Any, tmp_path: Path) -> None:
+    folder = make_run("one")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "compare.toml").write_text("")
+    (tmp_path / "three" / "parts").mkdir(parents=True)
+    outcome = pnas("report", folder, "two", "three", "--json")
+    assert outcome.code == 0, outcome.err
+    assert [report["folder"] for report in outcome.json["reports"]] == ["one"]
+    assert "warning: left out: two holds a comparison that has not finished" in outcome.err
+    assert "warning: left out: three holds no result; if a predictor study" in outcome.err
+    assert "--seeds FEWER" in pnas("report", "two").complaint
+    assert "none of these 2 folders holds a result" in pnas("report", "two", "three").err
+    assert "nowhere is not there" in pnas("report", folder, "nowhere").complaint
+
+
 def test_a_run_can_be_looked_at_while_it_is_in_work_and_where_nothing_can_be_written(
     pnas: Any, make_run: Any
 ) -> None:
