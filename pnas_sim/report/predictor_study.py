@@ -15,13 +15,14 @@ from pnas_sim.report.predictors_markdown import (
     CIRCULAR_MARK,
     PLACES,
     SEARCH_NOTE,
-    SOURCES,
     format_figure,
     format_number,
     group_rows,
     mark_name,
+    name_fit,
     tabulate_ceilings,
     tabulate_searches,
+    tell_same,
 )
 from pnas_sim.study.predictors_paper import NEXT
 from pnas_sim.study.predictors_rows import ALL_SIZES, NOISY
@@ -32,12 +33,14 @@ PAPER = "  in the paper"
 def print_study(result: Mapping[str, Any], console: Console | None = None) -> None:
     """Prints the main tables of what `pnas_sim.study.predictors_output.describe_study` tells."""
     console = console or open_console()
-    for (source, fitted), rows in group_rows(result["rows"]).items():
-        console.print(f"\nfitted on {fitted} {SOURCES[source]}, {result['trials']} trials")
+    for rows in group_rows(result["rows"]).values():
+        console.print(f"\nfitted on {name_fit(rows)}, {result['trials']} trials")
         for place, words in PLACES.items():
             mine = [row for row in rows if row["place"] == place and row["truth"] == NOISY]
             if mine:
                 print_grid(console, _make_grid(f"Spearman {words}, by their blocks", *tabulate_briefly(mine)))
+        if same := tell_same(rows):
+            console.print(same)
     lost = sum(result["left_out"].values())
     if lost:
         console.print(f"left out: {lost} cells, all of whose trainings failed")

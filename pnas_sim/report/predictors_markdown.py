@@ -58,9 +58,8 @@ def _introduce(result: Mapping[str, Any]) -> str:
 def _list_tables(result: Mapping[str, Any]) -> Iterator[str]:
     for (source, fitted), rows in group_rows(result["rows"]).items():
         label = "" if source == "trained" else " A second result: the surrogate is no training."
-        yield (
-            f"## Fitted on {fitted} {SOURCES[source]}\n\n{result['trials']} trials.{label}{_tell_same(rows)}"
-        )
+        same = f" {told}" if (told := tell_same(rows)) else ""
+        yield (f"## Fitted on {fitted} {SOURCES[source]}\n\n{result['trials']} trials.{label}{same}")
         for place, words in PLACES.items():
             mine = [row for row in rows if row["place"] == place and row["truth"] == NOISY]
             if mine:
@@ -68,7 +67,20 @@ def _list_tables(result: Mapping[str, Any]) -> Iterator[str]:
         yield "### All figures on cells one block larger\n\n" + _join_table(*tabulate_figures(rows))
 
 
-def _tell_same(rows: Sequence[Mapping[str, Any]]) -> str:
+def name_fit(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What predictors were fitted on: `50 to 136 really trained cells (256 asked for)`.
+
+    Args:
+        rows: of one source and K.
+    """
+    source, asked = rows[0]["source"], rows[0]["fitted"]
+    counts = [row.get("fitted_cells", asked) for row in rows if row["blocks"] != ALL_SIZES] or [asked]
+    least, most = min(counts), max(counts)
+    listed = f"{least}" if least == most else f"{least} to {most}"
+    return f"{listed} {SOURCES.get(source, source)}{'' if least == asked else f' ({asked} asked for)'}"
+
+
+def tell_same(rows: Sequence[Mapping[str, Any]]) -> str:
     """Says at which sizes all trials are fitted on the same cells, so that no interval holds their choice."""
     same = {
         row["blocks"]: row["fitted_cells"]
@@ -79,7 +91,7 @@ def _tell_same(rows: Sequence[Mapping[str, Any]]) -> str:
     if not listed:
         return ""
     return (
-        f" A size that has no more cells is fitted on whole, by every trial: {listed}. There intervals are "
+        f"A size that has no more cells is fitted on whole, by every trial: {listed}. There intervals are "
         "of the cells asked about and of the fits' own randomness, not of which cells were fitted: they are "
         "too narrow, and what fewer cells give, fitted on different ones, stands beside them."
     )

@@ -68,3 +68,14 @@ def test_a_whole_study_fits_a_terminal() -> None:
     for words in expected:
         assert words in text
     assert "…" not in text
+
+
+def test_fewer_cells_than_were_asked_for_are_told() -> None:
+    few = {"fitted": 10**6, "fitted_sets": 1, "trials": 2}
+    rows = [{**row, **few, "fitted_cells": 50 if row["blocks"] else 0} for row in ROWS]
+    out = io.StringIO()
+    result = {"rows": rows, "ceilings": [], "searches": [], "trials": 2, "left_out": {}}
+    print_study(result, open_console(out, 80))
+    text = " ".join(out.getvalue().split())
+    assert "fitted on 50 cells answered by the surrogate (1000000 asked for), 2 trials" in text
+    assert "fitted on whole, by every trial: 50 of 1 block, 50 of 2 blocks" in text

@@ -28,13 +28,14 @@ from pnas_sim.report.predictors_markdown import (
     CIRCULAR_MARK,
     PLACES,
     SEARCH_NOTE,
-    SOURCES,
     group_rows,
     mark_name,
+    name_fit,
     tabulate_ceilings,
     tabulate_figures,
     tabulate_ranks,
     tabulate_searches,
+    tell_same,
 )
 from pnas_sim.report.text import format_count
 from pnas_sim.space import name_size
@@ -55,10 +56,10 @@ def report_predictors(folder: Path, result: Mapping[str, Any]) -> Report:
     groups = group_rows(result["rows"])
     sections = [
         Section(
-            title=f"Fitted on {fitted} {SOURCES.get(source, source)}",
-            parts=[*_show_group(rows), *_show_scatter(folder, source, fitted)],
+            title=f"Fitted on {name_fit(rows)}",
+            parts=[*_show_group(rows), *_show_scatter(folder, rows)],
         )
-        for (source, fitted), rows in groups.items()
+        for rows in groups.values()
     ]
     sections += [*_show_ceilings(result), *_show_searches(result)]
     sections.append(Section(title="How to repeat it", parts=list(_show_settings(result))))
@@ -82,11 +83,11 @@ def _sum_up(result: Mapping[str, Any]) -> str:
         return head
     first = means[0]
     rivals = [row for row in means if (row["source"], row["fitted"]) == (first["source"], first["fitted"])]
+    fitted = group_rows(result["rows"])[first["source"], first["fitted"]]
     best = max(rivals, key=lambda row: float(row["spearman"]))
     return (
-        f"{head} On {SOURCES.get(first['source'], first['source'])} one block larger than the "
-        f"{first['fitted']} fitted, {mark_name(best)} has the highest mean Spearman correlation: "
-        f"{best['spearman']:.2f}."
+        f"{head} Of predictors fitted on {name_fit(fitted)}, on cells one block larger "
+        f"{mark_name(best)} has the highest mean Spearman correlation: {best['spearman']:.2f}."
     )
 
 
@@ -108,6 +109,8 @@ def _show_group(rows: Sequence[Row]) -> Iterator[Part]:
                 yield _draw_ranks(mine)
             heads, lines = tabulate_ranks(mine)
             yield Table(caption=f"Spearman {words}, pooled over trials", heads=heads, rows=lines)
+    if same := tell_same(rows):
+        yield Words(text=same)
     heads, lines = tabulate_figures(rows)
     if lines:
         table = Table(caption="All figures on cells one block larger", heads=heads, rows=lines)
@@ -147,16 +150,16 @@ def _draw_size(title: str, rows: Sequence[Row], scale: Scale) -> Any:
     return draw_intervals(title, intervals, Axis(label="Spearman, pooled", scale=scale), reference=0.0)
 
 
-def _show_scatter(folder: Path, source: str, fitted: int) -> Iterator[Part]:
+def _show_scatter(folder: Path, rows: Sequence[Row]) -> Iterator[Part]:
     """The study's scatter pictures of one source and K, in the page itself."""
-    start = f"scatter-{source}-{fitted}-"
+    start = f"scatter-{rows[0]['source']}-{rows[0]['fitted']}-"
     pictures = []
     for path in sorted(folder.glob("scatter-*.png")):
         if path.name.startswith(start):
             data = path.read_bytes()
             if data.startswith(PNG):
                 name = path.stem.removeprefix(start)
-                title = f"{name}, fitted on {fitted} {source} cells: predicted against true accuracy, by size"
+                title = f"{name}, fitted on {name_fit(rows)}: predicted against true accuracy, by size"
                 uri = f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
                 pictures.append(Photograph(title=title, data=uri))
     if pictures:

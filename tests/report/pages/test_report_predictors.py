@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from pnas_sim.report.pages.parts import Charts, Folded, Listing, Photographs, Report, Table
+from pnas_sim.report.pages.parts import Charts, Folded, Listing, Photographs, Report, Table, Words
 from pnas_sim.report.pages.predictors import PNG, report_predictors
 
 
@@ -40,6 +40,23 @@ def test_the_best_and_the_circular_are_told(make_study: Any, tmp_path: Path) -> 
     assert report_predictors(tmp_path, result).summary == "1 predictor, 2 trials of each fit."
 
 
+def test_fewer_cells_than_were_asked_for_are_told(make_study: Any, tmp_path: Path) -> None:
+    study = make_study()
+    for row in study["rows"]:
+        row["fitted"] = 1_000_000
+        if row["source"] == "trained" and row["blocks"]:
+            row |= {"fitted_cells": 50 * row["blocks"], "fitted_sets": 1}
+    report = report_predictors(tmp_path, study)
+    told = "50 to 100 really trained cells (1000000 asked for)"
+    assert report.sections[0].title == f"Fitted on {told}"
+    assert told in report.summary
+    words = next(part.text for part in report.sections[0].parts if isinstance(part, Words))
+    assert "fitted on whole, by every trial: 50 of 1 block, 100 of 2 blocks" in words
+    assert not any(
+        isinstance(part, Words) for part in report_predictors(tmp_path, make_study()).sections[0].parts
+    )
+
+
 def test_scatter_pictures_are_put_inside_and_other_files_are_not(make_study: Any, tmp_path: Path) -> None:
     (tmp_path / "scatter-trained-20-mlp.png").write_bytes(PNG + b"data")
     (tmp_path / "scatter-trained-20-fake.png").write_bytes(b"<script>")
@@ -51,7 +68,7 @@ def test_scatter_pictures_are_put_inside_and_other_files_are_not(make_study: Any
     assert isinstance(photographs, Photographs)
     (picture,) = photographs.pictures
     assert picture.data == "data:image/png;base64,iVBORw0KGgpkYXRh"
-    assert picture.title.startswith("mlp, fitted on 20 trained cells")
+    assert picture.title.startswith("mlp, fitted on 20 really trained cells")
 
 
 def test_the_command_names_what_was_studied(make_study: Any, tmp_path: Path) -> None:
