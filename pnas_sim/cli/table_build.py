@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pnas_tables.plans import Jobs, Plan
 
 DRAW_NAMES = ("cells", "blocks", "seeds", "seed")  # which cells, where no file names them
-SAMPLE_NAMES = ("out", "name", *DRAW_NAMES, "epochs")
+SAMPLE_NAMES = ("out", "name", "licence", *DRAW_NAMES, "epochs")
 FREE_WITH_PLAN = ("data", "device", "workers")  # what a plan leaves to the user
 HEADINGS = {
     "A plan that ships": ("plan", "parts"),
@@ -67,6 +67,11 @@ class BuildCommand(GroupedCommand):
 )
 @click.option("--out", type=NEW_FILE, metavar="FILE", help="The table to train into, or go on with.")
 @click.option("--name", help="Of the table.  [default: the file's]")
+@click.option(
+    "--licence",
+    metavar="TEXT",
+    help="Of the contents.  [default: as before; MIT for the data sets of plans, else unknown]",
+)
 @click.option("--cells", type=int, metavar="N", help="Random cells, shared among the block counts.")
 @click.option("--blocks", metavar="LIST", help="Block counts, as 1,2,3.  [default: 1,2,3,4,5]")
 @click.option("--seeds", type=int, metavar="N", help="Training seeds of each cell.  [default: 1]")
@@ -150,6 +155,7 @@ def _build_sample(given: dict[str, Any], progress: Callable[[BuildProgress], Non
         data,
         given["out"],
         name=given["name"],
+        licence=given["licence"],
         workers=_or(given["workers"], 1),
         device=given["device"] or "cuda",
         hours=given["hours"],

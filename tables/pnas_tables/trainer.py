@@ -10,21 +10,23 @@ from typing import TYPE_CHECKING, Any
 from pnas_sim.errors import SettingError, TableError
 from pnas_sim.evaluate import Evaluator
 from pnas_sim.space import CellSpace
+from pnas_sim.texts import CONTROL
 from pnas_tables.asked import asked_file, read_asked, read_cells_file
 from pnas_tables.build import BuildProgress, build_table
 from pnas_tables.catalogue import shipped_tables
+from pnas_tables.format import read_table
 from pnas_tables.images import compare_images
 from pnas_tables.journal import TableHead
 from pnas_tables.parts import build_plan
 from pnas_tables.plans import Jobs, Plan, join_jobs, list_jobs
 from pnas_tables.provenance import describe_machine
 from pnas_tables.record import Table
-from pnas_tables.shipped_plans import find_plan, find_recipe, find_relatives
+from pnas_tables.shipped_plans import PLANS, find_plan, find_recipe, find_relatives
 
 if TYPE_CHECKING:
     from pnas_backends.training.recipe import Recipe
 
-LICENCE = "MIT"
+LICENCE = "MIT"  # of the tables that ship
 
 
 def trained_head(name: str, recipe: Recipe, space: CellSpace, licence: str = LICENCE) -> TableHead:
@@ -189,6 +191,7 @@ def train_sample(
     out: Path,
     *,
     name: str | None = None,
+    licence: str | None = None,
     workers: int = 1,
     device: str = "cpu",
     hours: float | None = None,
@@ -205,6 +208,7 @@ def train_sample(
         data: folder of the data set; None for those that need none.
         out: the table file.
         name: of the table; by default the plan's, or the file's.
+        licence: of the table; by default that of what is at `out`, else as `choose_licence` says.
         workers: processes.
         device: to train on.
         hours: as for `build_table`.
@@ -216,10 +220,11 @@ def train_sample(
     if isinstance(wanted, Plan):
         name, chosen = name or wanted.name, {"plan": wanted.as_json()}
     provenance = describe_machine(f"pnas-sim table build --device {device}", **chosen)
+    head = trained_head(name or out.stem, recipe, space, choose_licence(licence, recipe, out))
     with closing(make_trainer(recipe, space, data, workers, device)) as trainer:
         return build_table(
             list_jobs(wanted, space) if isinstance(wanted, Plan) else wanted,
-            trained_head(name or out.stem, recipe, space),
+            head,
             out,
             trainer,
             provenance=provenance,
@@ -228,3 +233,20 @@ def train_sample(
             progress=progress,
             warn=warn,
         )
+
+
+def choose_licence(licence: str | None, recipe: Recipe, out: Path) -> str:
+    """The licence of a user's own table: as asked for, else as before, else as that of its images is known.
+
+    Of the data sets of plans that ship it is that of their tables, which a table of more cells can join.
+
+    Raises:
+        SettingError: the text cannot stand in a table.
+        TableError: what is at `out` cannot be read.
+    """
+    if licence is not None and CONTROL.search(licence):
+        raise SettingError(f"licence is {licence!r}; give --licence a text without control characters")
+    if licence is None and out.exists():
+        return read_table(out).licence
+    known = {find_recipe(name).dataset for name in PLANS}
+    return licence or (LICENCE if recipe.dataset in known else "unknown")

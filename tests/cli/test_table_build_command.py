@@ -46,6 +46,19 @@ def test_a_sample_is_trained_checked_and_gone_on_with(pnas: Any, tmp_path: Path)
     assert lines[-1].startswith("had accuracies been interchanged among cells of a size, ")
 
 
+def test_a_licence_is_what_is_asked_for_or_not_known(pnas: Any, tmp_path: Path) -> None:
+    """Who trains on images of one's own had a table under this project's licence."""
+    build = ("table", "build", "--cells", 2, "--blocks", "1", *TINY, "-q", "--out")
+    for out, words, licence in (("a.h5", (), "unknown"), ("b.h5", ("--licence", "CC BY 4.0"), "CC BY 4.0")):
+        assert pnas(*build, tmp_path / out, *words, "--children", 1).code == 0
+        assert pnas(*build, tmp_path / out).code == 0
+        table = read_table(tmp_path / out)
+        assert table.licence == licence and len(table.seeds) == 2
+    refused = pnas(*build, tmp_path / "c.h5", "--licence", "a\nb")
+    assert refused.code == 2 and "licence is 'a\\nb'; give" in refused.complaint
+    assert not (tmp_path / "c.h5").exists()
+
+
 def test_a_forged_checkpoint_is_named_by_the_check(pnas: Any, tmp_path: Path) -> None:
     out = tmp_path / "small.h5"
     pnas("table", "build", "--out", out, "--cells", 2, "--blocks", "1", *TINY, "-q")
@@ -124,6 +137,7 @@ def test_cells_of_a_file_are_trained_with_their_seeds(pnas: Any, tmp_path: Path)
         (["--out", "x.h5", "--cells", "5", "--parts", "."], "--parts goes with --plan"),
         (["--out", "x.h5", "--cells", "5", "--time-limit", "5"], "--time-limit"),
         (["--plan", "cifar10-16px", "--filters", "4"], "--filters is fixed by --plan"),
+        (["--plan", "cifar10-16px", "--licence", "MIT"], "--licence is fixed by --plan"),
         (["--plan", "cifar10-16px", "--cells", "4"], "--cells is fixed by --plan"),
         (["--out", "x.h5", "--cells-file", "gone.csv", "--device", "cpu"], "gone.csv does not exist"),
         (["--out", "x.h5", "--cells-file", "gone.csv", "--blocks", "1"], "--blocks draws cells"),

@@ -8,7 +8,7 @@ import pytest
 
 from pnas_backends.training.data import read_source
 from pnas_backends.training.recipe import CIFAR10_16PX, DIGITS
-from pnas_sim.errors import DataError, TableError
+from pnas_sim.errors import DataError, SettingError, TableError
 from pnas_sim.space import CellSpace
 from pnas_tables.build import main
 from pnas_tables.check import Verdict, check_table, retrain
@@ -20,7 +20,7 @@ from pnas_tables.record import Table
 from pnas_tables.shipped_plans import PLANS, find_recipe
 from pnas_tables.surrogate import FitSettings, Surrogate, fit_surrogate
 from pnas_tables.testing import MadeUpTrainer
-from pnas_tables.trainer import make_retrainer, stored_recipe, train_sample, trained_head
+from pnas_tables.trainer import choose_licence, make_retrainer, stored_recipe, train_sample, trained_head
 
 TINY = DIGITS.change(
     train_images=64,
@@ -117,6 +117,18 @@ def test_the_head_of_a_trained_table_is_the_recipe(space: CellSpace) -> None:
     head = trained_head("x", CIFAR10_16PX, space)
     assert head.epochs == (0.25, 0.5, 0.75, 1.0) and head.train_images == 20_000
     assert MadeUpTrainer(space).spec.chance == head.chance
+
+
+def test_the_licence_of_a_table_of_ones_own(trained_path: Path, tmp_path: Path) -> None:
+    """Plans' data sets have theirs, so that tables can be merged; a table that is there keeps its own."""
+    new = tmp_path / "new.h5"
+    assert choose_licence(None, CIFAR10_16PX, new) == trained_head("x", CIFAR10_16PX, CellSpace()).licence
+    assert choose_licence(None, DIGITS, new) == read_table(trained_path).licence == "unknown"
+    assert choose_licence("mine", CIFAR10_16PX, new) == "mine"
+    write_table(new, replace(read_table(trained_path), licence="before"))
+    assert choose_licence(None, DIGITS, new) == "before"
+    with pytest.raises(SettingError, match="without control characters"):
+        choose_licence("a\x1b", DIGITS, new)
 
 
 def test_missing_images_are_named_before_anything_is_written(
