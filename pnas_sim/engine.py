@@ -45,11 +45,13 @@ class Progress:
         blocks: of the batch in work.
         done: models evaluated.
         best: the best validation accuracy so far; NaN before the first.
+        failed: models without an accuracy.
     """
 
     blocks: int
     done: int
     best: float
+    failed: int = 0
 
 
 def run_search(
@@ -318,4 +320,5 @@ class _Run:
         """Tells where the run stands after the answer to the batch's cell `at`."""
         if self.progress is not None:
             blocks = int(self.ledger.figures["blocks"][entry.places[at]])
-            self.progress(Progress(blocks, self.ledger.models, self.ledger.best))
+            ledger = self.ledger
+            self.progress(Progress(blocks, ledger.models, ledger.best, ledger.failed))

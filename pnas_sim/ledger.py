@@ -167,6 +167,7 @@ class Ledger:
         repeats: of them, those proposed before.
         stale: batches in a row without a new model.
         models: counted.
+        failed: of them, those without an accuracy.
         examples: summed over them.
         seconds: of children, summed over them.
         best: the best validation accuracy; NaN before the first.
@@ -176,7 +177,7 @@ class Ledger:
     def __init__(
         self, space: CellSpace, chance: float, known: Mapping[tuple[str, float], Evaluation]
     ) -> None:
-        self.proposals = self.repeats = self.stale = self.models = 0
+        self.proposals = self.repeats = self.stale = self.models = self.failed = 0
         self.examples = self.seconds = 0.0
         self.best = math.nan
         self.rounds: list[Round] = []
@@ -277,6 +278,7 @@ class Ledger:
         figures["valid_accuracy"][places] = told
         figures["answered"][places] = True
         self.models += len(places)
+        self.failed += int(np.isnan(told).sum())
         self.examples = float(add_up(self.examples, figures["examples"][places])[-1])
         self.seconds = float(add_up(self.seconds, figures["seconds"][places])[-1])
         self.best = float(np.fmax.reduce(told, initial=self.best))

@@ -280,7 +280,7 @@ def _search(prepared: Prepared, folder: RunFolder, show: Show) -> RunResult:
     total = expect_models(prepared, budget)
 
     def tell(progress: Progress) -> None:
-        show(Standing(progress.blocks, progress.done, total, progress.best))
+        show(Standing(progress.blocks, progress.done, total, progress.best, progress.failed))
 
     with RunLog(folder.log) as log:
         return run_search(
@@ -305,10 +305,17 @@ def expect_models(prepared: Prepared, budget: Budget) -> int | None:
 
 
 def show_result(result: Mapping[str, Any], as_json: bool) -> None:
-    """Writes a run's result to standard output, as JSON or for a person."""
+    """Writes a run's result to standard output, as JSON or for a person.
+
+    Raises:
+        WorkError: no child could be trained, which whoever waits for the exit code has to learn.
+    """
     if as_json:
         write_json(result)
-        return
-    from pnas_sim.report.summary import print_run
+    else:
+        from pnas_sim.report.summary import print_run
 
-    print_run(result)
+        print_run(result)
+    if result["best"] is None and result["failed"]:
+        why = next((note for note in result["notes"] if "failed" in note), "every child failed")
+        raise WorkError(f"nothing was found: {why}; mend it and search again into another folder")

@@ -29,12 +29,14 @@ class Standing:
         done: models answered so far.
         total: models there will be, as far as can be known; None if it cannot.
         best: the best validation accuracy so far; NaN before the first.
+        failed: models without an accuracy.
     """
 
     blocks: int
     done: int
     total: int | None
     best: float
+    failed: int = 0
 
 
 Show = Callable[[Standing], None]
@@ -68,11 +70,12 @@ def open_job_progress(
 
 
 def format_standing(standing: Standing, left: float | None) -> str:
-    """`3 blocks  392/1160 models  best 91.02%  1 min 05 s left`."""
+    """`3 blocks  392/1160 models  2 failed  best 91.02%  1 min 05 s left`."""
     total = "" if standing.total is None else f"/{standing.total}"
     rest = "" if left is None else f"  {format_duration(left)} left"
+    failed = f"  {standing.failed} failed" if standing.failed else ""
     best = "" if math.isnan(standing.best) else f"  best {format_accuracy(standing.best)}"
-    return f"{name_size(standing.blocks)}  {standing.done}{total} models{best}{rest}"
+    return f"{name_size(standing.blocks)}  {standing.done}{total} models{failed}{best}{rest}"
 
 
 def format_job_standing(standing: JobStanding, left: float | None) -> str:

@@ -363,3 +363,17 @@ def test_failures_are_told_with_their_reasons_and_lose_nothing(
     assert other.startswith("backend failing does not repeat itself there")
     assert pnas("report", "r").code == 0
     assert "no memory (4)" in next(tmp_path.glob("r/*.html")).read_text(encoding="utf-8")
+
+
+def test_a_run_in_which_every_child_failed_has_failed(
+    pnas: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for the exit code learns it, of a run gone on with, too; the result stays."""
+    (tmp_path / "broken_part.py").write_text(FAILING.replace('"|" in text', "True"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = ("run", "--search", "random", "--backend", "broken_part:make", "--budget", 4, "--out", "r")
+    for again in (words, ("resume", "r")):
+        outcome = pnas(*again, "--json")
+        assert outcome.code == 1
+        assert outcome.json["failed"] == 4 and outcome.json["best"] is None
+        assert "error: nothing was found: 4 of 4 children failed: no reason given (2); no memory (2); mend" in outcome.err

@@ -64,3 +64,4 @@ def test_time_left_counts_only_what_was_done_here() -> None:
 
 def test_unknown_totals_are_left_out() -> None:
     assert format_standing(Standing(5, 7, None, 0.5), None) == "5 blocks  7 models  best 50.00%"
+    assert format_standing(Standing(5, 7, 9, nan, 7), None) == "5 blocks  7/9 models  7 failed"
