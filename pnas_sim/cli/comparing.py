@@ -18,6 +18,7 @@ from pnas_sim.cli.folder import (
     RESULT,
     claim_folder,
     find_kind,
+    hold_folder,
     make_folder,
     write_pictures,
     write_whole,
@@ -166,14 +167,17 @@ def carry_out(
         raise SettingError(f"workers is {workers}; it must be at least 1")
     prepared = prepare(settings)
     folder = out or claim_folder("compare", datetime.now())
-    begin_folder(folder, prepared)
+    demand_folder(folder, prepared)
+    make_folder(folder)
     try:
-        with open_job_progress(sys.stderr, quiet) as tell:
-            comparison = compare(prepared, folder, workers=workers or count_cores(), tell=tell)
-        result: dict[str, Any] = strict(describe_comparison(comparison, list_versions(), str(folder)))
-        courses = list_courses(comparison.grid, comparison.prepared.settings.tops)
-        _keep(folder / COURSES, format_csv(courses, RUN_COLUMNS))
-        write_files(result, folder, pictures, settings.model_dump())
+        with hold_folder(folder):
+            _keep(folder / RECORD, format_toml(describe_record(prepared)))
+            with open_job_progress(sys.stderr, quiet) as tell:
+                comparison = compare(prepared, folder, workers=workers or count_cores(), tell=tell)
+            result: dict[str, Any] = strict(describe_comparison(comparison, list_versions(), str(folder)))
+            courses = list_courses(comparison.grid, comparison.prepared.settings.tops)
+            _keep(folder / COURSES, format_csv(courses, RUN_COLUMNS))
+            write_files(result, folder, pictures, settings.model_dump())
     except KeyboardInterrupt:
         words = ("compare", "--config", str(folder / RECORD), "--out", str(folder))
         remedy = write_command(settings.model_dump(), *words)
@@ -181,8 +185,8 @@ def carry_out(
     return result
 
 
-def begin_folder(folder: Path, prepared: Prepared) -> None:
-    """Makes the folder, or sees that the comparison in it may be gone on with, and writes the settings.
+def demand_folder(folder: Path, prepared: Prepared) -> None:
+    """Checks that a comparison may begin in a folder, or that the one in it may be gone on with.
 
     Raises:
         RunError: something else is there, or a comparison on other data or of other settings.
@@ -201,8 +205,6 @@ def begin_folder(folder: Path, prepared: Prepared) -> None:
     elif find_kind(folder) is not None:
         raise RunError(f"{folder} holds something else than a comparison; give another --out")
     list_left(prepared, folder)  # before its record is written over, which is of what stands there
-    make_folder(folder)
-    _keep(record, format_toml(describe_record(prepared)))
 
 
 def _warn_of_versions(then: Mapping[str, str]) -> None:

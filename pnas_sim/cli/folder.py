@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +17,14 @@ from typing import Any
 from pnas_sim.cli.output import say, strict
 from pnas_sim.cli.toml import format_toml
 from pnas_sim.errors import RunError, SettingError, WorkError
-from pnas_sim.files import FULL, RUN_LOG, create_file, make_folder_anew, replace_file
+from pnas_sim.files import FULL, NOT_OFFERED, RUN_LOG, create_file, make_folder_anew, replace_file
 from pnas_sim.own_parts import tell_imports, write_command
 
 SETTINGS, LOG, RESULT = "run.toml", RUN_LOG, "result.json"
 SHOWN = frozenset({"search", "backend", "seed", "source", "space", "levels", "best", "out"})  # of a result
 RECORD = "compare.toml"  # a comparison's settings
+HELD = "in-use.lock"  # while a comparison or a predictor study works there
+NO_LOCKS = NOT_OFFERED | {errno.ENOLCK}  # what a file system without locks says
 RUNS = Path("runs")
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {"run": "run", "comparison": "compare", "predictors": "predictors", "verification": "verify"}
@@ -176,6 +180,60 @@ def make_folder(path: Path, of: Path | None = None) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{of or path}: {error.strerror}; give another --out") from None
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Has a folder to itself while inside; where the file system has no locks, as if it had.
+
+    The lock is a file that is there only meanwhile; one that a killed process left is in nobody's way.
+
+    Raises:
+        RunError: another process has it, or nothing may be written there.
+        WorkError: the disk is full.
+    """
+    lock = folder / HELD
+    try:
+        handle = _take_lock(lock)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise RunError(f"{lock} is a link; remove it, and give the same command again") from None
+        if isinstance(error, BlockingIOError):
+            raise RunError(f"{folder} is in use; let the other process end first") from None
+        raise _explain(error, lock, then="give the same command again") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            lock.unlink()  # while it is held: who opened it meanwhile sees that, and makes the next one
+        os.close(handle)
+
+
+def _take_lock(lock: Path) -> int:
+    """An open file that is locked, and is the one that stands there.
+
+    Raises:
+        OSError: as the system says; a `BlockingIOError` where somebody else has it.
+    """
+    import fcntl  # late: no POSIX system, no such module, and that is for the command to say
+
+    while True:
+        handle = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno == errno.EACCES:  # how some file systems say that it is taken
+                    raise BlockingIOError(error.errno, error.strerror) from None
+                if error.errno not in NO_LOCKS:
+                    raise
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), lock.lstat()):
+                    return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
 
 
 def demand_parent(path: Path, option: str = "--out") -> None:

@@ -16,6 +16,7 @@ from pnas_sim.cli.folder import (
     claim_folder,
     demand_parent,
     find_kind,
+    hold_folder,
     make_folder,
     write_pictures,
     write_whole,
@@ -209,11 +210,13 @@ def carry_out(
         pools, searches, kind = _prepare(request)
         folder = out or claim_folder("predictors", datetime.now())
         make_folder(folder / PARTS, folder)
-        with open_job_progress(sys.stderr, quiet) as show:
-            study = run_study(pools, searches, request.settings, folder / PARTS, show)
-        about = _tell_of(request, pools, kind, folder)
-        result: dict[str, Any] = strict(describe_study(study, request.settings, request.infos, about, kind))
-        _write(result, study, folder, markdown, pictures)
+        with hold_folder(folder):
+            with open_job_progress(sys.stderr, quiet) as show:
+                study = run_study(pools, searches, request.settings, folder / PARTS, show)
+            about = _tell_of(request, pools, kind, folder)
+            told = describe_study(study, request.settings, request.infos, about, kind)
+            result: dict[str, Any] = strict(told)
+            _write(result, study, folder, markdown, pictures)
     except KeyboardInterrupt:
         remedy = f"; give the same command with --out {folder} to go on" if folder else ""
         raise InterruptionError(f"interrupted{remedy}") from None

@@ -2,84 +2,17 @@ from __future__ import annotations
 
 import errno
 import json
-import re
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 
-from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec, Source
-from pnas_sim.predict.ridge import RidgePredictor, RidgeSettings
-from pnas_sim.search import RandomSearch
-from pnas_sim.search.base import SearchRequest, Strategy
-from pnas_sim.space import CellSpace
-from pnas_sim.space.arrays import Rows
-
 Command = Callable[..., Any]
-
-
-class Plain:
-    """Answers from rows' hashes, shifted a little by the seed and a lot by the world."""
-
-    def __init__(self, space: CellSpace, world: int, checksum: str) -> None:
-        self.spec = EvaluatorSpec(
-            name="plain", space=space, epochs=1.0, fidelities=(1.0,), train_images=10, checksum=checksum
-        )
-        self._world = world
-
-    def evaluate_bulk(self, cells: Rows, epochs: float, seed: int) -> Answers:
-        """Noise-free values are shares of the hashes."""
-        hashes = self.spec.space.hash_rows(cells) % np.uint64(997 + self._world)
-        truth, count = hashes / 1100, len(cells)
-        return Answers(
-            source=Source.PREDICTED,
-            epochs=epochs,
-            seed=seed,
-            status=np.zeros(count, np.uint8),
-            valid_accuracy=truth * (1 - 0.001 * (seed % 100)),
-            expected_valid_accuracy=truth,
-            test_accuracy=truth,
-            examples=np.full(count, 10.0),
-            seconds=np.ones(count),
-            parameters=np.ones(count, np.int64),
-            multiply_adds=np.ones(count, np.int64),
-            extrapolated=np.zeros(count, np.bool_),
-        )
-
-    def evaluate(self, cells: Rows, epochs: float, seed: int) -> Iterator[Evaluation]:
-        """The engine asks for arrays."""
-        raise AssertionError("asked one by one")
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-@pytest.fixture
-def toys(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """A backend and a search of the user's own, by import path `toys:...`."""
-    about = {"checksum": "abcdef"}
-    module = ModuleType("toys")
-
-    def create(request: BackendRequest) -> Plain:
-        space = CellSpace(operations=("sep3", "id", "max3"), max_blocks=request.blocks)
-        return Plain(space, int(request.options.get("world", 0)), about["checksum"])
-
-    def mine(request: SearchRequest) -> Strategy:
-        return RandomSearch(request.space, unique=False, seed=request.seed)
-
-    def guess(space: CellSpace, **options: Any) -> RidgePredictor:
-        return RidgePredictor(space, RidgeSettings())
-
-    vars(module).update({"create": create, "mine": mine, "guess": guess})
-    monkeypatch.setitem(sys.modules, "toys", module)
-    return about
 
 
 SMALL = ("--backend", "toys:create", "--blocks", 2, "--budget", 30, "--seeds", 2, "--top", "1,3")
@@ -263,32 +196,6 @@ def test_bad_requests_are_one_line_and_make_no_folder(
     assert done.code == 2
     assert complaint in done.complaint
     assert not Path("here").exists()
-
-
-def test_other_tables_and_other_settings_in_one_folder_are_refused(
-    pnas: Command, toys: dict[str, str]
-) -> None:
-    words = ("compare", *SMALL, *MORE, *SEARCHES, "--no-pictures", "--out", "here")
-    assert pnas(*words).code == 0
-    before = {path: path.read_bytes() for path in Path("here").rglob("*") if path.is_file()}
-    wider = pnas(*words, "--set", "pnas.beam=7")
-    assert wider.code == 2
-    assert "other settings of pnas" in wider.complaint
-    toys["checksum"] = "fedcba"
-    other = pnas(*words)
-    assert other.code == 2
-    assert "checksum abcdef, which is now fedcba" in other.complaint
-    assert before == {path: path.read_bytes() for path in Path("here").rglob("*") if path.is_file()}
-
-
-def test_other_versions_are_told(pnas: Command, toys: dict[str, str]) -> None:
-    words = ("compare", *SMALL, *MORE, *SEARCHES, "--no-pictures", "--out", "here")
-    assert pnas(*words).code == 0
-    record = Path("here/compare.toml")
-    record.write_text(re.sub(r'numpy = ".*"', 'numpy = "0.1"', record.read_text()))
-    again = pnas(*words)
-    assert again.code == 0
-    assert "warning: finished runs are of other versions: numpy 0.1 (now" in again.err
 
 
 def test_run_folders_are_left_alone(pnas: Command, toys: dict[str, str]) -> None:

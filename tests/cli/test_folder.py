@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import tomllib
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pnas_sim.cli.folder import RunFolder, claim_folder, demand_parent, find_kind, write_whole
+from pnas_sim.cli.folder import RunFolder, claim_folder, demand_parent, find_kind, hold_folder, write_whole
 from pnas_sim.errors import RunError, WorkError
 
 NOW = datetime(2026, 11, 24, 9, 30)
@@ -128,3 +129,55 @@ def test_a_place_for_a_file_is_checked_before_the_work(
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(RunError, match="nothing may be written into"):
         demand_parent(tmp_path / "table.h5")
+
+
+def test_a_folder_is_held_by_one_and_free_afterwards(tmp_path: Path) -> None:
+    with hold_folder(tmp_path):
+        with (
+            pytest.raises(RunError, match="is in use; let the other process end first"),
+            hold_folder(tmp_path),
+        ):
+            pass
+        assert [path.name for path in tmp_path.iterdir()] == ["in-use.lock"]
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "in-use.lock").write_text("")  # as of a process that was killed
+    with hold_folder(tmp_path):
+        pass
+    (tmp_path / "in-use.lock").symlink_to("elsewhere")
+    with pytest.raises(RunError, match=r"in-use\.lock is a link; remove it"), hold_folder(tmp_path):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+    with pytest.raises(RunError, match="No such file"), hold_folder(tmp_path / "nowhere"):
+        pass
+
+
+def test_a_lock_that_was_removed_meanwhile_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def lock(handle: int, how: int) -> None:
+        asked.append(handle)
+        if len(asked) == 1:
+            (tmp_path / "in-use.lock").unlink()  # as who had it does at its end
+
+    monkeypatch.setattr(fcntl, "flock", lock)
+    with hold_folder(tmp_path):
+        assert len(asked) == 2 and (tmp_path / "in-use.lock").exists()
+
+
+def test_how_a_file_system_speaks_of_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = errno.ENOLCK
+
+    def lock(handle: int, how: int) -> None:
+        raise OSError(said, "said")
+
+    monkeypatch.setattr(fcntl, "flock", lock)
+    with hold_folder(tmp_path):  # it has none: as if it had
+        pass
+    said = errno.EACCES
+    with pytest.raises(RunError, match="is in use"), hold_folder(tmp_path):
+        pass
+    said = errno.EIO
+    with pytest.raises(RunError, match=r"in-use\.lock: said; give another --out"), hold_folder(tmp_path):
+        pass

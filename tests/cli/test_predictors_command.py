@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pnas_sim.cli.folder import hold_folder
 from pnas_sim.cli.studying import _list_fit, _read_seeds
 from pnas_sim.space import CellSpace
 from pnas_tables.plans import list_jobs, sample_plan
@@ -139,6 +140,16 @@ def test_another_commands_folder_is_refused(pnas: Any, bare_table: Path, tmp_pat
         "predictors", "--table", bare_table, "--predictors", "ridge", *FAST, *WHERE, "--out", "file"
     )
     assert outcome.code == 2
+
+
+def test_a_study_in_work_is_left_alone(pnas: Any, bare_table: Path, tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    words = ("predictors", "--table", bare_table, "--predictors", "depth", *FAST, *WHERE, "--out", "study")
+    with hold_folder(tmp_path / "study"):
+        outcome = pnas(*words)
+        assert outcome.code == 2 and "study is in use; let the other process end first" in outcome.complaint
+    assert not (tmp_path / "study" / "result.json").exists()
+    assert pnas(*words, "--no-pictures").code == 0
 
 
 def test_what_cannot_serve_a_tables_operations_is_left_out_and_said(

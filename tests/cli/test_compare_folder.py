@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pnas_sim.cli.folder import hold_folder
+
+Command = Callable[..., Any]
+
+SMALL = ("--backend", "toys:create", "--blocks", 2, "--budget", 30, "--seeds", 2, "--top", "1,3")
+MORE = ("--sample", 50, "--local", 0, "--resamples", 20, "--workers", 1)
+SEARCHES = ("--searches", "pnas,random", "--set", "pnas.predictor=ridge", "--set", "pnas.beam=6")
+
+
+def test_other_tables_and_other_settings_in_one_folder_are_refused(
+    pnas: Command, toys: dict[str, str]
+) -> None:
+    words = ("compare", *SMALL, *MORE, *SEARCHES, "--no-pictures", "--out", "here")
+    assert pnas(*words).code == 0
+    before = {path: path.read_bytes() for path in Path("here").rglob("*") if path.is_file()}
+    wider = pnas(*words, "--set", "pnas.beam=7")
+    assert wider.code == 2
+    assert "other settings of pnas" in wider.complaint
+    toys["checksum"] = "fedcba"
+    other = pnas(*words)
+    assert other.code == 2
+    assert "checksum abcdef, which is now fedcba" in other.complaint
+    assert before == {path: path.read_bytes() for path in Path("here").rglob("*") if path.is_file()}
+
+
+def test_other_versions_are_told(pnas: Command, toys: dict[str, str]) -> None:
+    words = ("compare", *SMALL, *MORE, *SEARCHES, "--no-pictures", "--out", "here")
+    assert pnas(*words).code == 0
+    record = Path("here/compare.toml")
+    record.write_text(re.sub(r'numpy = ".*"', 'numpy = "0.1"', record.read_text()))
+    again = pnas(*words)
+    assert again.code == 0
+    assert "warning: finished runs are of other versions: numpy 0.1 (now" in again.err
+
+
+def test_a_comparison_in_work_is_left_alone(pnas: Command, toys: dict[str, str]) -> None:
+    words = ("compare", *SMALL, *MORE, *SEARCHES, "--no-pictures", "--out", "here")
+    Path("here").mkdir()
+    with hold_folder(Path("here")):
+        second = pnas(*words)
+        assert second.code == 2
+        assert "here is in use; let the other process end first" in second.complaint
+        assert [path.name for path in Path("here").iterdir()] == ["in-use.lock"]
+    assert pnas(*words).code == 0
+    assert not Path("here/in-use.lock").exists()
