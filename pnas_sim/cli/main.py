@@ -11,7 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from types import FrameType
 
 import click
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(_complain("it needs a POSIX system, such as Linux; on Windows run it inside WSL", FAILED))
     words = list(sys.argv[1:] if arguments is None else arguments)
     _write_what_can_be_written()
-    with _stop_on_sigterm():
+    with _stop_on_sigterm(), redirect_stdout(sys.stdout):  # put back, where a command changed it and failed
         sys.exit(_run_command(words))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from pnas_sim.cli.output import keep_for_json
 from pnas_sim.files import follow_link
 
 if TYPE_CHECKING:  # older releases of click, which will do, have no type arguments here
@@ -114,10 +115,20 @@ def example(*lines: str) -> str:
 
 
 def json_option(function: _Function) -> _Function:
-    """`--json`: the result as one JSON object on standard output."""
-    return click.option("--json", "as_json", is_flag=True, help="Write one JSON object on standard output.")(
-        function
-    )
+    """`--json`: the result as one JSON object on standard output, and nothing else there."""
+
+    def keep(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:
+        if value:
+            keep_for_json(ctx)
+        return value
+
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        callback=keep,
+        help="Write one JSON object on standard output.",
+    )(function)
 
 
 def verbose_option(function: _Function) -> _Function:

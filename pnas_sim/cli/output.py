@@ -6,17 +6,32 @@ import json
 import math
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from typing import Any, TextIO
 
 import click
 
 from pnas_sim.texts import show_controls
 
+KEPT = "pnas_sim.stdout"  # in click's context: standard output, where only JSON may stand
+
+
+def keep_for_json(ctx: click.Context) -> None:
+    """Until a command ends, gives standard output to its JSON object alone.
+
+    What parts of others print, and libraries, goes to standard error meanwhile.
+    """
+    ctx.meta[KEPT] = sys.stdout
+    ctx.with_resource(redirect_stdout(sys.stderr))
+
 
 def write_json(value: Mapping[str, Any]) -> None:
     """Writes one object to standard output as strict JSON."""
-    escaped = not takes_any_letter(sys.stdout)
-    write_text(json.dumps(strict(value), indent=2, ensure_ascii=escaped, allow_nan=False))
+    ctx = click.get_current_context(silent=True)
+    stream = ctx.meta.get(KEPT, sys.stdout) if ctx is not None else sys.stdout
+    escaped = not takes_any_letter(stream)
+    text = json.dumps(strict(value), indent=2, ensure_ascii=escaped, allow_nan=False)
+    click.echo(show_controls(text), file=stream)
 
 
 def write_text(text: str) -> None:

@@ -9,6 +9,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -122,13 +123,15 @@ def request_search(
 def prepare_worker(safe_path: str | None) -> None:
     """Readies a worker process: Ctrl-C is the parent's business, which ends its workers itself.
 
-    A parent that is killed cannot do so; its workers leave when they see that it is gone.
+    A parent that is killed cannot do so; its workers leave when they see that it is gone. What a worker
+    prints goes to standard error: standard output is for what the command has to say.
 
     Args:
         safe_path: `PYTHONSAFEPATH` as programs that the worker starts shall have it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    sys.stdout = sys.stderr
     set_variable(SAFE_PATH, safe_path)
     set_threads(THREADS)
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from pnas_sim.cli import main
 from pnas_sim.cli.output import say, takes_any_letter, write_json, write_text
+from pnas_sim.study.pool import do_jobs
 
 
 def test_texts_of_files_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,3 +45,43 @@ def test_letters_that_a_pipe_does_not_know_lose_no_result(pnas: Any, small_table
     command.append("--json")
     told = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert told.stdout.isascii() and json.loads(told.stdout)["out"] == "ü 数"
+
+
+PRINTING = """
+from pnas_sim.predict.ridge import RidgePredictor, RidgeSettings
+
+class Loud(RidgePredictor):
+    def fit(self, cells, accuracies, seed=0):
+        print("a part prints")
+        return super().fit(cells, accuracies, seed)
+
+def loud(space):
+    print("when it is made, too")
+    return Loud(space, RidgeSettings())
+"""
+
+
+def test_json_is_alone_on_standard_output_whatever_parts_print(
+    pnas: Any, small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "printing_part.py").write_text(PRINTING)
+    monkeypatch.syspath_prepend(str(tmp_path / "parts"))
+    words = ("run", "--table", small_table, "--blocks", 2, "--beam", 4, "--predictor", "printing_part:loud")
+    outcome = pnas(*words, "--out", "r", "-q", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["kind"] == "run"
+    assert "a part prints" in outcome.err and "when it is made, too" in outcome.err
+
+
+def test_standard_output_is_put_back_after_a_wrong_request(capsys: pytest.CaptureFixture[str]) -> None:
+    before = sys.stdout
+    with pytest.raises(SystemExit):
+        main(["run", "--json", "--fly"])
+    assert sys.stdout is before
+
+
+def test_workers_print_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    do_jobs(["one", "two"], 2, lambda job: None, print, here=print)
+    printed = capfd.readouterr()
+    assert printed.out == "" and sorted(printed.err.split()) == ["one", "two"]
