@@ -25,7 +25,7 @@ def name_culprit(error: BaseException, parts: Mapping[str, Any], remedy: str) ->
 
     Returns:
         A few words: the part of another package that the error came through; else this program, and the
-        parts that may have misled it; of files and memory nothing where no such part had a hand in it.
+        parts that may have misled it; of files and memory how to go on, where no such part had a hand in it.
     """
     foreign = _list_foreign(parts)
     passed = {
@@ -35,8 +35,8 @@ def name_culprit(error: BaseException, parts: Mapping[str, Any], remedy: str) ->
     for title, package in foreign.items():
         if package in passed:
             return f"raised in {title}; mend it, then {remedy}"
-    if not foreign and isinstance(error, OSError | MemoryError):
-        return ""
+    if isinstance(error, MemoryError) or (not foreign and isinstance(error, OSError)):
+        return f"go on with: {remedy}"
     return " or of ".join([BUG, *foreign])
 
 

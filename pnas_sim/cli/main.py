@@ -93,10 +93,10 @@ def _run_command(words: list[str]) -> int:
         return _complain(str(error), INTERRUPTED)
     except (click.Abort, KeyboardInterrupt):
         return _complain("interrupted", INTERRUPTED)
-    except RequestError as error:
-        return _complain(str(error), WRONG_REQUEST)
     except PnasError as error:
-        return _complain(str(error), FAILED)
+        if error.__cause__ is not None:  # raised by something else, a part of one's own perhaps
+            _show_where(error, words)
+        return _complain(str(error), WRONG_REQUEST if isinstance(error, RequestError) else FAILED)
     except SystemExit as error:
         if isinstance(error.__context__, BrokenPipeError):  # rich's way to end when nobody reads any more
             return FAILED
@@ -120,6 +120,7 @@ def _one_line(error: click.ClickException) -> str:
 
 def _complain_of_surprise(error: Exception, words: Sequence[str]) -> int:
     """Tells of an error that nobody raised on purpose; with `-v` where it came from, too."""
+    _show_where(error, words)
     if isinstance(error, OSError) and error.errno in FULL:
         where = f" at {error.filename}" if error.filename else ""
         return _complain(f"the disk is full{where}; make room and run the command again", FAILED)
@@ -128,11 +129,16 @@ def _complain_of_surprise(error: Exception, words: Sequence[str]) -> int:
         known = f" ({whose})" if whose else ""
         return _complain(f"{error.filename or 'a file'}: {error.strerror}{known}", FAILED)
     if isinstance(error, MemoryError):
-        return _complain("the memory is full; ask for less at once, or free some", FAILED)
-    if "-v" in words or "--verbose" in words:
-        traceback.print_exception(error)
+        known = f" ({whose})" if whose else ""
+        return _complain(f"the memory is full; ask for less at once, or free some{known}", FAILED)
     hint = f"{whose or BUG}; -v shows where"
     return _complain(f"{type(error).__name__}: {error or 'no details'} ({hint})", FAILED)
+
+
+def _show_where(error: Exception, words: Sequence[str]) -> None:
+    """With `-v`, the traceback."""
+    if "-v" in words or "--verbose" in words:
+        traceback.print_exception(error)
 
 
 @contextmanager

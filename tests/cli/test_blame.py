@@ -53,6 +53,16 @@ def without_file(space):
     return stumbling
 
 
+def hungry(space):
+    stumbling = Stumbling(True)
+    stumbling.fit = eat
+    return stumbling
+
+
+def eat(cells, accuracies, seed=0):
+    raise MemoryError
+
+
 def silent(space):
     return Stumbling(False)
 
@@ -125,8 +135,39 @@ def test_verbose_shows_where_in_the_part(pnas: Any, small_table: Path, stumbling
     assert outcome.code == 1 and "stumbling_part.py" in outcome.err
 
 
+@pytest.mark.parametrize("name", ["without_file", "hungry"])
+def test_verbose_shows_where_files_and_memory_were_missed(
+    pnas: Any, small_table: Path, stumbling: str, name: str
+) -> None:
+    outcome = run(pnas, small_table, f"{stumbling}:{name}", "-v")
+    assert outcome.code == 1
+    assert "Traceback" in outcome.err and "stumbling_part.py" in outcome.err
+
+
+def test_full_memory_is_told_with_the_part_and_how_to_go_on(
+    pnas: Any, small_table: Path, stumbling: str
+) -> None:
+    outcome = run(pnas, small_table, f"{stumbling}:hungry")
+    blamed = f"raised in predictor {stumbling}:hungry; mend it, then pnas-sim resume --trust r"
+    assert f"the memory is full; ask for less at once, or free some ({blamed})" in outcome.complaint
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_verbose_shows_where_in_a_part_of_a_study(
+    pnas: Any, small_table: Path, stumbling: str, workers: int
+) -> None:
+    words = ("--table", small_table, "--predictors", f"depth,{stumbling}:hungry", "--workers", workers)
+    few = ("--sources", "trained", "--fitted", 10, "--trials", 1, "--no-pictures", "-q")
+    quiet = pnas("predictors", *words, *few)
+    assert quiet.code == 1 and "failed: MemoryError" in quiet.complaint
+    shown = pnas("predictors", *words, *few, "-v")
+    assert shown.code == 1 and "Traceback" in shown.err and "stumbling_part.py" in shown.err
+
+
 def test_parts_that_ship_are_this_programs_own() -> None:
     parts = {"backend": "table", "search": "pnas", "predictor": "ridge"}
     assert name_culprit(ValueError(), parts, "resume") == BUG
     assert name_culprit(ValueError(), {"backend": "gpu", "predictor": None}, "resume") == BUG
-    assert name_culprit(OSError(), parts, "resume") == name_culprit(MemoryError(), parts, "resume") == ""
+    for error in (OSError(), MemoryError()):
+        assert name_culprit(error, parts, "resume") == "go on with: resume"
+    assert name_culprit(MemoryError(), {"predictor": "mine:make"}, "resume") == "go on with: resume"
