@@ -20,6 +20,8 @@ from pnas_tables.record import Table
 
 REQUIRED = ("cell", "seed", "valid_accuracy")
 OPTIONAL = ("test_accuracy", "seconds", "parameters", "multiply_adds", "status", "origin", "error")
+IMPORTED = "imported"  # the trainer that an imported table names
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 
 
 def import_csv(
@@ -61,7 +63,7 @@ def import_csv(
     head = TableHead(
         name=name,
         space=space,
-        recipe={"trainer": "imported", "epochs": epochs},
+        recipe={"trainer": IMPORTED, "epochs": epochs},
         licence=licence,
         train_images=train_images,
         chance=chance,
@@ -103,6 +105,12 @@ def _read_children(path: Path, text: str, space: CellSpace) -> list[Child]:
 def _check_columns(path: Path, names: Sequence[str]) -> None:
     missing = [name for name in REQUIRED if name not in names]
     unknown = [name for name in names if name not in REQUIRED + OPTIONAL]
+    marks = [word for mark, word in OTHER_SEPARATORS.items() if any(mark in name for name in names)]
+    if missing and marks:
+        raise TableError(
+            f"{path}, line 1: there are {marks[0]} between the fields; save it with commas between them, and "
+            "points in decimals"
+        )
     if missing:
         raise TableError(
             f"{path}, line 1: column {missing[0]!r} is missing; required are: {', '.join(REQUIRED)}"

@@ -99,6 +99,11 @@ ERRORS = {
     "column unknown": ([HEAD + ",color", f"{ONE},0,0.5,red"], "line 1: column 'color' is unknown"),
     "column twice": ([HEAD + ",seed", f"{ONE},0,0.5,0"], "line 1: a column is there twice"),
     "nothing": ([HEAD], "there is nothing to import"),
+    "semicolons": (
+        [HEAD.replace(",", ";"), f"{ONE};0;0,5"],
+        "line 1: there are semicolons between the fields",
+    ),
+    "tabs": ([HEAD.replace(",", "\t"), f"{ONE}\t0\t0.5"], "save it with commas between them"),
     "empty": ([""], "line 1: column 'cell' is missing"),
     "open quote": ([HEAD, f'"{ONE},0,0.5'], "not CSV"),
 }
