@@ -21,7 +21,8 @@ from pnas_sim.evaluate import Answers, BackendRequest, Evaluation, EvaluatorSpec
 from pnas_sim.space import CellSpace, name_size
 from pnas_sim.space.arrays import Floats, Integers, Rows
 from pnas_tables.catalogue import DEFAULT_TABLE, find_table
-from pnas_tables.figures import cells_by_blocks, mean_by_cell
+from pnas_tables.csv_import import IMPORTED
+from pnas_tables.figures import cells_by_blocks, find_gaps, mean_by_cell
 from pnas_tables.format import read_table
 from pnas_tables.given_cells import show_value
 from pnas_tables.index import RowIndex
@@ -265,6 +266,25 @@ class SurrogateBackend:
         """Nothing is held."""
 
 
+def _describe_gaps(table: Table, name: str) -> str:
+    """Why a table cannot be looked up, and what can be done, in a line."""
+    gaps = find_gaps(table)
+    counts = ", ".join(f"{held} of the {there} of {name_size(size)}" for size, (held, there) in gaps.items())
+    remedies = []
+    largest = max(cells_by_blocks(table), default=0)
+    if table.recipe.get("trainer") == IMPORTED and gaps and 0 < largest < min(gaps):
+        remedies.append(f"import it again with --blocks {largest}")
+    if table.surrogates:
+        remedies.append("use surrogate")
+    elif not remedies:
+        remedies.append(f"fit a surrogate (pnas-sim table fit {name}) and use that")
+    lacking = f"it has {counts}, not every cell" if gaps else "its file says so"
+    return (
+        f"table {table.name} is not closed: {lacking}; --table-mode measured needs every cell, "
+        f"so {' or '.join(remedies)}"
+    )
+
+
 class MeasuredBackend:
     """Looks cells up among the trained ones of a closed table; an `Evaluator` and a `BulkEvaluator`."""
 
@@ -276,14 +296,7 @@ class MeasuredBackend:
             BackendError: cells of `blocks` blocks are larger than its space has.
         """
         if not table.closed:
-            counts = ", ".join(
-                f"{count} of the {table.space.count_unique(size)} of {name_size(size)}"
-                for size, count in cells_by_blocks(table).items()
-            )
-            raise TableError(
-                f"table {table.name} is not closed: it has {counts}, not every cell; --table-mode measured "
-                "needs every cell, so use surrogate"
-            )
+            raise TableError(_describe_gaps(table, name))
         if blocks > table.space.max_blocks:
             raise BackendError(
                 f"cells of {blocks} blocks asked for; the table's space has up to {table.space.max_blocks}; "

@@ -37,6 +37,11 @@ def mean_by_cell(table: Table, values: Floats) -> Floats:
 
 def is_complete(table: Table) -> bool:
     """Whether the table holds every cell of its space."""
+    return not find_gaps(table)
+
+
+def find_gaps(table: Table) -> dict[int, tuple[int, int]]:
+    """Of each block count that lacks cells: how many the table holds, and how many the space has."""
     counts = cells_by_blocks(table)
-    blocks = range(1, table.space.max_blocks + 1)
-    return all(counts.get(b, 0) == table.space.count_unique(b) for b in blocks)
+    pairs = {b: (counts.get(b, 0), table.space.count_unique(b)) for b in range(1, table.space.max_blocks + 1)}
+    return {blocks: (held, there) for blocks, (held, there) in pairs.items() if held < there}

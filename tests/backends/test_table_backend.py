@@ -16,6 +16,7 @@ from pnas_backends.table import MeasuredBackend, SurrogateBackend, create
 from pnas_sim.errors import BackendError, SettingError, TableError
 from pnas_sim.evaluate import Answers, BackendRequest, BulkEvaluator, Evaluation, Source
 from pnas_sim.space import CellSpace
+from pnas_tables.csv_import import import_csv
 from pnas_tables.families import FAMILIES
 from pnas_tables.figures import mean_by_cell
 from pnas_tables.forest import ForestSettings
@@ -322,6 +323,26 @@ def test_measured_needs_a_closed_table(fitted_path: Path, closed_path: Path) -> 
         ask(fitted_path, table_mode="measured")
     with pytest.raises(BackendError, match="3 blocks asked for; the table's space has up to 2"):
         ask(closed_path, blocks=3, table_mode="measured")
+
+
+def test_what_an_open_table_lacks_is_told_with_what_can_be_done(space: CellSpace, tmp_path: Path) -> None:
+    """Sizes that are whole are not among what is lacking."""
+    path, plan = tmp_path / "one.csv", Plan("one", 0, (Step("all", 1, 0, 136),))
+    lines = [f"{text},0,0.5" for text in space.format_many(list_jobs(plan, space).cells)]
+
+    def complain(*more: str) -> str:
+        path.write_text("\n".join(["cell,seed,valid_accuracy", *lines, *more]))
+        write_table(tmp_path / "one.h5", import_csv(path, "one", space))
+        with pytest.raises(TableError) as caught:
+            ask(tmp_path / "one.h5", blocks=1, table_mode="measured")
+        return str(caught.value)
+
+    told = complain()
+    assert "table one is not closed: it has 0 of the " in told and "136" not in told
+    assert told.endswith("so import it again with --blocks 1")
+    told = complain("id(-1)+id(-2) | id(-1)+id(1),0,0.5")
+    assert "it has 1 of the " in told and "import" not in told
+    assert told.endswith(f"so fit a surrogate (pnas-sim table fit {tmp_path / 'one.h5'}) and use that")
 
 
 # -------------------------------------------------------------------------------------------------- requests
