@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from pnas_sim.errors import PnasError, RequestError, SettingError
+from pnas_sim.errors import PnasError, RequestError, SettingError, TableError
 from pnas_sim.evaluate import Evaluation, Evaluator, Status
 from pnas_sim.files import follow_link
 from pnas_tables.catalogue import DEFAULT_TABLE, data_folder
@@ -25,7 +25,7 @@ from pnas_tables.format import read_table, write_table
 from pnas_tables.images import compare_images, fill_images, name_images
 from pnas_tables.journal import Journal, TableHead, assemble_table
 from pnas_tables.locking import lock_table, update_table
-from pnas_tables.merge import merge_tables
+from pnas_tables.merge import compare_heads, compare_recipes, merge_tables
 from pnas_tables.plans import Jobs
 from pnas_tables.record import Table, demand_name
 
@@ -106,7 +106,7 @@ def build_table(
     demand_name(head.name)
     provenance = name_images(provenance, evaluator.spec.checksum)
     if out.exists():  # what is wrong with it is told before a journal is begun
-        _demand_fit(read_table(out), head, evaluator.spec.checksum, warn)
+        _demand_fit(out, head, evaluator.spec.checksum, warn)
     with Journal(_journal_path(out), head, provenance) as journal:
         # read again under the journal's lock: another build may just have written it; also says at once, and
         # not after hours, when what is there does not fit
@@ -132,12 +132,18 @@ def _add_children(table: Table | None, journal: Journal) -> Table:
     return merge_tables([*([] if table is None else [table]), journal.read()], journal.head.name)
 
 
-def _demand_fit(
-    table: Table, head: TableHead, images: str, warn: Callable[[str], None] | None = None
-) -> None:
-    """Checks that children of this head, trained on these images, may be added to a table."""
+def _demand_fit(out: Path, head: TableHead, images: str, warn: Callable[[str], None] | None = None) -> None:
+    """Checks that children of this head, trained on these images, may be added to the table at `out`."""
+    table, wanted = read_table(out), assemble_table(head, (), ())
+    # of a recipe all that differs, for checkpoints and the like follow from it
+    differing = compare_recipes(table, wanted) or compare_heads(table, wanted)
+    if differing:
+        there, asked = (
+            ", ".join(f"{what} {pair[side]}" for what, pair in differing.items()) for side in (0, 1)
+        )
+        raise TableError(f"{out} was begun with {there}, and not with {asked}; give another --out")
     compare_images([table], images, warn)
-    merge_tables([table, assemble_table(head, (), ())], head.name)
+    merge_tables([table, wanted], head.name)
 
 
 def demand_positive(**limits: float | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -41,25 +42,35 @@ def merge_tables(tables: Sequence[Table], name: str) -> Table:
 
 
 def _demand_same(one: Table, other: Table) -> None:
+    operations = (one.space.operations, other.space.operations)
+    for what, (left, right) in {"operations": operations, **compare_heads(one, other)}.items():
+        if left != right:
+            raise TableError(f"tables {one.name} and {other.name} differ in {what}: {left} and {right}")
+    differing = compare_recipes(one, other)
+    if differing:
+        settings = [f"{key} {left} and {right}" for key, (left, right) in differing.items()]
+        raise TableError(
+            f"tables {one.name} and {other.name} differ in their recipe: {', '.join(settings)}; only tables "
+            "of one recipe can be joined"
+        )
+
+
+def compare_heads(one: Table, other: Table) -> dict[str, tuple[Any, Any]]:
+    """Of what tables of one recipe share beside it and the operations, both values where they differ."""
     pairs = {
-        "operations": (one.space.operations, other.space.operations),
         "checkpoints": (one.epochs.tolist(), other.epochs.tolist()),
         "training images": (one.train_images, other.train_images),
         "chance": (one.chance, other.chance),
         "licence": (one.licence, other.licence),
     }
-    for what, (left, right) in pairs.items():
-        if left != right:
-            raise TableError(f"tables {one.name} and {other.name} differ in {what}: {left} and {right}")
-    if json_text(one.recipe) != json_text(other.recipe):
-        keys = sorted(
-            key for key in {*one.recipe, *other.recipe} if one.recipe.get(key) != other.recipe.get(key)
-        )
-        settings = [f"{key} {one.recipe.get(key)} and {other.recipe.get(key)}" for key in keys]
-        raise TableError(
-            f"tables {one.name} and {other.name} differ in their recipe: {', '.join(settings)}; only tables "
-            "of one recipe can be joined"
-        )
+    return {what: pair for what, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def compare_recipes(one: Table, other: Table) -> dict[str, tuple[Any, Any]]:
+    """Both values of each setting in which recipes differ, by name."""
+    keys = sorted({*one.recipe, *other.recipe})
+    pairs = {key: (one.recipe.get(key), other.recipe.get(key)) for key in keys}
+    return {key: pair for key, pair in pairs.items() if json_text(pair[0]) != json_text(pair[1])}
 
 
 def _join_cells(tables: Sequence[Table], name: str) -> Table:

@@ -190,7 +190,13 @@ def test_a_journal_that_is_a_link_is_refused(space: CellSpace, tmp_path: Path) -
 def test_a_table_of_another_recipe_is_not_added_to(space: CellSpace, tmp_path: Path) -> None:
     build(space, jobs_of(space, 2), tmp_path / "x.h5")
     head = replace(made_up_head(space), recipe={"trainer": "other", "epochs": 1.0})
-    with pytest.raises(TableError, match="differ in their recipe: trainer"):
+    with pytest.raises(
+        TableError,
+        match=r"x\.h5 was begun with trainer made-up, and not with trainer other; give another --out",
+    ):
+        build_table(jobs_of(space, 3), head, tmp_path / "x.h5", MadeUpTrainer(space), provenance=PROVENANCE)
+    head = replace(made_up_head(space), licence="mine")
+    with pytest.raises(TableError, match=r"begun with licence CC0-1\.0, and not with licence mine; give"):
         build_table(jobs_of(space, 3), head, tmp_path / "x.h5", MadeUpTrainer(space), provenance=PROVENANCE)
     assert [path.name for path in tmp_path.iterdir()] == ["x.h5"], "no journal is in the way of the right one"
 
