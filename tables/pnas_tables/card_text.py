@@ -11,6 +11,7 @@ from pnas_tables.card_limits import list_limits
 from pnas_tables.card_proxy import describe_proxy
 from pnas_tables.card_surrogates import GROUP_WORDS, describe_surrogates
 from pnas_tables.check import describe_table
+from pnas_tables.costs import find_cost_rule
 from pnas_tables.markdown import grid, list_plain, picture, rounded
 from pnas_tables.proxy_file import ProxyCheck
 from pnas_tables.record import Table
@@ -76,12 +77,14 @@ def _head(
     for note in notes:
         yield ""
         yield note
+    again = ""
+    if find_cost_rule(about["recipe"]) is not None:  # it names a recipe of this project's trainer
+        again = f", and by training some of it again `pnas-sim table check {source} --retrain 10 --data DIR`"
     yield ""
     yield (
         f"This page is written by `{command}`; with `--json` the same command prints every figure below. "
         f"What the file holds: `pnas-sim table info {source}`. Whether it is sound: "
-        f"`pnas-sim table check {source}`, and by training some of it again "
-        f"`pnas-sim table check {source} --retrain 10 --data DIR`. The surrogates' figures again, by fitting "
+        f"`pnas-sim table check {source}`{again}. The surrogates' figures again, by fitting "
         f"anew: `pnas-sim table quality {source} --surrogate NAME`."
     )
 

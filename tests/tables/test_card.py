@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pnas_backends.training.recipe import DIGITS
 from pnas_sim.errors import WorkError
 from pnas_tables.card_facts import gather_facts
 from pnas_tables.card_pictures import draw_pictures, predict_again
@@ -41,6 +42,17 @@ def test_the_card_has_every_part_and_points_at_its_pictures(
     for line in text.splitlines():
         if line.startswith("|"):
             assert line.endswith("|")
+
+
+def test_only_a_table_that_was_trained_here_is_to_be_trained_again(
+    fitted: Table, facts: dict[str, Any]
+) -> None:
+    asked = (
+        "training some of it again `pnas-sim table check made-up --retrain 10 --data DIR`. The surrogates'"
+    )
+    assert "--retrain" not in write_card(fitted, facts, {}, [], "made-up")
+    trained = replace(fitted, recipe=DIGITS.model_dump(mode="json"))
+    assert asked in write_card(trained, facts, {}, [], "made-up")
 
 
 def test_the_card_of_a_complete_table_names_its_best_cell(fitted: Table, facts: dict[str, Any]) -> None:
