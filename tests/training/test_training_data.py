@@ -222,6 +222,12 @@ def test_damaged_fashion_mnist_is_named(tmp_path: Path, damage: str) -> None:
         ({"train_labels": np.zeros(3, int)}, r"train_labels is int64\[3\]; it must be 4 integers"),
         ({"test_labels": np.zeros(4)}, r"test_labels is float64\[4\]; it must be 4 integers"),
         ({"test_labels": np.full(4, -1)}, "test_labels has -1; labels count from 0"),
+        ({"train_labels": np.array([1, 2, 3, 4])}, "lowest of train_labels is 1; labels count from 0, so"),
+        (
+            {"train_images": np.zeros((4, 3, 32, 32), np.uint8)},
+            r"train_images is uint8\[4, 3, 32, 32\]; images are .* these look like channels first",
+        ),
+        ({"test_images": np.zeros((4, 1, 8, 9), np.uint8)}, r"test_images is .* channels first"),
         ({"test_labels": np.array([None] * 4)}, "cannot be read as .npz"),
         ({"test_labels": None}, "lacks test_labels; it must hold"),
     ],

@@ -350,12 +350,22 @@ def _check_split(
         raise DataError(
             f"{path}: {split}_images is {images.dtype}{list(images.shape)}; it must be uint8[n, h, w(, c)]"
         )
+    if images.ndim == 4 and images.shape[1] in (1, 3) and min(images.shape[2:]) > 4:
+        raise DataError(
+            f"{path}: {split}_images is uint8{list(images.shape)}; images are uint8[n, h, w(, c)], these "
+            "look like channels first; move them last"
+        )
     if not np.issubdtype(labels.dtype, np.integer) or labels.shape != images.shape[:1]:
         raise DataError(
             f"{path}: {split}_labels is {labels.dtype}{list(labels.shape)}; it must be {len(images)} integers"
         )
     if labels.size and int(labels.min()) < 0:
         raise DataError(f"{path}: {split}_labels has {int(labels.min())}; labels count from 0")
+    if split == "train" and labels.size and int(labels.min()) > 0:  # a class that no image is of
+        raise DataError(
+            f"{path}: the lowest of train_labels is {int(labels.min())}; labels count from 0, so subtract it"
+            " from those of both splits"
+        )
     pixels: NDArray[np.uint8] = (
         images.astype(np.uint8) if images.ndim == 4 else images[..., None].astype(np.uint8)
     )
