@@ -136,7 +136,7 @@ def test_a_log_from_before_chance_and_images_were_kept_goes_on(tmp_path: Path) -
         ("evaluations SET valid_accuracy = 9e999", "gave a child that ended well the accuracy inf"),
         ("evaluations SET parameters = 1e300", r"parameters is 1e\+300, no whole number"),
         ("evaluations SET asked_epochs = 'one' WHERE rowid = 1", "asked_epochs is 'one', no number"),
-        ("evaluations SET cell = 'none' WHERE rowid = 1", "block 1 is 'none'"),
+        ("evaluations SET cell = 'none' WHERE rowid = 1", "unknown cell 'none'"),
         ("batches SET cells = x'', predicted = NULL", "batch 0 has 0 cells and no predictions"),
         ("batches SET predicted = x'00'", "buffer size must be a multiple"),
         ("batches SET cells = zeroblob(8), width = 8, predicted = zeroblob(16)", "has 1 cells and 2 pred"),

@@ -15,7 +15,7 @@ import numpy as np
 
 from pnas_sim.errors import CellError
 from pnas_sim.space.arrays import Rows
-from pnas_sim.space.known_cells import find_known_cell
+from pnas_sim.space.known_cells import KNOWN_CELLS, find_known_cell
 from pnas_sim.space.rows import PAD, TOKENS_PER_BLOCK
 
 _HALF = re.compile(r"\s*([^\s()+|]+)\s*\(\s*([^\s()+|]+)\s*\)\s*", re.ASCII)
@@ -32,6 +32,9 @@ def parse_cell(text: str, operations: Sequence[str], width: int) -> Rows:
     if not isinstance(text, str):
         raise CellError(f"a cell is {type(text).__name__}; give its text, such as {_SHAPE}")
     text = find_known_cell(text)
+    if text.strip() and not set("()+|") & set(text):
+        known = ", ".join(KNOWN_CELLS)
+        raise CellError(f"unknown cell {shorten(text.strip())}: one of {known}, or write {_SHAPE}")
     pieces = text.split("|")
     most = width // TOKENS_PER_BLOCK
     if len(pieces) > most:

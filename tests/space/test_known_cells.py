@@ -45,5 +45,15 @@ def test_names_are_found_in_any_case() -> None:
     assert find_known_cell(" pnasnet-5 ") == KNOWN_CELLS["PNASNet-5"]
 
 
+@pytest.mark.parametrize("name", ["PNASNet-9", " sep3 "])
+def test_a_name_that_is_not_known_is_answered_with_those_that_are(name: str) -> None:
+    with pytest.raises(CellError) as caught:
+        CellSpace().parse(name)
+    assert str(caught.value) == (
+        f"unknown cell {name.strip()!r}: one of PNASNet-1, PNASNet-2, PNASNet-3, PNASNet-4, PNASNet-5, or "
+        "write operation(input)+operation(input)"
+    )
+
+
 def test_other_texts_stay() -> None:
     assert find_known_cell("id(-1)+id(-2)") == "id(-1)+id(-2)"

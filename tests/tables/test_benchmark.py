@@ -269,7 +269,7 @@ def test_a_closed_table_answers_with_what_was_measured(closed_path: Path) -> Non
             SettingError,
             "checkpoints 0.25, 0.5, 1",
         ),
-        (lambda path: Benchmark.load(path).query("sep3"), CellError, "block 1 is 'sep3'"),
+        (lambda path: Benchmark.load(path).query("sep3"), CellError, "unknown cell 'sep3'"),
         (lambda path: Benchmark.load(path).query(7), CellError, "cells are 7; give texts"),
     ],
 )

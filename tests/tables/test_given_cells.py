@@ -91,7 +91,7 @@ def test_published_cells_have_names(name: str, space: CellSpace) -> None:
         (np.zeros((1, 2, 4), np.uint8), "cells of shape (1, 2, 4); rows have 4 tokens a block"),
         (np.array([0, 0, 0, 8]), "row 0, block 1: second operation is 8; it must be from 0 to 7"),
         (np.array([0, 0, 0, -1]), "cells hold tokens from -1 to 0"),
-        ("sep3", "block 1 is 'sep3'"),
+        ("sep3", "unknown cell 'sep3'"),
         (Cell.parse("fly(-1)+id(-1)", OTHER), "unknown operation 'fly'"),
         (Cell.parse(" | ".join(["id(-1)+id(-1)"] * 4), OTHER), "a cell of 4 blocks"),
     ],
