@@ -28,7 +28,8 @@ def keep_for_json(ctx: click.Context) -> None:
 def write_json(value: Mapping[str, Any]) -> None:
     """Writes one object to standard output as strict JSON."""
     ctx = click.get_current_context(silent=True)
-    stream = ctx.meta.get(KEPT, sys.stdout) if ctx is not None else sys.stdout
+    kept = None if ctx is None else ctx.meta.get(KEPT)
+    stream: TextIO = sys.stdout if kept is None else kept
     escaped = not takes_any_letter(stream)
     text = json.dumps(strict(value), indent=2, ensure_ascii=escaped, allow_nan=False)
     click.echo(show_controls(text), file=stream)
