@@ -32,8 +32,9 @@ from pnas_sim.errors import RunError, SettingError
 from pnas_sim.own_parts import write_command
 from pnas_sim.study.compare import Prepared, compare, list_left, prepare
 from pnas_sim.study.results import describe_comparison
-from pnas_sim.study.settings import CompareSettings, make_compare_settings
+from pnas_sim.study.settings import CompareSettings, list_changes, make_compare_settings
 from pnas_sim.study.tidy import COLUMNS, MEASURES, RUN_COLUMNS, format_csv, list_courses, list_rows
+from pnas_sim.study.work import OtherSettingsError
 
 MANIFEST = "manifest.json"
 CSV, COURSES, NOTES, TABLES = "comparison.csv", "runs.csv", "columns.md", "tables.md"
@@ -192,6 +193,7 @@ def demand_folder(folder: Path, prepared: Prepared) -> None:
         RunError: something else is there, or a comparison on other data or of other settings.
     """
     record = folder / RECORD
+    old: dict[str, Any] = {}
     if record.exists():
         old = read_record(record)
         then = old["backend"].get("checksum", "")
@@ -204,7 +206,16 @@ def demand_folder(folder: Path, prepared: Prepared) -> None:
         _warn_of_versions(old.get("versions", {}))
     elif find_kind(folder) is not None:
         raise RunError(f"{folder} holds something else than a comparison; give another --out")
-    list_left(prepared, folder)  # before its record is written over, which is of what stands there
+    try:
+        list_left(prepared, folder)  # before its record is written over, which is of what stands there
+    except OtherSettingsError:
+        changed = list_changes(old.get("settings", {}), describe_record(prepared)["settings"])
+        if not changed:
+            raise
+        raise RunError(
+            f"{folder} holds runs of other settings: {', '.join(changed)}; give the old settings, or "
+            "another --out"
+        ) from None
 
 
 def _warn_of_versions(then: Mapping[str, str]) -> None:

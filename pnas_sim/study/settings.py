@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -157,6 +157,44 @@ class CompareSettings(BaseModel):
         where = {name: value for name, value in self.backend_options.items() if name != "table"}
         values = [self.sample, self.local, self.blocks, self.epochs, self.backend, where]
         return find_fingerprint(values)
+
+
+def list_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs of the settings that decide runs and landmarks: `budget is 300 there and 200 here`.
+
+    Args:
+        then: as a comparison recorded them, perhaps a damaged one.
+        now: likewise, as they are asked for.
+    """
+    there, here = dict(_list_deciding(then)), dict(_list_deciding(now))
+    # a search that is new, or gone, changes no other
+    both = {"", *(_get_table(then, "searches").keys() & _get_table(now, "searches").keys())}
+    told = []
+    for key in (key for key in dict.fromkeys((*there, *here)) if key[0] in both):
+        old, new = there.get(key, "not set"), here.get(key, "not set")
+        if old != new:
+            told.append(f"{'.'.join(filter(None, key))} is {old} there and {new} here")
+    return told
+
+
+def _list_deciding(settings: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Any]]:
+    """Settings that decide, by the label of the search that they are of and their name."""
+    for name in ("budget", "blocks", "epochs", "backend", "sample", "local"):
+        if name in settings:
+            yield ("", name), settings[name]
+    for name, value in _get_table(settings, "backend_options").items():
+        if name != "table":  # where it lies decides nothing
+            yield ("", name), value
+    for label, choice in _get_table(settings, "searches").items():
+        if isinstance(choice, Mapping):
+            yield (label, "search"), choice.get("search")
+            for name, value in _get_table(choice, "options").items():
+                yield (label, name), value
+
+
+def _get_table(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = settings.get(name)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _find_complaint(name: str, number: int) -> str:

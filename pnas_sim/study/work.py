@@ -36,6 +36,10 @@ THREADS = 1  # of a search, so that the same seed gives the same one whatever th
 SAFE_PATH = "PYTHONSAFEPATH"
 
 
+class OtherSettingsError(RunError):
+    """What a folder holds was made with other settings."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A run, or the landmarks of a world.
@@ -75,7 +79,8 @@ class Job:
             data: checksum of what answers come from now.
 
         Raises:
-            RunError: it is there, but damaged, or from other data or other settings.
+            OtherSettingsError: it is there, but of other settings.
+            RunError: it is damaged, or from other data.
         """
         if not self.path.exists():
             return False
@@ -86,7 +91,7 @@ class Job:
                 f"{data[:12] or 'none'}; bring the old table back or give another --out"
             )
         if fingerprint != self.fingerprint:
-            raise RunError(
+            raise OtherSettingsError(
                 f"{self.path} was made with other settings of {self.place.label or 'landmarks'}, or by a "
                 "version that gave all worlds the same seeds; give the old settings, or another --out"
             )

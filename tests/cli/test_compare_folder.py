@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+
 from pnas_sim.cli.folder import hold_folder
 
 Command = Callable[..., Any]
@@ -22,7 +23,9 @@ def test_other_tables_and_other_settings_in_one_folder_are_refused(
     before = {path: path.read_bytes() for path in Path("here").rglob("*") if path.is_file()}
     wider = pnas(*words, "--set", "pnas.beam=7")
     assert wider.code == 2
-    assert "other settings of pnas" in wider.complaint
+    assert "here holds runs of other settings: pnas.beam is 6 there and 7 here; give" in wider.complaint
+    assert "budget is 30 there and 25 here; give" in pnas(*words, "--budget", 25).complaint
+    assert "sample is 50 there and 40 here; give" in pnas(*words, "--sample", 40).complaint
     toys["checksum"] = "fedcba"
     other = pnas(*words)
     assert other.code == 2
@@ -50,3 +53,11 @@ def test_a_comparison_in_work_is_left_alone(pnas: Command, toys: dict[str, str])
         assert [path.name for path in Path("here").iterdir()] == ["in-use.lock"]
     assert pnas(*words).code == 0
     assert not Path("here/in-use.lock").exists()
+
+
+def test_what_its_record_does_not_tell_is_refused_all_the_same(pnas: Command, toys: dict[str, str]) -> None:
+    words = ("compare", *SMALL, *MORE, "--no-pictures", "--out", "here", "--searches")
+    assert pnas(*words, "pnas,random", "--set", "pnas.predictor=ridge").code == 0
+    assert pnas(*words, "random,also=random").code == 0  # the record is of these now
+    refused = pnas(*words, "pnas,random", "--set", "pnas.predictor=knn")
+    assert refused.code == 2 and "was made with other settings of pnas" in refused.complaint
