@@ -20,6 +20,7 @@ from pnas_sim.cli.folder import (
     find_kind,
     hold_folder,
     make_folder,
+    remove_old,
     write_pictures,
     write_whole,
 )
@@ -265,7 +266,7 @@ def write_files(result: Mapping[str, Any], folder: Path, pictures: bool, setting
     Args:
         result: the object of the comparison.
         folder: where they go.
-        pictures: whether to draw those that matplotlib draws.
+        pictures: whether to draw those that matplotlib draws; those of before are removed where it does not.
         settings: of the comparison.
 
     Raises:
@@ -274,6 +275,7 @@ def write_files(result: Mapping[str, Any], folder: Path, pictures: bool, setting
     """
     from pnas_sim.cli.reporting import PAGE
     from pnas_sim.report.comparison_markdown import write_markdown
+    from pnas_sim.report.comparison_plots import list_pictures, render_pictures
     from pnas_sim.report.pages.comparison import report_comparison
     from pnas_sim.report.pages.page import render_page
 
@@ -283,10 +285,8 @@ def write_files(result: Mapping[str, Any], folder: Path, pictures: bool, setting
     page = render_page([report_comparison(str(folder), result, settings)])
     for name, content in {**texts, MANIFEST: manifest, PAGE: page}.items():
         _keep(folder / name, content)
-    if pictures:
-        from pnas_sim.report.comparison_plots import render_pictures
-
-        write_pictures(folder, render_pictures(result), THEN)
+    if not (pictures and write_pictures(folder, render_pictures(result), THEN)):
+        remove_old(folder / name for name in list_pictures(result))
     text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)
     _keep(folder / RESULT, text + "\n")
 

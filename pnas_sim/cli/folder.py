@@ -284,13 +284,16 @@ def write_whole(
         raise _explain(error, path, option, then) from None
 
 
-def write_pictures(folder: Path, pictures: Iterable[tuple[str, bytes]], then: str) -> None:
+def write_pictures(folder: Path, pictures: Iterable[tuple[str, bytes]], then: str) -> bool:
     """Writes pictures as they are drawn; where matplotlib is not installed, says so and goes on.
 
     Args:
         folder: where they go.
         pictures: name and content of each file; drawing them may raise a `SettingError`.
         then: as in `write_whole`.
+
+    Returns:
+        Whether they were drawn.
 
     Raises:
         WorkError: the disk is full.
@@ -301,6 +304,17 @@ def write_pictures(folder: Path, pictures: Iterable[tuple[str, bytes]], then: st
             write_whole(folder / name, content, then=then)
     except SettingError as error:
         say(f"warning: {error}")
+        return False
+    return True
+
+
+def remove_old(paths: Iterable[Path]) -> None:
+    """Removes files of an earlier result; says so where one cannot be removed."""
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            say(f"warning: {path} is of an earlier result and cannot be removed: {error.strerror}")
 
 
 def _explain(

@@ -21,6 +21,7 @@ AXES = {
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
 STYLES = ("-", "--", "-.", ":")
 FORMATS = ("png", "svg")
+COUNTED, SPEED_UP = "curves-paper-counting", "speed-up"
 WIDTH, HEIGHT = 4.2, 3.1  # inches of one panel
 CROWD, CLEAR, FAINT = 6, 0.15, 0.06  # more searches than this have bands that are hardly there
 
@@ -36,8 +37,14 @@ def draw_comparison(result: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
     """
     for kind in result["kinds"]:
         yield f"curves-{kind}", draw_curves(result, "symmetrical", kind)
-    yield "curves-paper-counting", draw_curves(result, "paper", result["kinds"][-1])
-    yield "speed-up", draw_speed_ups(result, result["kinds"][-1])
+    yield COUNTED, draw_curves(result, "paper", result["kinds"][-1])
+    yield SPEED_UP, draw_speed_ups(result, result["kinds"][-1])
+
+
+def list_pictures(result: Mapping[str, Any]) -> list[str]:
+    """Names of the files that `render_pictures` makes, without matplotlib."""
+    names = [*(f"curves-{kind}" for kind in result["kinds"]), COUNTED, SPEED_UP]
+    return [f"{name}.{form}" for name in names for form in FORMATS]
 
 
 def render_pictures(result: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 
 from pnas_sim.cli.folder import hold_folder
 
@@ -61,3 +63,19 @@ def test_what_its_record_does_not_tell_is_refused_all_the_same(pnas: Command, to
     assert pnas(*words, "random,also=random").code == 0  # the record is of these now
     refused = pnas(*words, "pnas,random", "--set", "pnas.predictor=knn")
     assert refused.code == 2 and "was made with other settings of pnas" in refused.complaint
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_no_picture_of_before_stands_beside_new_tables(
+    pnas: Command, toys: dict[str, str], monkeypatch: pytest.MonkeyPatch, missing: bool
+) -> None:
+    words = ("compare", *SMALL, *MORE, *SEARCHES, "--out", "here")
+    assert pnas(*words).code == 0
+    drawn = {path.name for path in Path("here").iterdir() if path.suffix in (".png", ".svg")}
+    assert {"curves-paper-counting.png", "speed-up.svg"} < drawn
+    Path("here/mine.png").write_text("of the user's own")
+    if missing:
+        monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # as where it is not installed
+    again = pnas(*words, "--seeds", 1, *(() if missing else ("--no-pictures",)))
+    assert again.code == 0, again.err
+    assert [path.name for path in Path("here").iterdir() if path.suffix in (".png", ".svg")] == ["mine.png"]
