@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -40,6 +41,7 @@ TABLE: Wishes = {
         is_flag=True, default=None, help="Answer cells larger than the table's, marked as such."
     ),
 }
+_ADVISED = re.compile(r"--(device|data)(?: (cpu|cuda|mps))?(?![\w-])")  # options of the training backend
 TRAINING_NAMES, TABLE_NAMES = tuple(TRAINING), tuple(TABLE)
 
 
@@ -75,6 +77,11 @@ def parse_pairs(pairs: tuple[str, ...], option: str = "--backend-option") -> dic
             raise click.UsageError(f"{option} is {pair!r}; write KEY=VALUE")
         options[key.strip().replace("-", "_")] = _read_value(value.strip())
     return options
+
+
+def reword_advice(text: str) -> str:
+    """A backend's message, for a command that takes its options by `--backend-option`."""
+    return _ADVISED.sub(lambda found: f"--backend-option {found[1]}={found[2] or 'DIR'}", text)
 
 
 def _read_value(text: str) -> Any:

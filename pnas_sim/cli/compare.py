@@ -9,7 +9,13 @@ from typing import Any, ClassVar
 
 import click
 
-from pnas_sim.cli.backend_options import TABLE_NAMES, choose_given, parse_pairs, table_options
+from pnas_sim.cli.backend_options import (
+    TABLE_NAMES,
+    choose_given,
+    parse_pairs,
+    reword_advice,
+    table_options,
+)
 from pnas_sim.cli.options import (
     FILE,
     FOLDER,
@@ -20,6 +26,7 @@ from pnas_sim.cli.options import (
     verbose_option,
 )
 from pnas_sim.cli.trust import demand_trusted, trust_option
+from pnas_sim.errors import PnasError
 
 PLAN_NAMES = ("searches", "set_options", "tuning", "seeds", "worlds", "budget", "blocks", "epochs", "workers")
 FIGURE_NAMES = (
@@ -135,5 +142,9 @@ def compare(
     settings = choose_settings(given, options, config)
     if config is not None and not trust:
         demand_trusted(config, settings.model_dump(), list_typed(given))
-    result = carry_out(settings, out, given["workers"], pictures, quiet)
+    try:
+        result = carry_out(settings, out, given["workers"], pictures, quiet)
+    except PnasError as error:
+        error.args = (reword_advice(str(error)),)
+        raise
     show(result, as_json)

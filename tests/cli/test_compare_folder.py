@@ -4,11 +4,15 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from pnas_sim.cli.backend_options import reword_advice
 from pnas_sim.cli.folder import hold_folder
+from pnas_sim.errors import BackendError
+from pnas_sim.evaluate import BackendRequest
 
 Command = Callable[..., Any]
 
@@ -79,3 +83,21 @@ def test_no_picture_of_before_stands_beside_new_tables(
     again = pnas(*words, "--seeds", 1, *(() if missing else ("--no-pictures",)))
     assert again.code == 0, again.err
     assert [path.name for path in Path("here").iterdir() if path.suffix in (".png", ".svg")] == ["mine.png"]
+
+
+def test_advice_of_a_backend_is_of_options_that_compare_has(
+    pnas: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = ModuleType("lacking")
+
+    def create(request: BackendRequest) -> Any:
+        raise BackendError("device cuda is not there: torch finds no CUDA; train with --device cpu")
+
+    vars(lacking)["create"] = create
+    monkeypatch.setitem(sys.modules, "lacking", lacking)
+    refused = pnas("compare", "--backend", "lacking:create", "--out", "here")
+    assert refused.code == 2
+    assert "train with --backend-option device=cpu" in refused.complaint
+    assert reword_advice("give it with --data") == "give it with --backend-option data=DIR"
+    for text in ("fewer than --workers 2", "a --dataset", "--device-free"):
+        assert reword_advice(text) == text
