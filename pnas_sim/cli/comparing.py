@@ -40,6 +40,7 @@ from pnas_sim.study.work import OtherSettingsError
 MANIFEST = "manifest.json"
 CSV, COURSES, NOTES, TABLES = "comparison.csv", "runs.csv", "columns.md", "tables.md"
 SCHEMA = 1
+MOST_LISTED = 10  # seeds of an example
 THEN = "give the same command again"
 DEFAULT_SEARCHES = "pnas,ppo,random-raw"  # the paper's three
 PLAIN = ("budget", "blocks", "epochs", "confidence", "resamples", "demand_intervals", "sample", "local")
@@ -61,6 +62,7 @@ def choose_settings(
     """
     values = read_record(config)["settings"] if config else {}
     _demand_tables(values)
+    _demand_lists(values)
     values |= {name: given[name] for name in (*PLAIN, "backend") if given.get(name) is not None}
     options = make_absolute({**values.get("backend_options", {}), **backend_options})
     for name in ("seeds", "worlds"):
@@ -96,6 +98,20 @@ def _demand_tables(values: Mapping[str, Any]) -> None:
     for name, value in found.items():
         if not isinstance(value, Mapping):
             raise SettingError(f"{name} is {value!r:.60}; write a table")
+
+
+def _demand_lists(values: Mapping[str, Any]) -> None:
+    """Checks that what a file has of seeds and the like are lists; on the command line a number will do.
+
+    Raises:
+        SettingError: one is none.
+    """
+    for name in ("seeds", "worlds", "tops", "references"):
+        value = values.get(name, [])
+        if not isinstance(value, list):
+            few = name in ("seeds", "worlds") and type(value) is int and 1 <= value <= MOST_LISTED
+            example = list(range(value)) if few else [value]
+            raise SettingError(f"{name} is {value!r:.60}; write a list: {name} = {json.dumps(example)}")
 
 
 def read_searches(text: str) -> dict[str, dict[str, Any]]:

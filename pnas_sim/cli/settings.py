@@ -100,9 +100,13 @@ def read_config(path: Path) -> dict[str, Any]:
     `backend_options`.
 
     Raises:
-        SettingError: the file is missing or is not TOML.
+        SettingError: the file is missing, is not TOML, or is of a comparison.
     """
     document = read_toml(path, "config")
+    if document.get("kind") == "comparison" or isinstance(document.get("searches"), Mapping):
+        raise SettingError(
+            f"{path} is of a comparison, not of a run: give it to pnas-sim compare, or a run's run.toml here"
+        )
     if document.get("kind") == "run" and isinstance(document.get("settings"), dict):
         document = leave_out_gone(document["settings"])
     return sort_settings({key.replace("-", "_"): value for key, value in document.items()})

@@ -101,3 +101,29 @@ def test_advice_of_a_backend_is_of_options_that_compare_has(
     assert reword_advice("give it with --data") == "give it with --backend-option data=DIR"
     for text in ("fewer than --workers 2", "a --dataset", "--device-free"):
         assert reword_advice(text) == text
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("seeds = 2", "seeds is 2; write a list: seeds = [0, 1]"),
+        ("worlds = 3", "worlds is 3; write a list: worlds = [0, 1, 2]"),
+        ("seeds = 5000", "seeds is 5000; write a list: seeds = [5000]"),
+        ("tops = 5", "tops is 5; write a list: tops = [5]"),
+        ("references = 'pnas'", "references is 'pnas'; write a list: references = [\"pnas\"]"),
+    ],
+)
+def test_a_number_in_place_of_a_list_is_told_with_the_list(
+    pnas: Command, toys: dict[str, str], line: str, told: str
+) -> None:
+    Path("mine.toml").write_text(line + "\n")
+    refused = pnas("compare", "--config", "mine.toml", *MORE)
+    assert refused.code == 2 and told in refused.complaint
+
+
+@pytest.mark.parametrize("text", ["kind = 'comparison'", "[searches.mine]\nsearch = 'random'"])
+def test_a_file_of_a_comparison_is_none_of_a_run(pnas: Command, text: str) -> None:
+    Path("compare.toml").write_text(text + "\n")
+    refused = pnas("run", "--config", "compare.toml")
+    assert refused.code == 2
+    assert "compare.toml is of a comparison, not of a run: give it to pnas-sim compare" in refused.complaint
