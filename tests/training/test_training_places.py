@@ -17,8 +17,10 @@ import numpy as np
 import pytest
 
 from pnas_backends.training import process
-from pnas_backends.training.messages import Failure, Outcome, Task, WorkerSetup
+from pnas_backends.training.costs import cell_costs
+from pnas_backends.training.messages import TRIAL, Failure, Outcome, Task, WorkerSetup, make_trial
 from pnas_backends.training.recipe import DIGITS
+from pnas_backends.training.serving import images_part
 from pnas_backends.training.workers import WorkerPool
 from pnas_sim.errors import WorkError
 from pnas_sim.space import CellSpace
@@ -187,30 +189,148 @@ def test_a_start_that_goes_on_failing_is_told(stub: Stub, monkeypatch: pytest.Mo
         list(pool.run(make_tasks(3)))
 
 
-def test_what_ran_out_of_memory_is_tried_once_more(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[int] = []
-    monkeypatch.setattr(process.Worker, "give", _count_gifts(process.Worker.give, given))
-    deed = 'connection.send(Failure("out of memory", machine=True)); continue'
-    with closing(stub.open(deed)) as pool:
-        assert tell(pool.run(make_tasks(2))) == ["out of memory"] * 2
-    assert given == [0, 1, 0, 1]
+FAILS = {  # what a place may do to every child
+    "it raises": 'connection.send(Failure("no kernel image")); continue',
+    "its device breaks": 'connection.send(Failure("no access", machine=True, last=True)); sys.exit(1)',
+    "its memory is taken": 'connection.send(Failure("no memory", machine=True)); continue',
+    "it is killed": "os.kill(os.getpid(), signal.SIGKILL)",
+    "it crashes": "os._exit(3)",
+}
 
 
-def test_a_worker_with_a_broken_device_leaves_and_costs_no_other_child(
-    stub: Stub, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("failure", FAILS)
+def test_a_place_that_fails_every_child_costs_none(stub: Stub, failure: str) -> None:
+    """It is the faster one by far."""
+    deed = f'if setup.device == "cuda": {FAILS[failure]}\ntime.sleep(0.3)'
+    with (
+        closing(stub.open(deed, devices=("cuda", "cpu"))) as pool,
+        pytest.warns(RuntimeWarning, match="worker 1 of 2 on cuda is given up, it fails every child, the ch"),
+    ):
+        assert tell(pool.run(make_tasks(24))) == ["trained"] * 24
+        assert len(pool.process_ids()) == 1
+
+
+ALONE_AND_BOTH = pytest.mark.parametrize(
+    ("failure", "devices"),
+    [
+        *((failure, ("cpu",)) for failure in FAILS),
+        ("it raises", ("cpu", "cuda")),
+        ("it crashes", ("cpu", "cuda")),
+    ],
+)
+
+
+@ALONE_AND_BOTH
+def test_where_every_child_fails_none_is_answered(
+    stub: Stub, failure: str, devices: tuple[str, ...], recwarn: pytest.WarningsRecorder
 ) -> None:
-    """Its last words say so, so that nothing more is given to it."""
-    given: list[int] = []
-    monkeypatch.setattr(process.Worker, "give", _count_gifts(process.Worker.give, given))
-    deed = 'connection.send(Failure("illegal access", machine=True, last=True)); sys.exit(1)'
+    pool = stub.open(FAILS[failure], devices=devices)
+    answered: list[int] = []
+    with pytest.raises(WorkError, match=r"^no worker is left to train, .*, the cheapest too: ") as raised:
+        answered += [place for place, _ in pool.run(make_tasks(9))]
+    assert not answered and len(recwarn) == len(devices) - 1
+    assert "\n" not in str(raised.value)
+
+
+def test_a_place_that_breaks_later_costs_no_child(stub: Stub) -> None:
+    """What it trained before stands; it is tried again in the next call."""
+    deed = f'if setup.device == "cuda" and not 0 <= task.place < 7: {FAILS["it raises"]}\ntime.sleep(0.3)'
+    with closing(stub.open(deed, devices=("cuda", "cpu"))) as pool:
+        with pytest.warns(RuntimeWarning, match="worker 1 of 2 on cuda is given up, it fails every child"):
+            assert tell(pool.run(make_tasks(16))) == ["trained"] * 16
+        assert tell(pool.run(make_tasks(4))) == ["trained"] * 4
+        assert len(pool.process_ids()) == 2
+
+
+@ALONE_AND_BOTH
+def test_children_that_fail_where_another_is_trained_have_failed(
+    stub: Stub, failure: str, devices: tuple[str, ...]
+) -> None:
+    """They may be too large; the trial is small. Nothing is lost when the last of a batch are such."""
+    with closing(stub.open(f"if task.place >= 0: {FAILS[failure]}", devices=devices)) as pool:
+        reasons = tell(pool.run(make_tasks(5)))
+        assert len(reasons) == 5 and len(set(reasons)) == 1 and "trained" not in reasons
+
+
+def test_a_failure_is_answered_once_its_place_has_trained_another(stub: Stub) -> None:
+    deed = f"if task.place in (0, 1): {FAILS['it raises']}"
     with closing(stub.open(deed)) as pool:
-        assert tell(pool.run(make_tasks(2))) == ["illegal access"] * 2
-    assert given == [0, 1, 0, 1]
+        assert [place for place, _ in pool.run(make_tasks(4))] == [0, 1, 2, 3]
+        running = pool.run(make_tasks(4))
+        assert next(running)[0] == 0
+        assert pool._waiting[0].place == 3  # what it waited for was the child after the two
+        running.close()
 
 
-def _count_gifts(give: Any, given: list[int]) -> Any:
-    def count(worker: Any, task: Task) -> None:
-        given.append(task.place)
+@pytest.mark.parametrize("failure", ["its memory is taken", "it is killed"])
+def test_what_the_machine_failed_is_trained_elsewhere(stub: Stub, given: list[int], failure: str) -> None:
+    """A place that could train smaller ones is not given up, but gets no child twice."""
+    deed = f'if setup.device == "cuda" and task.place >= 0: {FAILS[failure]}\ntime.sleep(0.2)'
+    with closing(stub.open(deed, devices=("cuda", "cpu"))) as pool:
+        assert tell(pool.run(make_tasks(8))) == ["trained"] * 8
+    assert all(given.count(place) <= 2 for place in range(8))
+
+
+def test_what_a_place_given_up_did_counts_for_nothing(stub: Stub) -> None:
+    """A child that failed there, and then once elsewhere, has failed once."""
+    pool, (task,), lost = stub.open(devices=("cuda", "cpu")), make_tasks(1), Failure("lost", machine=True)
+    broken, other = pool._places
+    for place in (broken, other):
+        pool._suspect(place, task, lost)
+    pool._waiting.clear()
+    with pytest.warns(RuntimeWarning, match="is given up"):
+        pool._give_up(broken, "fails every child")
+    assert list(pool._trust(other)) == [] and list(pool._waiting) == [task]
+    pool._suspect(other, task, lost)
+    assert list(pool._trust(other)) == [(0, lost)]
+
+
+def test_time_that_runs_out_is_the_childs_own(stub: Stub, given: list[int]) -> None:
+    """A search may be given a limit that no child keeps; what it then says is true."""
+    with closing(stub.open('connection.send(Failure("time limit", late=True)); continue')) as pool:
+        assert tell(pool.run(make_tasks(5))) == ["time limit"] * 5
+    assert given == list(range(5))
+
+
+@pytest.mark.parametrize("failure", ["its memory is taken", "its device breaks"])
+def test_what_the_machine_failed_is_tried_once_more(stub: Stub, given: list[int], failure: str) -> None:
+    """Last words say that a worker leaves, so that nothing more is given to it."""
+    with closing(stub.open(f"if task.place >= 0: {FAILS[failure]}")) as pool:
+        tell(pool.run(make_tasks(2)))
+    assert given == [0, 1, 0, TRIAL, 1, TRIAL]
+
+
+def test_a_trial_whose_worker_does_not_start_is_tried_again(stub: Stub, given: list[int]) -> None:
+    begin = """
+if (setup.data / "failed").exists() and not (setup.data / "gone").exists():
+    (setup.data / "gone").touch()
+    sys.exit(3)
+"""
+    deed = f'if task.place >= 0: (setup.data / "failed").touch(); {FAILS["its device breaks"]}'
+    with closing(stub.open(deed, begin=begin)) as pool:
+        assert tell(pool.run(make_tasks(1))) == ["no access"]
+    assert given == [0, 0, 0, TRIAL]
+
+
+def test_a_trial_is_one_step_of_the_cheapest_child_on_the_same_images() -> None:
+    recipe = DIGITS.change(epochs=20, batch_size=50, test_images=100, filters=8)
+    trial = make_trial(Task(7, SPACE.sample(1, np.random.default_rng(0))[0], recipe, 3), SPACE)
+    assert (trial.place, trial.recipe.steps, trial.seed) == (TRIAL, 1, 3)
+    assert images_part(trial.recipe) == images_part(recipe)
+    assert (trial.recipe.batch, trial.recipe.shape) == (recipe.batch, recipe.shape)
+    costs = [cell_costs(rows, SPACE, recipe.shape)[1].min() for rows in (trial.row[None], SPACE.initial())]
+    assert costs[0] == costs[1]
+    assert make_trial(Task(7, trial.row, recipe.change(epochs=0.01), 3), SPACE).recipe.epochs == 0.01
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Places of the tasks that workers are given, in order."""
+    give, places = process.Worker.give, []
+
+    def count(worker: process.Worker, task: Task) -> None:
+        places.append(task.place)
         give(worker, task)
 
-    return count
+    monkeypatch.setattr(process.Worker, "give", count)
+    return places

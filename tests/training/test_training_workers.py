@@ -208,7 +208,7 @@ def test_a_worker_that_does_not_stop_by_itself_is_killed(
         pool.close()
     failed = outcomes[0]
     assert isinstance(failed, Failure)
-    assert failed.reason == "time limit of 30 s" and failed.seconds > 0 and not failed.machine
+    assert failed.reason == "time limit of 30 s" and failed.seconds > 0 and failed.late and not failed.machine
 
 
 def test_images_that_cannot_be_loaded_are_the_callers_error(
@@ -255,6 +255,7 @@ def test_errors_of_a_child_become_one_line(
     assert outcome.reason.startswith(reason)
     assert "\n" not in outcome.reason
     assert outcome.machine == reason.startswith("out of memory")
+    assert outcome.late == isinstance(error, train.TimeLimitError)
 
 
 def test_an_error_without_text_has_a_name() -> None:

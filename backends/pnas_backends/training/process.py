@@ -111,7 +111,7 @@ class Worker:
         self.kill()
         if not self.ready:
             return LoadFailure(f"a worker was not ready after {START_LIMIT:g} s")
-        return Failure(f"time limit of {self._limit:g} s", time.monotonic() - self._begun)
+        return Failure(f"time limit of {self._limit:g} s", time.monotonic() - self._begun, late=True)
 
     def kill(self) -> None:
         """Ends the process at once; one that a driver or file system holds is left to itself."""

@@ -77,7 +77,7 @@ def train_or_fail(task: Task, images: Images, setup: WorkerSetup) -> Outcome:
     """Trains a child; whatever goes wrong becomes a `Failure` with one line of reason."""
     import torch
 
-    from pnas_backends.training.train import train_child
+    from pnas_backends.training.train import TimeLimitError, train_child
 
     begun, on_gpu = time.process_time(), torch.device(setup.device).type == "cuda"
     try:
@@ -88,7 +88,8 @@ def train_or_fail(task: Task, images: Images, setup: WorkerSetup) -> Outcome:
         reason, seconds = describe_error(error), time.process_time() - begun
         broken = is_broken(setup.device)
         memory = reason.startswith("out of memory")
-        answer = Failure(reason, seconds, machine=broken or memory, last=broken)
+        late = isinstance(error, TimeLimitError) and not broken
+        answer = Failure(reason, seconds, machine=broken or memory, last=broken, late=late)
     if on_gpu and (setup.shares or isinstance(answer, Failure)):
         with suppress(RuntimeError):  # what is cached here is missing to the others on this device
             torch.cuda.empty_cache()
