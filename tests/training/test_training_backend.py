@@ -4,7 +4,9 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
@@ -13,12 +15,13 @@ import numpy as np
 import pytest
 import torch
 
+from pnas_backends.training import process
 from pnas_backends.training.backend import TrainingBackend, choose_recipe, create, find_devices
 from pnas_backends.training.costs import cell_costs
 from pnas_backends.training.data import load_images
 from pnas_backends.training.recipe import DIGITS, PAPER, Recipe
 from pnas_backends.training.train import train_child
-from pnas_sim.errors import BackendError, CellError, DataError, SettingError
+from pnas_sim.errors import BackendError, CellError, DataError, SettingError, WorkError
 from pnas_sim.evaluate import BackendRequest, Status
 from pnas_sim.space import CellSpace
 
@@ -81,6 +84,46 @@ def test_search_goes_on_after_a_killed_child(backend: TrainingBackend) -> None:
     assert [child.parameters, child.multiply_adds] == costs
     (after,) = backend.evaluate(space.initial()[1:2], 0.5, 0)
     assert after.status is not Status.FAILED
+
+
+FAILING = """
+import sys
+from multiprocessing.connection import Connection
+from pnas_backends.training.messages import Failure
+connection = Connection(int(sys.argv[1]))
+connection.recv()
+while connection.recv():
+    connection.send(Failure("FAILURE"LATE))
+"""  # a worker that fails every child
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_machine_that_fails_every_child_answers_for_none(
+    workers: int, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search would keep the failures for good, and end as if it had found nothing."""
+    monkeypatch.setattr(process, "START", FAILING.replace("FAILURE", "no kernel image").replace("LATE", ""))
+    monkeypatch.setattr(warnings, "warn", lambda *_, **__: None)  # of the first of two places
+    with closing(TrainingBackend(recipe, CellSpace(), workers=workers)) as backend:
+        answers = backend.evaluate(backend.spec.space.initial()[:30], 1.0, 0)
+        with pytest.raises(
+            WorkError, match=r"worker \d of \d on cpu fails every child, .*: no kernel image;"
+        ):
+            next(answers)
+
+
+def test_children_that_all_fail_by_themselves_are_told_of_once(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        process, "START", FAILING.replace("FAILURE", "too slow").replace("LATE", ", late=True")
+    )
+    with closing(TrainingBackend(recipe, CellSpace())) as backend:
+        rows = backend.spec.space.initial()
+        assert len(list(backend.evaluate(rows[:19], 1.0, 0))) == 19
+        with pytest.warns(RuntimeWarning, match="each of the first 20 children failed, .*: too slow; unless"):
+            assert len(list(backend.evaluate(rows[19:21], 1.0, 0))) == 2
+        assert len(list(backend.evaluate(rows[:30], 1.0, 0))) == 30
 
 
 def test_spec_says_what_was_asked_for() -> None:

@@ -5,12 +5,13 @@ Importing this module imports no torch: only `create` and the workers do.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pnas_backends.training.costs import cell_costs
-from pnas_backends.training.messages import Failure, Task, WorkerSetup
+from pnas_backends.training.messages import Failure, Outcome, Task, WorkerSetup
 from pnas_backends.training.operations import describe_operation
 from pnas_backends.training.recipe import DIGITS, RECIPES, Recipe
 from pnas_backends.training.workers import WorkerPool
@@ -20,6 +21,7 @@ from pnas_sim.space import CellSpace
 from pnas_sim.space.arrays import Rows
 
 MOST_WORKERS = 1024
+MANY = 20  # children that failed, and no other was trained: too many for chance
 OWN_OPTIONS = ("device", "dataset", "data", "workers", "time_limit")
 RECIPE_OPTIONS = tuple(name for name in Recipe.model_fields if name not in ("dataset", "channels", "classes"))
 
@@ -61,6 +63,7 @@ class TrainingBackend:
         self._pool = WorkerPool(
             [WorkerSetup(space, data, devices[i % len(devices)], time_limit, shares) for i in range(count)]
         )
+        self._failed, self._trained = 0, False
         own = {"device": ",".join(devices), "workers": count, "time_limit": time_limit}
         own |= _describe_cuda(devices)
         self._spec = EvaluatorSpec(
@@ -92,18 +95,20 @@ class TrainingBackend:
         """Trains the networks of `cells` (`uint8[n, width]`, canonical); yields each as soon as it is done.
 
         A child that runs out of time, raises, or is killed or runs out of memory twice is answered with
-        `Status.FAILED` and the reason. Giving up the iteration kills the children in flight.
+        `Status.FAILED` and the reason, unless its device fails the cheapest child, too: then it is trained on
+        another one, and without any it is not answered. Giving up the iteration kills the children in flight.
 
         Raises:
             CellError: rows of another width than the space's, or cells outside it.
             SettingError: epochs are not a positive number, or a seed below 0.
             DataError: the images are not there, or not what they should be.
-            WorkError: no worker can start any more.
+            WorkError: no worker can start any more, or every child fails.
         """
         check_request(self._spec, cells, epochs, seed)
         recipe = self._recipe.change(epochs=epochs)
         tasks = [Task(place, row, recipe, seed) for place, row in enumerate(cells)]
         for place, outcome in self._pool.run(tasks):
+            self._note(outcome)
             if isinstance(outcome, Failure):
                 yield self._describe_failure(tasks[place], outcome)
             else:
@@ -112,6 +117,20 @@ class TrainingBackend:
     def close(self) -> None:
         """Ends the worker processes."""
         self._pool.close()
+
+    def _note(self, outcome: Outcome) -> None:
+        """Says so once where all children fail though the devices are sound: too large, or too slow."""
+        if not isinstance(outcome, Failure):
+            self._trained = True
+            return
+        self._failed += 1
+        if self._failed == MANY and not self._trained:
+            warnings.warn(
+                f"each of the first {MANY} children failed, this one so: {outcome.reason}; unless that is to "
+                "be expected, stop, and begin again with other settings",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
     def _describe_failure(self, task: Task, failure: Failure) -> Evaluation:
         recipe = task.recipe
