@@ -181,6 +181,12 @@ def test_digits_are_the_default() -> None:
         ({"device": "tpu"}, SettingError, "unknown device 'tpu'; known: cuda, "),
         ({"device": "cpu,"}, SettingError, "unknown device ''"),
         ({"device": "cuda:x"}, SettingError, "unknown device 'cuda:x'"),
+        ({"device": "cuda:\u00b2"}, SettingError, "unknown device 'cuda:\u00b2'"),
+        ({"device": "cuda:\u0661"}, SettingError, "unknown device 'cuda:\u0661'"),
+        ({"device": "cuda:00"}, SettingError, "unknown device 'cuda:00'"),
+        ({"device": "cuda:" + "9" * 5000}, SettingError, "unknown device 'cuda:999"),
+        ({"device": "cuda:"}, SettingError, "unknown device 'cuda:'"),
+        ({"device": "cpu:0"}, SettingError, "unknown device 'cpu:0'"),
         ({"dataset": "mnist"}, DataError, "unknown data set 'mnist'; known: digits, cifar10"),
         ({"dataset": "cifar10"}, DataError, "needs its folder; give it with --data"),
         ({"dataset": "nowhere.npz"}, DataError, r"there is no file nowhere\.npz"),
@@ -208,6 +214,7 @@ def test_devices_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert find_devices("cuda:0, cuda:1") == ("cuda:0", "cuda:1")
+    assert find_devices("cuda,cuda:1,cpu") == ("cuda:0", "cuda:1", "cpu")
     with pytest.raises(BackendError, match="device cuda:2 is not there: there are 2"):
         find_devices("cuda:2")
     with pytest.raises(BackendError, match=r"mps is not there.*--device cpu"):
@@ -218,6 +225,25 @@ def test_on_a_gpu_answers_are_not_declared_deterministic(recipe: Recipe) -> None
     backend = TrainingBackend(recipe, CellSpace(), devices=("cuda:0", "cuda:1"))
     assert not backend.spec.deterministic
     assert backend.spec.settings["workers"] == 2
+
+
+@pytest.mark.parametrize(
+    ("devices", "workers", "shares"),
+    [
+        (("cuda:0", "cuda:1"), None, [False, False]),
+        (("cuda:0", "cuda:0"), None, [True, True]),
+        (("cuda", "cuda:0"), 2, [True, True]),
+        (("cuda:0", "cuda:1"), 3, [True, False, True]),
+        (("cuda:0", "cuda:1"), 4, [True] * 4),
+        (("cuda", "cuda:0"), 1, [False]),
+    ],
+)
+def test_workers_know_who_else_is_on_their_device(
+    devices: tuple[str, ...], workers: int | None, shares: list[bool], recipe: Recipe
+) -> None:
+    backend = TrainingBackend(recipe, CellSpace(), devices=devices, workers=workers)
+    assert [place.setup.shares for place in backend._pool._places] == shares
+    assert "cuda" not in backend.spec.settings["device"].split(",")
 
 
 def test_operations_that_cannot_be_trained_are_refused(recipe: Recipe) -> None:

@@ -5,7 +5,9 @@ Importing this module imports no torch: only `create` and the workers do.
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from pnas_sim.space import CellSpace
 from pnas_sim.space.arrays import Rows
 
 MOST_WORKERS = 1024
+DEVICE = re.compile(r"cpu|mps|cuda(:(0|[1-9][0-9]{0,3}))?")
 MANY = 20  # children that failed, and no other was trained: too many for chance
 OWN_OPTIONS = ("device", "dataset", "data", "workers", "time_limit")
 RECIPE_OPTIONS = tuple(name for name in Recipe.model_fields if name not in ("dataset", "channels", "classes"))
@@ -39,7 +42,8 @@ class TrainingBackend:
         checksum: of the data set, for the spec.
 
     Raises:
-        SettingError: no devices, workers below 1 or above 1024, or a time limit that is not positive.
+        SettingError: no devices or unknown ones, workers below 1 or above 1024, or a time limit that is not
+            positive.
         CellError: the space has an operation that cannot be trained.
     """
 
@@ -54,14 +58,16 @@ class TrainingBackend:
         time_limit: float | None = None,
         checksum: str = "",
     ) -> None:
+        devices = tuple(map(name_device, devices))
         count = _check_limits(devices, workers, time_limit)
         for name in space.operations:
             describe_operation(name, 4, 4, 1)
         self._recipe = recipe
         self._space = space
-        shares = count > len(devices)
+        places = [devices[i % len(devices)] for i in range(count)]
+        crowds = Counter(places)
         self._pool = WorkerPool(
-            [WorkerSetup(space, data, devices[i % len(devices)], time_limit, shares) for i in range(count)]
+            [WorkerSetup(space, data, device, time_limit, shares=crowds[device] > 1) for device in places]
         )
         self._failed, self._trained = 0, False
         own = {"device": ",".join(devices), "workers": count, "time_limit": time_limit}
@@ -254,17 +260,27 @@ def find_devices(text: str) -> tuple[str, ...]:
     """
     import torch
 
-    devices = tuple(name.strip() for name in text.split(","))
-    for name in devices:
-        kind, _, number = name.partition(":")
-        if kind not in ("cuda", "cpu", "mps") or (":" in name and (kind != "cuda" or not number.isdigit())):
-            raise SettingError(f"unknown device {name!r}; known: cuda, cuda:0,cuda:1, cpu, mps")
+    asked = [name.strip() for name in text.split(",")]
+    devices = tuple(map(name_device, asked))
+    for name, device in zip(asked, devices, strict=True):
+        kind, _, number = device.partition(":")
         if kind == "cuda" and not torch.cuda.is_available():
             raise BackendError(f"device {name} is not there: torch finds no CUDA; train with --device cpu")
-        if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
+        if kind == "cuda" and int(number) >= torch.cuda.device_count():
             raise BackendError(
                 f"device {name} is not there: there are {torch.cuda.device_count()}; name a lower one"
             )
         if kind == "mps" and not torch.backends.mps.is_available():
             raise BackendError("device mps is not there: torch finds no Apple GPU; train with --device cpu")
     return devices
+
+
+def name_device(text: str) -> str:
+    """One name for each device, as `cuda` is `cuda:0`.
+
+    Raises:
+        SettingError: it is no device this backend knows.
+    """
+    if DEVICE.fullmatch(text) is None:
+        raise SettingError(f"unknown device {text[:60]!r}; known: cuda, cuda:0,cuda:1, cpu, mps")
+    return "cuda:0" if text == "cuda" else text
