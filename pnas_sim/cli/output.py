@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -32,12 +33,21 @@ def write_json(value: Mapping[str, Any]) -> None:
     stream: TextIO = sys.stdout if kept is None else kept
     escaped = not takes_any_letter(stream)
     text = json.dumps(strict(value), indent=2, ensure_ascii=escaped, allow_nan=False)
-    click.echo(show_controls(text), file=stream)
+    _write(text, stream)
 
 
 def write_text(text: str) -> None:
     """Writes to standard output what a person or a program reads; no terminal obeys it."""
-    click.echo(show_controls(text))
+    _write(text, sys.stdout)
+
+
+def _write(text: str, stream: TextIO) -> None:
+    """Writes to a stream; ends as rich does where nobody reads any more, for click 8.5 forgets why it ends."""
+    try:
+        click.echo(show_controls(text), file=stream)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # nor is there a complaint at exit
+        raise SystemExit(1) from None
 
 
 def strict(value: Any) -> Any:

@@ -187,8 +187,9 @@ def test_other_systems_are_told_at_once(pnas: Any, monkeypatch: pytest.MonkeyPat
     assert "it needs a POSIX system, such as Linux" in outcome.complaint
 
 
-def test_a_reader_that_leaves_early_is_no_error_to_tell(small_table: Path) -> None:
-    code = f"from pnas_sim.cli import main; main(['table', 'info', {str(small_table)!r}])"
+@pytest.mark.parametrize("words", ["table info", "table info --json"])
+def test_a_reader_that_leaves_early_is_no_error_to_tell(small_table: Path, words: str) -> None:
+    code = f"from pnas_sim.cli import main; main([*{words.split()!r}, {str(small_table)!r}])"
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stderr is not None
