@@ -6,9 +6,6 @@ The file is written under another name and renamed, so it is there whole or not 
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
 from io import BytesIO
@@ -16,18 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.errors import RunError, WorkError
 from pnas_sim.files import FULL, make_plain, replace_file
+from pnas_sim.packed import DAMAGED, read_arrays
 from pnas_sim.space.arrays import Floats, Integers, Rows
 
 SCHEMA = 1
 LARGEST = 2**30  # bytes of a file's arrays; a run of a million models has a tenth of that
-DAMAGED = (  # what reading the arrays of a damaged file raises
-    *(OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
-)
 WORLDS_APART = 1_000_000  # between the run seeds of one seed in two worlds
 
 
@@ -176,7 +169,7 @@ def read_run(path: Path) -> FinishedRun:
         RunError: it is missing, damaged, or of another schema.
     """
     try:
-        stored = read_arrays(path, ("facts", *_KINDS))
+        stored = read_arrays(path, ("facts", *_KINDS), LARGEST)
         facts = json.loads(str(stored["facts"]))
         arrays: dict[str, Any] = {name: np.asarray(stored[name], kind) for name, kind in _KINDS.items()}
     except FileNotFoundError:
@@ -190,24 +183,6 @@ def read_run(path: Path) -> FinishedRun:
     if len({len(array) for array in arrays.values()}) != 1:
         raise RunError(f"{path} is damaged: its arrays differ in length; remove it and go on")
     return FinishedRun(facts=Facts(**facts), **arrays)
-
-
-def read_arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """Arrays of an `.npz` file by name; nothing is unpickled, and no more is unpacked than a study can write.
-
-    Raises:
-        FileNotFoundError: it is missing.
-        DAMAGED: one of these, where it is damaged.
-    """
-    with zipfile.ZipFile(path) as packed:
-        size = sum(entry.file_size for entry in packed.infolist())
-        if size > LARGEST:
-            raise ValueError(f"it says that it holds {size} bytes, the limit is {LARGEST}")
-        found = {}
-        for name in names:
-            with packed.open(f"{name}.npy") as file:
-                found[name] = np.lib.format.read_array(file, allow_pickle=False)
-    return found
 
 
 def find_fingerprint(settings: Any) -> str:

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from pnas_sim import __version__
 from pnas_sim.errors import PnasError, SettingError, WorkError
 from pnas_sim.files import make_plain
+from pnas_sim.packed import DAMAGED, read_arrays
 from pnas_sim.plugins import describe_error
 from pnas_sim.predict import Predictor, make_predictor
 from pnas_sim.predict.asking import ask_predictor
 from pnas_sim.space import CellSpace, name_size
 from pnas_sim.space.arrays import Floats
-from pnas_sim.study.finished import DAMAGED, find_fingerprint, read_arrays, write_whole
+from pnas_sim.study.finished import LARGEST, find_fingerprint, write_whole
 from pnas_sim.study.predictors_pools import Pool
 
 Indices: TypeAlias = NDArray[np.intp]
@@ -174,7 +175,7 @@ def _name_in_errors(job: TrialJob) -> Iterator[None]:
 def read_trials(path: Path) -> Trials | None:
     """Reads what a job left; nothing where it is missing or damaged, for then it is made again."""
     try:
-        return Trials(**read_arrays(path, ("fitted", "here", "beyond", "seconds")))
+        return Trials(**read_arrays(path, ("fitted", "here", "beyond", "seconds"), LARGEST))
     except DAMAGED:
         return None
 

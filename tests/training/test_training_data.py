@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from pnas_backends.training import npz
 from pnas_backends.training.data import (
-    NPZ_ARRAYS,
     choose_images,
     find_npz,
     load_images,
@@ -268,7 +268,7 @@ def test_one_array_is_no_npz(tmp_path: Path) -> None:
 
 def test_a_damaged_part_of_an_npz_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
-    np.savez_compressed(path, **{name: np.zeros(9, np.uint8) for name in NPZ_ARRAYS})
+    np.savez_compressed(path, **{name: np.zeros(9, np.uint8) for name in npz.ARRAYS})
     content = bytearray(path.read_bytes())
     content[30 + content[26] + content[28]] = 7  # the first block, of a type that deflate lacks
     path.write_bytes(content)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from math import prod
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from pnas_backends.training.npz import read_npz
 from pnas_backends.training.recipe import Recipe
 from pnas_sim.errors import DataError
 
@@ -28,7 +28,6 @@ CIFAR10_FOLDER = "cifar-10-batches-bin"
 CIFAR10_RECORD = 1 + 3 * 32 * 32
 LARGEST_IDX = 1 << 30  # bytes; the largest of Fashion-MNIST has 47 million
 FASHION_MNIST_FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-NPZ_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +215,7 @@ def read_source(dataset: str, data: Path | None) -> Source:
         DataError: the name is unknown, files are missing, or they are not what they should be.
     """
     if dataset.endswith(".npz"):
-        return _read_npz(find_npz(dataset, data))
+        return Source(*read_npz(find_npz(dataset, data)))
     if dataset == "digits":
         return _read_digits()
     readers = {"cifar10": _read_cifar10, "fashion-mnist": _read_fashion_mnist}
@@ -323,50 +322,3 @@ def _read_lengths(file: gzip.GzipFile) -> list[int]:
     dimensions = head[3] if len(head) == 4 and head[:3] == b"\0\0\x08" else 0
     lengths = file.read(4 * dimensions)
     return list(np.frombuffer(lengths, ">u4").tolist()) if len(lengths) == 4 * dimensions else []
-
-
-def _read_npz(path: Path) -> Source:
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            missing = [name for name in NPZ_ARRAYS if name not in file]
-            if missing:
-                raise DataError(f"{path} lacks {', '.join(missing)}; it must hold {', '.join(NPZ_ARRAYS)}")
-            arrays = {name: file[name] for name in NPZ_ARRAYS}
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}; give its folder with --data, or its path") from None
-    except (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:  # TypeError: an .npy
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path} cannot be read as .npz ({error}); write it with numpy.savez") from None
-    train = _check_split(path, "train", arrays["train_images"], arrays["train_labels"])
-    test = _check_split(path, "test", arrays["test_images"], arrays["test_labels"])
-    return Source(*train, *test)
-
-
-def _check_split(
-    path: Path, split: str, images: NDArray[np.generic], labels: NDArray[np.generic]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise DataError(
-            f"{path}: {split}_images is {images.dtype}{list(images.shape)}; it must be uint8[n, h, w(, c)]"
-        )
-    if images.ndim == 4 and images.shape[1] in (1, 3) and min(images.shape[2:]) > 4:
-        raise DataError(
-            f"{path}: {split}_images is uint8{list(images.shape)}; images are uint8[n, h, w(, c)], these "
-            "look like channels first; move them last"
-        )
-    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != images.shape[:1]:
-        raise DataError(
-            f"{path}: {split}_labels is {labels.dtype}{list(labels.shape)}; it must be {len(images)} integers"
-        )
-    if labels.size and int(labels.min()) < 0:
-        raise DataError(f"{path}: {split}_labels has {int(labels.min())}; labels count from 0")
-    if split == "train" and labels.size and int(labels.min()) > 0:  # a class that no image is of
-        raise DataError(
-            f"{path}: the lowest of train_labels is {int(labels.min())}; labels count from 0, so subtract it"
-            " from those of both splits"
-        )
-    pixels: NDArray[np.uint8] = (
-        images.astype(np.uint8) if images.ndim == 4 else images[..., None].astype(np.uint8)
-    )
-    return pixels, labels.astype(np.int64)
