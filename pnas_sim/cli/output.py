@@ -42,7 +42,7 @@ def write_text(text: str) -> None:
 
 
 def _write(text: str, stream: TextIO) -> None:
-    """Writes to a stream; ends as rich does where nobody reads any more, for click 8.5 forgets why it ends."""
+    """Writes to a stream; ends as rich does where nobody reads any more: click 8.5 forgets why it ends."""
     try:
         click.echo(show_controls(text), file=stream)
     except BrokenPipeError:
