@@ -1,13 +1,27 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pnas_backends.training.data import Images, load_images
 from pnas_backends.training.recipe import Recipe
 from pnas_sim.space import CellSpace
+
+REQUIRED = "PNAS_REQUIRE_CUDA"  # set to 1 where a missing GPU is a failure
+
+
+@pytest.fixture
+def gpu() -> None:
+    """A CUDA device; where there is none, tests are skipped, or fail if the environment demands one."""
+    if not torch.cuda.is_available():
+        reason = "torch finds no CUDA device"
+        if os.environ.get(REQUIRED) == "1":
+            pytest.fail(f"{reason}, and {REQUIRED} is 1")
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Children on a real GPU; on a machine without one these are left out."""
+"""Children on a real GPU; on a machine without one these are left out, unless the environment demands one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from pnas_backends.training.data import Images
 from pnas_backends.training.recipe import Recipe
@@ -14,10 +13,7 @@ from pnas_backends.training.train import train_child
 from pnas_sim.evaluate import BackendRequest, Status
 from pnas_sim.space import CellSpace
 
-pytestmark = [
-    pytest.mark.cuda,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device"),
-]
+pytestmark = [pytest.mark.cuda, pytest.mark.usefixtures("gpu")]
 
 
 def test_a_child_learns_on_cuda_as_on_the_cpu(recipe: Recipe, images: Images, space: CellSpace) -> None:

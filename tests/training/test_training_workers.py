@@ -12,13 +12,11 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-import torch
 
-from pnas_backends.training import process, serving, train
+from pnas_backends.training import process, train
 from pnas_backends.training.data import Images
 from pnas_backends.training.messages import Failure, Task, WorkerSetup
 from pnas_backends.training.recipe import Recipe
-from pnas_backends.training.serving import describe_error, images_part
 from pnas_backends.training.workers import WorkerPool
 from pnas_sim.errors import BackendError, DataError, WorkError
 from pnas_sim.evaluate import Evaluation
@@ -218,52 +216,3 @@ def test_images_that_cannot_be_loaded_are_the_callers_error(
     with pytest.raises(DataError, match=r"there is no file .*gone\.npz"):
         list(pool.run(make_tasks(space, short, 1)))
     pool.close()
-
-
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (MemoryError(), "out of memory (MemoryError)"),
-        (
-            torch.OutOfMemoryError("CUDA out of memory. Tried"),
-            "out of memory (OutOfMemoryError: CUDA out of memory. Tried)",
-        ),
-        (
-            RuntimeError("[enforce fail] can't allocate memory: you tried"),
-            "out of memory (RuntimeError: [enforce fail] ",
-        ),
-        (RuntimeError("CUDA error: out of memory"), "out of memory (RuntimeError: CUDA error"),
-        (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling"), "out of memory (RuntimeError: CUBLAS"),
-        (ValueError("first line\nsecond line"), "ValueError: first line"),
-        (train.TimeLimitError("time limit of 3 s"), "time limit of 3 s"),
-    ],
-)
-def test_errors_of_a_child_become_one_line(
-    error: Exception,
-    reason: str,
-    space: CellSpace,
-    recipe: Recipe,
-    images: Images,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def fail(*_: object) -> Evaluation:
-        raise error
-
-    monkeypatch.setattr(train, "train_child", fail)
-    outcome = serving.train_or_fail(make_tasks(space, recipe, 1)[0], images, make_setup(space, None))
-    assert isinstance(outcome, Failure)
-    assert outcome.reason.startswith(reason)
-    assert "\n" not in outcome.reason
-    assert outcome.machine == reason.startswith("out of memory")
-    assert outcome.late == isinstance(error, train.TimeLimitError)
-
-
-def test_an_error_without_text_has_a_name() -> None:
-    assert describe_error(KeyError()) == "KeyError"
-    assert describe_error(TimeoutError()) == "TimeoutError"
-
-
-def test_only_what_chooses_images_loads_them_anew(recipe: Recipe) -> None:
-    assert images_part(recipe) == images_part(recipe.change(epochs=7, filters=9, flip=True, threads=2))
-    for change in ({"image_size": 16}, {"train_images": 9}, {"subset_seed": 5}, {"crop": "upsample"}):
-        assert images_part(recipe) != images_part(recipe.change(**change))
