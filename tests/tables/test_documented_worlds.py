@@ -103,7 +103,9 @@ def disturb(about: Mapping[str, Any], key: int, place: int, valid: float, test: 
     seeds = about["noise"]
     if NormalDist().cdf(noise(key, 0.0, SEED, "divergence")) < seeds["divergence"]:
         return CHANCE, CHANCE
-    first, share = noise(key, CHECKPOINTS[place], SEED, "valid"), seeds["correlation"]
+    own = [noise(key, at, SEED, "valid") for at in CHECKPOINTS]
+    first = sum(weight * one for weight, one in zip(seeds["mixing"][place], own, strict=True))
+    share = seeds["correlation"]
     mixed = share * first + math.sqrt(1 - share**2) * noise(key, 1.0, SEED, "test")
     return valid + deviation(seeds["valid"][place], valid) * first, test + deviation(
         seeds["test"], test
