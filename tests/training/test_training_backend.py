@@ -142,7 +142,8 @@ def test_spec_says_what_was_asked_for() -> None:
 
 def test_npz_files_decide_their_own_shape(npz_path: Path) -> None:
     recipe = create(request(dataset=str(npz_path))).recipe
-    assert recipe == create(request(dataset=npz_path.name, data=npz_path.parent)).recipe
+    for data in (npz_path.parent, npz_path):  # the folder, as everywhere, or the file itself
+        assert recipe == create(request(dataset=npz_path.name, data=data)).recipe
     assert recipe.dataset == npz_path.name
     assert (recipe.image_size, recipe.channels, recipe.classes) == (8, 3, 4)
     assert (recipe.train_images, recipe.valid_images, recipe.test_images) == (450, 50, 100)

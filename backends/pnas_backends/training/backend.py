@@ -186,6 +186,8 @@ def create(request: BackendRequest) -> TrainingBackend:
         BackendError: the device is not there.
         DataError: the images are missing or not what they should be.
     """
+    from pnas_backends.training.data import place_dataset  # late, as wherever this module reads images
+
     options = dict(request.options)
     unknown = sorted(set(options) - {*OWN_OPTIONS, *RECIPE_OPTIONS})
     if unknown:
@@ -196,10 +198,7 @@ def create(request: BackendRequest) -> TrainingBackend:
     workers, time_limit = options.get("workers"), options.get("time_limit")
     _check_limits(devices, workers, time_limit)
     settings = {name: options[name] for name in RECIPE_OPTIONS if options.get(name) is not None}
-    dataset = str(options.get("dataset") or DIGITS.dataset)
-    if dataset.endswith(".npz"):  # a recipe names the file; where it lies is no part of it
-        data = Path(dataset) if data is None else data / dataset
-        dataset = data.name
+    dataset, data = place_dataset(str(options.get("dataset") or DIGITS.dataset), data)
     recipe, checksum = choose_recipe(dataset, data, settings)
     return TrainingBackend(
         recipe,
