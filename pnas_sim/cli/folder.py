@@ -7,7 +7,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,14 +17,14 @@ from typing import Any
 from pnas_sim.cli.output import say, strict
 from pnas_sim.cli.toml import format_toml
 from pnas_sim.errors import RunError, SettingError, WorkError
-from pnas_sim.files import FULL, NOT_OFFERED, RUN_LOG, create_file, make_folder_anew, replace_file
+from pnas_sim.files import FULL, RUN_LOG, create_file, make_folder_anew, replace_file
+from pnas_sim.locks import release_lock, take_lock
 from pnas_sim.own_parts import tell_imports, write_command
 
 SETTINGS, LOG, RESULT = "run.toml", RUN_LOG, "result.json"
 SHOWN = frozenset({"search", "backend", "seed", "source", "space", "levels", "best", "out"})  # of a result
 RECORD = "compare.toml"  # a comparison's settings
 HELD = "in-use.lock"  # while a comparison or a predictor study works there
-NO_LOCKS = NOT_OFFERED | {errno.ENOLCK}  # what a file system without locks says
 RUNS = Path("runs")
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {"run": "run", "comparison": "compare", "predictors": "predictors", "verification": "verify"}
@@ -194,7 +194,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
     """
     lock = folder / HELD
     try:
-        handle = _take_lock(lock)
+        handle = take_lock(lock)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise RunError(f"{lock} is a link; remove it, and give the same command again") from None
@@ -204,36 +204,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):
-            lock.unlink()  # while it is held: who opened it meanwhile sees that, and makes the next one
-        os.close(handle)
-
-
-def _take_lock(lock: Path) -> int:
-    """An open file that is locked, and is the one that stands there.
-
-    Raises:
-        OSError: as the system says; a `BlockingIOError` where somebody else has it.
-    """
-    import fcntl  # late: no POSIX system, no such module, and that is for the command to say
-
-    while True:
-        handle = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno == errno.EACCES:  # how some file systems say that it is taken
-                    raise BlockingIOError(error.errno, error.strerror) from None
-                if error.errno not in NO_LOCKS:
-                    raise
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(handle), lock.lstat()):
-                    return handle
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
+        release_lock(handle, lock)
 
 
 def demand_parent(path: Path, option: str = "--out") -> None:

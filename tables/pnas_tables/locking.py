@@ -8,22 +8,20 @@ the table, `TABLE.lock`, that is there only meanwhile; one that a killed process
 from __future__ import annotations
 
 import errno
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from pnas_sim.errors import TableError, WorkError
-from pnas_sim.files import NOT_OFFERED, follow_link
+from pnas_sim.files import follow_link
+from pnas_sim.locks import release_lock, take_lock
 from pnas_tables.format import read_table, write_table
 from pnas_tables.record import Table
 
 LOCK_SUFFIX = ".lock"
 PATIENCE = 120.0  # seconds; who has the lock reads and writes one file
 STEP = 0.02  # seconds between two tries
-TAKEN = frozenset((errno.EAGAIN, errno.EACCES))  # what a lock that somebody has says
-NO_LOCKS = (NOT_OFFERED | {errno.ENOLCK}) - TAKEN  # what a file system without locks says
 
 
 def update_table(path: Path, change: Callable[[Table | None], Table]) -> Table:
@@ -66,56 +64,24 @@ def lock_table(path: Path, patience: float = PATIENCE) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):
-            lock.unlink()  # while it is held: who waits for it sees that, and asks for the next one
-        os.close(handle)
+        release_lock(handle, lock)
 
 
 def _acquire(lock: Path, deadline: float) -> int:
-    """An open file that is locked, and is the one that stands there."""
+    """The lock, once others are done with it."""
     while True:
-        handle = _open(lock)
         try:
-            if _take(handle, lock) and _is_there(handle, lock):
-                return handle
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
-        if time.monotonic() > deadline:
-            raise WorkError(
-                f"{lock} is held by another command, which writes the table; let that end, then try again"
-            )
+            return take_lock(lock)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise WorkError(
+                    f"{lock} is held by another command, which writes the table; let that end, then try again"
+                ) from None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                told = f"lock {lock} is a link; remove it, and give the same command again"
+                raise TableError(told) from None
+            what = "written" if error.filename else "locked"
+            reason = error.strerror or error
+            raise WorkError(f"{lock} cannot be {what}: {reason}; the table is unchanged") from None
         time.sleep(STEP)
-
-
-def _open(lock: Path) -> int:
-    try:
-        return os.open(lock, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise TableError(f"lock {lock} is a link; remove it, and give the same command again") from None
-        reason = error.strerror or error
-        raise WorkError(f"{lock} cannot be written: {reason}; the table is unchanged") from None
-
-
-def _take(handle: int, lock: Path) -> bool:
-    """Whether the lock could be had; a file system that has no locks is written without."""
-    import fcntl  # late: no POSIX system, no such module, and that is for the command to say
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in TAKEN:
-            return False
-        if error.errno not in NO_LOCKS:
-            raise WorkError(f"{lock} cannot be locked: {error.strerror}; the table is unchanged") from None
-    return True
-
-
-def _is_there(handle: int, lock: Path) -> bool:
-    """Whether the lock is not one that was removed by who had it before."""
-    try:
-        return os.path.samestat(os.fstat(handle), lock.lstat())
-    except FileNotFoundError:
-        return False
