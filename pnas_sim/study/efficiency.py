@@ -110,24 +110,39 @@ class _Crossing:
     """Where the other search's mean curve is as good: of the runs as they are, and of each resample.
 
     Places count from 1, and are infinite where it never is. A run that had ended before a place is in the
-    mean there with its last value, and has cost no more than its own length (`count_models`).
+    mean there with its last value, and has cost no more than its own length: so models are counted apart.
+
+    Attributes:
+        place: of the runs as they are.
+        resampled: `float64[resamples]`, places.
+        models: evaluated until `place`, mean over runs.
+        resampled_models: `float64[resamples]`, likewise.
     """
 
     place: float
     resampled: Floats
+    models: float
+    resampled_models: Floats
+
+
+def _describe_crossing(other: Course, place: float, resampled: Floats, resamples: Resamples) -> _Crossing:
+    models = count_models(np.array([place]), other.lengths, _weigh_equally(other))
+    counted = count_models(resampled, other.lengths, resamples.weights)
+    return _Crossing(place, resampled, float(models[0]), counted)
 
 
 def _cross(own: Course, other: Course, resamples: Resamples) -> _Crossing:
     target = float(own.finals.mean())
     targets = resample_means(own.finals, resamples)
     resampled = resample_crossings(other.values, targets, resamples)
-    return _Crossing(find_crossing(other.values.mean(axis=0), target), resampled)
+    return _describe_crossing(other, find_crossing(other.values.mean(axis=0), target), resampled, resamples)
 
 
 def _cross_for_good(own: Course, other: Course, resamples: Resamples) -> _Crossing:
     place = find_lasting_crossing(other.values.mean(axis=0), float(own.finals.mean()))
     targets = resample_means(own.finals, resamples)
-    return _Crossing(place, resample_lasting_crossings(other.values, targets, resamples))
+    resampled = resample_lasting_crossings(other.values, targets, resamples)
+    return _describe_crossing(other, place, resampled, resamples)
 
 
 def count_models(places: Floats, lengths: Floats, weights: Floats) -> Floats:
@@ -149,9 +164,8 @@ def _weigh_equally(course: Course) -> Floats:
 
 
 def _count_needed(other: Course, crossing: _Crossing, resamples: Resamples) -> Censored:
-    value = count_models(np.array([crossing.place]), other.lengths, _weigh_equally(other))
-    resampled = count_models(crossing.resampled, other.lengths, resamples.weights)
-    return censor(float(value[0]), resampled, resamples.confidence, float(other.lengths.mean()))
+    bound = float(other.lengths.mean())
+    return censor(crossing.models, crossing.resampled_models, resamples.confidence, bound)
 
 
 def _cross_own(own: Course, resamples: Resamples) -> Estimate:
@@ -161,11 +175,9 @@ def _cross_own(own: Course, resamples: Resamples) -> Estimate:
 
 def _speed_up_models(own: Course, other: Course, crossing: _Crossing, resamples: Resamples) -> Censored:
     models = float(own.lengths.mean())
-    value = count_models(np.array([crossing.place]), other.lengths, _weigh_equally(other))
-    needed = count_models(crossing.resampled, other.lengths, resamples.weights)
-    resampled = needed / resample_means(own.lengths, resamples)
+    resampled = crossing.resampled_models / resample_means(own.lengths, resamples)
     bound = float(other.lengths.mean()) / models
-    return censor(float(value[0]) / models, resampled, resamples.confidence, bound)
+    return censor(crossing.models / models, resampled, resamples.confidence, bound)
 
 
 def _speed_up_examples(
