@@ -19,6 +19,7 @@ import click
 from pnas_sim import __version__
 from pnas_sim.cli.backends import backends
 from pnas_sim.cli.compare import compare
+from pnas_sim.cli.known import searches
 from pnas_sim.cli.options import BUG, InterruptionError, example
 from pnas_sim.cli.output import say, takes_any_letter
 from pnas_sim.cli.predictors import predictors
@@ -52,7 +53,7 @@ def pnas_sim() -> None:
     """
 
 
-for _command in (run, resume, compare, predictors, verify, report, show, table, backends):
+for _command in (run, resume, compare, predictors, verify, report, show, table, searches, backends):
     pnas_sim.add_command(_command)
 
 

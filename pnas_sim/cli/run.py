@@ -58,7 +58,7 @@ class RunCommand(GroupedCommand):
         "pnas-sim run --backend gpu --device cpu --dataset digits --blocks 2 --beam 4 --epochs 1",
     ),
 )
-@click.option("--search", help="pnas, random, random-raw, ...; an unknown name lists all.  [default: pnas]")
+@click.option("--search", help="pnas, random, ...: see pnas-sim searches.  [default: pnas]")
 @click.option("--backend", help="table, gpu, another installed one, or module:factory.  [default: table]")
 @click.option("--blocks", type=int, metavar="B", help="Blocks of the largest cells, 1 to 10.  [default: 5]")
 @click.option("--budget", help="6000 models, 1e9ex examples, or 3h of children.  [default: 6000]")

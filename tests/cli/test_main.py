@@ -22,6 +22,7 @@ COMMANDS = (
     ("verify",),
     ("report",),
     ("show",),
+    ("searches",),
     ("backends",),
     ("table",),
     ("table", "info"),
