@@ -17,6 +17,7 @@ from pnas_sim.budget import Budget
 from pnas_sim.cli.folder import RunFolder
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
+from pnas_sim.cli.raising import demand_more
 from pnas_sim.cli.run_result import SCHEMA, describe_run
 from pnas_sim.cli.settings import RunSettings, demand_record, leave_out_gone, make_settings, read_toml
 from pnas_sim.errors import PnasError, RunError, SettingError, WorkError
@@ -129,15 +130,19 @@ def _demand_counted(settings: RunSettings, evaluator: Evaluator) -> None:
 
 
 @contextmanager
-def prepare_again(folder: RunFolder, moved: Mapping[str, Any] | None = None) -> Iterator[Prepared]:
+def prepare_again(
+    folder: RunFolder, moved: Mapping[str, Any] | None = None, budget: str | None = None
+) -> Iterator[Prepared]:
     """As `prepare`, of a run folder's own settings.
 
     Args:
         folder: of the run.
         moved: options of the backend that say where it works, not what it answers: device, workers, data
             and time limit may be others on another machine.
+        budget: a larger one than the run was begun with.
 
     Raises:
+        SettingError: the budget is not larger.
         RunError: there is no run in the folder, or a damaged one, or its backend answers from other data, or
             trains by another recipe, now.
     """
@@ -151,11 +156,14 @@ def prepare_again(folder: RunFolder, moved: Mapping[str, Any] | None = None) -> 
         raise RunError(f"{folder.settings} is not of a run of schema {SCHEMA}; start a new one")
     demand_record(record, folder.settings)
     settings = make_settings(leave_out_gone(record["settings"]))
+    if budget is not None:
+        demand_more(budget, settings.budget, folder.read_result())
     options = {**settings.backend_options, **(moved or {})}
     dataset = str(options.get("dataset", ""))
     if dataset.endswith(".npz") and "data" in (moved or {}):  # recorded with its old place
         options["dataset"] = Path(dataset).name
-    with prepare(settings.model_copy(update={"backend_options": options})) as prepared:
+    update = {"backend_options": options, "budget": budget or settings.budget}
+    with prepare(settings.model_copy(update=update)) as prepared:
         _demand_same_data(folder, record, prepared)
         _demand_same_recipe(folder, record, prepared)
         _warn_of_versions(record)

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 import pytest
 
 from pnas_sim.report.progress import Show, Standing
+from pnas_sim.runlog import RunLog
 from pnas_tables.format import read_table
 from pnas_tables.record import checksum
 
@@ -225,3 +226,71 @@ def test_a_killed_run_comes_to_the_same_end(pnas: Any, tmp_path: Path, how: sign
     assert outcome.code == 0, outcome.err
     assert _lasting(outcome.json) == _lasting(whole)
     assert json.loads((tmp_path / "cut" / "result.json").read_text()) == outcome.json
+
+
+def _evolve(table: Path, out: Path, budget: object) -> tuple[object, ...]:
+    options = ("--search", "evolution", "--search-option", "population=10", "--search-option", "sample=3")
+    return ("run", *options, "--table", table, "--blocks", 2, "--budget", budget, "--out", out)
+
+
+@pytest.mark.parametrize("budget", [70, 90])  # a batch of 20 is cut, and is not
+def test_a_raised_budget_comes_to_the_end_of_a_run_begun_with_it(
+    pnas: Any, small_table: Path, tmp_path: Path, budget: int
+) -> None:
+    whole = pnas(*_evolve(small_table, tmp_path / "whole", budget), "--json").json
+    pnas(*_evolve(small_table, tmp_path / "raised", 50))
+    raised = pnas("resume", tmp_path / "raised", "--budget", budget, "--json").json
+    assert _lasting(raised) == _lasting(whole)
+    assert raised["models_evaluated"] == budget
+    again = pnas("resume", tmp_path / "raised", "--json").json  # shown: it has ended with that
+    assert _lasting(again) == _lasting(raised)
+    repeated = pnas("run", "--config", tmp_path / "raised/run.toml", "--out", tmp_path / "again", "--json")
+    assert _lasting(repeated.json) == _lasting(raised)
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        ("50", "--budget is 50, the run's is 50; give more than that"),
+        ("1e9ex", "--budget is 1e9ex, the run's is 50; give more of the same unit"),
+        ("many", "budget is 'many'; give models (6000)"),
+    ],
+)
+def test_a_budget_that_takes_no_run_further_changes_nothing(
+    pnas: Any, small_table: Path, tmp_path: Path, budget: str, words: str
+) -> None:
+    pnas(*_evolve(small_table, tmp_path / "run", 50))
+    then = {name: (tmp_path / "run" / name).read_bytes() for name in ("run.toml", "result.json")}
+    outcome = pnas("resume", tmp_path / "run", "--budget", budget)
+    assert outcome.code == 2 and words in outcome.complaint
+    assert then == {name: (tmp_path / "run" / name).read_bytes() for name in then}
+
+
+def test_a_run_that_ended_by_itself_is_not_taken_further(
+    pnas: Any, small_table: Path, tmp_path: Path
+) -> None:
+    pnas(*_search(small_table, tmp_path / "run"))
+    outcome = pnas("resume", tmp_path / "run", "--budget", 9000)
+    assert outcome.code == 2
+    assert "ended by itself (finished): no budget takes it further" in outcome.complaint
+
+
+def test_a_raise_that_was_cut_short_comes_to_the_old_end(
+    pnas: Any, small_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    then = pnas(*_evolve(small_table, tmp_path / "run", 50), "--json").json
+    with monkeypatch.context() as full:
+        full.setattr("pnas_sim.cli.raising.format_toml", lambda record: 1 / 0)
+        assert pnas("resume", tmp_path / "run", "--budget", 70).code == 1
+    assert _lasting(pnas("resume", tmp_path / "run", "--json").json) == _lasting(then)
+    assert pnas("resume", tmp_path / "run", "--budget", 70, "--json").json["models_evaluated"] == 70
+
+
+def test_a_run_at_work_is_not_raised(pnas: Any, small_table: Path, tmp_path: Path) -> None:
+    pnas(*_evolve(small_table, tmp_path / "run", 50))
+    then = (tmp_path / "run/run.toml").read_bytes()
+    with RunLog(tmp_path / "run"):
+        outcome = pnas("resume", tmp_path / "run", "--budget", 70)
+    assert outcome.code == 2 and "in use" in outcome.complaint
+    assert (tmp_path / "run/run.toml").read_bytes() == then
+    assert (tmp_path / "run/result.json").exists()
