@@ -27,7 +27,7 @@ def append_line(path: Path, line: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def drop_torn_line(path: Path) -> None:
+def _drop_torn_line(path: Path) -> None:
     """Removes the begun last line that a crash of the machine or a full disk can leave."""
     if not path.exists():
         return
@@ -49,7 +49,7 @@ def hold_lines(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SystemExit(f"{path} is being added to by another process; let that end first") from None
-        drop_torn_line(path)
+        _drop_torn_line(path)
         yield
 
 

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keeping import append_line, drop_torn_line, read_lines
+from keeping import append_line, hold_lines, read_lines
 from trainings import Job, add_training_options, find_lines, train
 
 from pnas_backends.training.data import read_source
@@ -130,13 +130,13 @@ def run_train(options: argparse.Namespace) -> None:
     factors = [name.strip() for name in options.factors.split(",")]
     for factor in factors:  # all are checked before anything is written
         find_settings(factor, recipe, images)
-    drop_torn_line(options.lines)
-    choice = keep_choice(options.lines, table, options.each, options.share)
-    lines = find_trainings(read_lines(options.lines), choice.table)
-    listed = list_jobs(choice, factors, images)
-    jobs = [job for job in listed if not any(find_lines(job, lines, options.lines))]
-    space = CellSpace(operations=choice.operations, max_blocks=choice.max_blocks)
-    train(jobs, options.lines, space, options.data, options.workers, options.hours)
+    with hold_lines(options.lines):
+        choice = keep_choice(options.lines, table, options.each, options.share)
+        lines = find_trainings(read_lines(options.lines), choice.table)
+        listed = list_jobs(choice, factors, images)
+        jobs = [job for job in listed if not any(find_lines(job, lines, options.lines))]
+        space = CellSpace(operations=choice.operations, max_blocks=choice.max_blocks)
+        train(jobs, options.lines, space, options.data, options.workers, options.hours)
 
 
 def run_report(options: argparse.Namespace) -> None:

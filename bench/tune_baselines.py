@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from keeping import append_line, drop_torn_line, read_lines
+from keeping import append_line, hold_lines, read_lines
 
 from pnas_sim.engine import Budget, run_search
 from pnas_sim.errors import PnasError
@@ -110,7 +110,11 @@ def do(run: dict[str, Any], evaluator: Evaluator) -> dict[str, Any]:
 def do_missing(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Does the runs that are not in the file yet, world by world; returns all that were asked for."""
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    drop_torn_line(options.out)
+    with hold_lines(options.out):
+        return _do_missing(options)
+
+
+def _do_missing(options: argparse.Namespace) -> list[dict[str, Any]]:
     done = {name_run(run): run for run in read_lines(options.out)}
     wanted = []
     for world in range(options.worlds):
