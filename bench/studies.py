@@ -29,6 +29,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from efficiency import read_result, write_claims, write_headline, write_sides
 from keeping import fill_page, fill_quotes
@@ -209,15 +210,20 @@ def keep_file(out: Path, made: Path, kept: Path) -> None:
 
 def keep_comparison(out: Path) -> None:
     """The verdicts of the main comparison into the page, all its figures into a file beside it."""
-    results = {name: read_result(out / name) for name in ("lightgbm", "gp")}
+    results = {name: read_kept(out, name) for name in ("lightgbm", "gp")}
     fill_page(DOCS / "efficiency.md", CLAIMS, write_claims(results))
     headline = f"{HEADLINE}\n\n{write_headline(results)}\n\n"
     write(DOCS / "efficiency" / "side-by-side.md", SIDES + headline + write_sides(results))
 
 
+def read_kept(out: Path, name: str) -> dict[str, Any]:
+    """A study's result object, which names its folder as the pages do, not where it lay."""
+    return {**read_result(out / name), "out": f"results/{name}"}
+
+
 def keep_sides(name: str, out: Path) -> None:
     """The figures of a comparison on both surrogates into one file."""
-    results = {"lightgbm": read_result(out / name), "gp": read_result(out / f"{name}-gp")}
+    results = {"lightgbm": read_kept(out, name), "gp": read_kept(out, f"{name}-gp")}
     write(
         DOCS / "efficiency" / name / "side-by-side.md", SIDES.replace("../", "../../") + write_sides(results)
     )
