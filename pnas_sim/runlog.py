@@ -19,7 +19,7 @@ import numpy as np
 from pnas_sim.answers import ARRAYS, list_errors, list_seeds
 from pnas_sim.databases import demand_known
 from pnas_sim.errors import RunError, WorkError
-from pnas_sim.evaluate import Answers, Evaluation, Source
+from pnas_sim.evaluate import Answers, Evaluation, Source, Status
 from pnas_sim.files import follow_link, lies_on_network
 from pnas_sim.logged import (
     COLUMNS,
@@ -236,6 +236,19 @@ class RunLog:
         """
         with self._explained(), readable(self._path):
             return read_evaluations(self._database)
+
+    def count_failed(self) -> int:
+        """How many answers say that the child failed."""
+        with self._explained():
+            (count,) = self._database.execute(
+                "SELECT COUNT(*) FROM evaluations WHERE status = ?", (int(Status.FAILED),)
+            ).fetchone()
+        return int(count)
+
+    def forget_failed(self) -> None:
+        """Takes out answers that say that the child failed: a run that goes on asks for these anew."""
+        with self._explained(), self._transaction():
+            self._database.execute("DELETE FROM evaluations WHERE status = ?", (int(Status.FAILED),))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

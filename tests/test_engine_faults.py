@@ -129,3 +129,28 @@ def test_a_full_disk_is_said_and_the_log_goes_on_when_there_is_room(tmp_path: Pa
             search(log=log)
     with RunLog(tmp_path / "log") as log:
         assert repr(list(search(log=log).evaluations)) == repr(list(search().evaluations))
+
+
+def test_failures_that_a_log_forgot_are_asked_again_and_no_other_cell(tmp_path: Path) -> None:
+    def fail_some(answers: list[Evaluation]) -> Iterator[Evaluation]:
+        for number, one in enumerate(answers):
+            failed = replace(one, status=Status.FAILED, valid_accuracy=math.nan, error="out of memory")
+            yield failed if number % 5 == 0 else one
+
+    asked: list[str] = []
+
+    def listen(answers: list[Evaluation]) -> Iterator[Evaluation]:
+        asked.extend(one.cell for one in answers)
+        return iter(answers)
+
+    with RunLog(tmp_path / "log.sqlite") as log:
+        then = search(fail_some, log)
+        failed = [one.cell for one in then.evaluations if one.status == Status.FAILED]
+        assert log.count_failed() == then.failed == len(failed) > 0
+    with RunLog(tmp_path / "log.sqlite") as log:
+        log.forget_failed()
+        now = search(listen, log)
+        assert log.count_failed() == 0
+    assert sorted(asked) == sorted(failed)
+    assert (now.failed, now.models_evaluated) == (0, then.models_evaluated)
+    assert [one.cell for one in now.evaluations] == [one.cell for one in then.evaluations]

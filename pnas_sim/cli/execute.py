@@ -17,7 +17,7 @@ from pnas_sim.budget import Budget
 from pnas_sim.cli.folder import RunFolder
 from pnas_sim.cli.options import InterruptionError
 from pnas_sim.cli.output import say, strict, write_json
-from pnas_sim.cli.raising import demand_more
+from pnas_sim.cli.reopening import demand_more
 from pnas_sim.cli.run_result import SCHEMA, describe_run
 from pnas_sim.cli.settings import RunSettings, demand_record, leave_out_gone, make_settings, read_toml
 from pnas_sim.errors import PnasError, RunError, SettingError, WorkError

@@ -280,7 +280,7 @@ def test_a_raise_that_was_cut_short_comes_to_the_old_end(
 ) -> None:
     then = pnas(*_evolve(small_table, tmp_path / "run", 50), "--json").json
     with monkeypatch.context() as full:
-        full.setattr("pnas_sim.cli.raising.format_toml", lambda record: 1 / 0)
+        full.setattr("pnas_sim.cli.reopening.format_toml", lambda record: 1 / 0)
         assert pnas("resume", tmp_path / "run", "--budget", 70).code == 1
     assert _lasting(pnas("resume", tmp_path / "run", "--json").json) == _lasting(then)
     assert pnas("resume", tmp_path / "run", "--budget", 70, "--json").json["models_evaluated"] == 70
@@ -294,3 +294,19 @@ def test_a_run_at_work_is_not_raised(pnas: Any, small_table: Path, tmp_path: Pat
     assert outcome.code == 2 and "in use" in outcome.complaint
     assert (tmp_path / "run/run.toml").read_bytes() == then
     assert (tmp_path / "run/result.json").exists()
+
+
+def test_children_that_failed_are_trained_again(pnas: Any, tmp_path: Path) -> None:
+    whole = pnas(*TRAIN, "--out", tmp_path / "whole", "--json").json
+    failed = pnas(*TRAIN, "--time-limit", 0.001, "--out", tmp_path / "run", "--json")
+    assert failed.code == 1 and json.loads(failed.out)["failed"] == 12
+    again = pnas("resume", tmp_path / "run", "--retry-failed", "--time-limit", 600, "-q", "--json").json
+    assert _lasting(again) == _lasting(whole)
+    assert again["failed"] == 0
+
+
+def test_where_no_child_failed_none_is_tried_again(pnas: Any, small_table: Path, tmp_path: Path) -> None:
+    then = pnas(*_search(small_table, tmp_path / "run"), "--json").json
+    outcome = pnas("resume", tmp_path / "run", "--retry-failed")
+    assert outcome.code == 2 and "no child of the run in" in outcome.complaint
+    assert pnas("resume", tmp_path / "run", "--json").json == then

@@ -1,4 +1,4 @@
-"""A run that is to go on past the budget it was begun with."""
+"""A run that is to go on past its end: with a larger budget, or to train again what failed."""
 
 from __future__ import annotations
 
@@ -37,17 +37,29 @@ def demand_more(given: str, begun: str, result: Mapping[str, Any] | None) -> Non
         raise RunError(f"the run ended by itself ({result.get('stopped')}): no budget takes it further")
 
 
-def raise_budget(folder: RunFolder, given: str) -> None:
-    """Writes a larger budget into a run's settings, and takes its result away: it has not ended now.
+def reopen(folder: RunFolder, budget: str | None, retry_failed: bool) -> None:
+    """Has a run go on that may have ended: its result goes, what is asked for is written down.
 
-    The result goes first: a run that was stopped in between comes to the same end again.
+    The result goes first: a run that was stopped in between comes to an end again. Otherwise nothing is
+    written.
+
+    Args:
+        folder: of the run.
+        budget: a larger one, which `demand_more` let pass.
+        retry_failed: children that failed are forgotten, and so trained again.
 
     Raises:
-        RunError: another process is at work on the run, or the settings cannot be written.
+        RunError: another process is at work on the run, no child of it failed, or the settings cannot be
+            written.
         WorkError: the disk is full.
     """
-    record = read_toml(folder.settings, "the run's")
-    record["settings"]["budget"] = given
-    with RunLog(folder.log):  # held, so that no other process goes on with it meanwhile
+    with RunLog(folder.log) as log:  # held, so that no other process goes on with it meanwhile
+        if retry_failed and not log.count_failed():
+            raise RunError(f"no child of the run in {folder.path} failed; leave --retry-failed out")
         folder.result.unlink(missing_ok=True)
-        write_whole(folder.settings, format_toml(record))
+        if retry_failed:
+            log.forget_failed()
+        if budget is not None:
+            record = read_toml(folder.settings, "the run's")
+            record["settings"]["budget"] = budget
+            write_whole(folder.settings, format_toml(record))
