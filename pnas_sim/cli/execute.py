@@ -326,4 +326,7 @@ def show_result(result: Mapping[str, Any], as_json: bool) -> None:
         print_run(result)
     if result["best"] is None and result["failed"]:
         why = next((note for note in result["notes"] if "failed" in note), "every child failed")
-        raise WorkError(f"nothing was found: {why}; mend it and search again into another folder")
+        raise WorkError(
+            f"nothing was found: {why}; mend it and go on with pnas-sim resume DIR --retry-failed, or search "
+            "again into another folder"
+        )
