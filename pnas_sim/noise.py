@@ -23,28 +23,29 @@ Keys: TypeAlias = NDArray[np.uint64]
 def cell_keys(operations: Sequence[str], cells: Rows) -> Keys:
     """Keys of canonical rows (`uint8[n, width]`), `uint64[n]`."""
     codes = np.zeros(256, np.uint64)
-    codes[: len(operations)] = [_text_code(name) for name in operations]
+    codes[: len(operations)] = [text_code(name) for name in operations]
     inputs = np.arange(256, dtype=np.uint64)
-    keys = np.full(len(cells), _text_code("cell"), np.uint64)
+    keys = np.full(len(cells), text_code("cell"), np.uint64)
     for column in range(cells.shape[1]):
         tokens = cells[:, column]
         values = (inputs if column % 4 < 2 else codes)[tokens]
-        keys = np.where(tokens == PAD, keys, _mix(keys, values))
+        keys = np.where(tokens == PAD, keys, mix_keys(keys, values))
     return keys
 
 
 def standard_noise(keys: Keys, epochs: float, seed: int, what: str) -> Floats:
     """Standard normal deviates `float64[n]`, fixed by (key, epochs, seed, what), after Box and Muller."""
-    keys = _mix(keys, np.uint64(_text_code(f"{what} {float(epochs)!r} {int(seed)}")))
-    one, two = (_unit(_mix(keys, np.uint64(half))) for half in (1, 2))
+    keys = mix_keys(keys, np.uint64(text_code(f"{what} {float(epochs)!r} {int(seed)}")))
+    one, two = (unit_noise(mix_keys(keys, np.uint64(half))) for half in (1, 2))
     return np.asarray(np.sqrt(-2 * np.log(one)) * np.cos(2 * np.pi * two), np.float64)
 
 
-def _text_code(text: str) -> int:
+def text_code(text: str) -> int:
+    """A 64-bit number that stands for a text."""
     return int.from_bytes(blake2b(text.encode("utf-8"), digest_size=8).digest(), "little")
 
 
-def _mix(keys: Keys, values: Keys | np.uint64) -> Keys:
+def mix_keys(keys: Keys, values: Keys | np.uint64) -> Keys:
     """The finaliser of SplitMix64 over both; products of arrays wrap around, as they must."""
     mixed = keys * np.uint64(0x9E3779B97F4A7C15) + values + np.uint64(1)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -52,6 +53,6 @@ def _mix(keys: Keys, values: Keys | np.uint64) -> Keys:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def _unit(keys: Keys) -> Floats:
+def unit_noise(keys: Keys) -> Floats:
     """Numbers in (0, 1) from the upper 52 bits."""
     return ((keys >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52

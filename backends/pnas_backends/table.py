@@ -28,20 +28,21 @@ from pnas_tables.given_cells import show_value
 from pnas_tables.index import RowIndex
 from pnas_tables.record import Table, checksum
 from pnas_tables.sample import choose_repeats
-from pnas_tables.surrogate import DEFAULT_SURROGATE, Surrogate
+from pnas_tables.surrogate import DEFAULT_SURROGATE, OWN, Surrogate
 
 TableBackend: TypeAlias = "SurrogateBackend | MeasuredBackend"
 
 MODES = ("surrogate", "measured")
 LARGEST_SEED = 2**63 - 1
-OPTIONS = ("table", "table_mode", "surrogate", "world", "noise", "extrapolate")
+OPTIONS = ("table", "table_mode", "surrogate", "world", "effects", "noise", "extrapolate")
 
 
 def create(request: BackendRequest, table: Table | None = None) -> TableBackend:
     """The backend that a request asks for.
 
     Options: `table` (a file or the name of a table that ships), `table_mode` (`surrogate` or `measured`), and
-    for the former `surrogate` (its name), `world` (which of its refits, from 0), `noise` (`on` or `off`) and
+    for the former `surrogate` (its name), `world` (which of its refits, from 0), `effects` (`own`: what the
+    model does not know of a cell is its own, or `shared` with near cells), `noise` (`on` or `off`) and
     `extrapolate` (answer cells larger than any in the table, marked as such).
 
     Args:
@@ -77,6 +78,7 @@ def create(request: BackendRequest, table: Table | None = None) -> TableBackend:
         name,
         surrogate=str(options.get("surrogate", DEFAULT_SURROGATE)),
         world=_read_world(options.get("world", 0)),
+        effects=str(options.get("effects", OWN)),
         noise=_switch("noise", options.get("noise", True)),
         extrapolate=_switch("extrapolate", options.get("extrapolate", False)),
     )
@@ -142,6 +144,7 @@ class SurrogateBackend:
         *,
         surrogate: str = DEFAULT_SURROGATE,
         world: int = 0,
+        effects: str = OWN,
         noise: bool = True,
         extrapolate: bool = False,
     ) -> None:
@@ -152,16 +155,17 @@ class SurrogateBackend:
             blocks: the largest cells that will be asked for.
             name: as the user wrote the table's name, for the record.
             surrogate: its name.
-            world: which of its refits; a cell's own effect is fixed in each.
+            world: which of its refits; a cell's effect is fixed in each.
+            effects: one of `pnas_tables.surrogate.EFFECTS`.
             noise: whether seed noise is added.
             extrapolate: whether cells larger than the table's largest are answered.
 
         Raises:
             TableError: there is no surrogate of this name.
-            SettingError: it has no such world.
+            SettingError: it has no such world, or there are no such effects.
             BackendError: cells of `blocks` blocks are larger than the table's, and not to be extrapolated.
         """
-        self._surrogate = Surrogate.from_table(table, surrogate, world)
+        self._surrogate = Surrogate.from_table(table, surrogate, world, effects)
         self._noise = noise
         self._extrapolate = extrapolate
         self._demand_size(blocks)
@@ -171,6 +175,7 @@ class SurrogateBackend:
             "surrogate": surrogate,
             "surrogate_kind": table.surrogates[surrogate].metadata["kind"],
             "world": world,
+            **({} if effects == OWN else {"effects": effects}),  # logs from before there was a choice go on
             "noise": "on" if noise else "off",
             "extrapolate": extrapolate,
         }

@@ -36,6 +36,9 @@ TABLE: Wishes = {
     "table_mode": wish(help="surrogate predicts every cell; measured looks trained cells up."),
     "surrogate": wish(metavar="NAME", help="Which of the table's surrogates.  [default: lightgbm]"),
     "world": wish(type=int, metavar="I", help="Which of the surrogate's refits.  [default: 0]"),
+    "effects": wish(
+        help="What a surrogate does not know of a cell: its own, or shared with near cells.  [default: own]"
+    ),
     "noise": wish(help="Seed noise on or off.  [default: on]"),
     "extrapolate": wish(
         is_flag=True, default=None, help="Answer cells larger than the table's, marked as such."

@@ -5,7 +5,8 @@ structure; the score is mapped back to an accuracy. It is never one of the searc
 would favour.
 
 A file holds several *worlds*. Each is a refit on another bootstrap of the trained cells, with a fixed effect
-for each cell: what the model cannot know of it, drawn once for (world, cell) and the same for every seed.
+for each cell: what the model cannot know of it, drawn once for (world, cell) and the same for every seed: the
+cell's *own*, or to some part *shared* with near cells (`pnas_tables.kinship`).
 Error bars over searches in one world leave out that the benchmark itself is uncertain; those over worlds
 do not.
 """
@@ -29,6 +30,7 @@ from pnas_tables.extras import Extras
 from pnas_tables.families import FitSettings, ScoreModel, find_kind
 from pnas_tables.features import FEATURE_VERSION, feature_names
 from pnas_tables.fit import fit_model
+from pnas_tables.kinship import draw_field, share_effects
 from pnas_tables.record import StoredSurrogate, Table
 from pnas_tables.scale import read_scale
 from pnas_tables.seeds import Drawn, SeedNoise
@@ -37,6 +39,7 @@ __all__ = ["Answer", "FitSettings", "Surrogate", "fit_surrogate"]
 
 
 DEFAULT_SURROGATE = "lightgbm"
+OWN, SHARED = EFFECTS = ("own", "shared")
 
 
 def fit_surrogate(
@@ -92,6 +95,7 @@ class Surrogate:
         recipe: Mapping[str, Any],
         epochs: Floats,
         world: int = 0,
+        effects: str = OWN,
     ) -> None:
         """Reads the stored model.
 
@@ -101,11 +105,14 @@ class Surrogate:
             recipe: the table's.
             epochs: `float64[c]`, the table's checkpoints.
             world: which of its worlds.
+            effects: what cells' effects are, one of `EFFECTS`.
 
         Raises:
-            SettingError: it has no such world.
+            SettingError: it has no such world, or there are no such effects.
             TableError: it is of another kind or version than this code reads.
         """
+        if effects not in EFFECTS:
+            raise SettingError(f"effects is {effects!r}; it must be one of: {', '.join(EFFECTS)}")
         about = stored.metadata
         family = find_kind(about.get("kind"))
         _demand(about.get("features") == FEATURE_VERSION, "was fitted on other features; fit it again")
@@ -130,20 +137,22 @@ class Surrogate:
         _demand(len(self._scales) == len(epochs), "has another number of checkpoints than the table")
         _demand(self._model.width == wanted, f"wants {self._model.width} features, there are {wanted}")
         self.metadata, self.epochs, self.world = about, epochs, world
-        self._space = space
+        self._space, self._shared = space, effects == SHARED
 
     @classmethod
-    def from_table(cls, table: Table, name: str = DEFAULT_SURROGATE, world: int = 0) -> Surrogate:
-        """The table's surrogate of this name, in this world.
+    def from_table(
+        cls, table: Table, name: str = DEFAULT_SURROGATE, world: int = 0, effects: str = OWN
+    ) -> Surrogate:
+        """The table's surrogate of this name, in this world with these effects.
 
         Raises:
-            SettingError: it has no such world.
+            SettingError: it has no such world, or there are no such effects.
             TableError: the table has none of this name, or this version does not read it.
         """
         if name not in table.surrogates:
             known = ", ".join(sorted(table.surrogates)) or "none; `pnas-sim table fit` makes one"
             raise TableError(f"surrogate {name!r} is not in table {table.name}; it has: {known}")
-        return cls(table.surrogates[name], table.space, table.recipe, table.epochs, world)
+        return cls(table.surrogates[name], table.space, table.recipe, table.epochs, world, effects)
 
     def predict(self, cells: Rows, checkpoint: int = -1) -> Answer:
         """Answers for canonical rows (`uint8[n, width]`) of any width and size, of the table's operations.
@@ -197,6 +206,8 @@ class Surrogate:
         """The world's accuracies: model, the cell's effect, before the end the curve with an effect too."""
         place, last = checkpoint % len(self.epochs), len(self.epochs) - 1
         fixed = standard_noise(keys, float(self.epochs[last]), self.world, "effect")
+        if self._shared:
+            fixed = share_effects(draw_field(self._space.operations, cells, self.world), fixed)
         scores = scores + self._effects.draw(count_blocks(cells), fixed)
         if place < last:
             own = standard_noise(keys, float(self.epochs[place]), self.world, "effect")
