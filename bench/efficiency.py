@@ -6,6 +6,7 @@
     python bench/efficiency.py rates --surrogate lightgbm --out results/rates
     python bench/efficiency.py populations --surrogate lightgbm --out results/populations
     python bench/efficiency.py tuned --surrogate lightgbm --out results/tuned
+    python bench/efficiency.py shared --surrogate lightgbm --out results/shared
     python bench/efficiency.py measured --table cifar10-16px-mini --blocks 2 --out results/mini
     python bench/efficiency.py small --table results/tenth.h5 --blocks 2 --surrogate gp --out results/tenth-gp
     python bench/efficiency.py speed --out results/speed
@@ -21,6 +22,9 @@ shares its model family with the surrogate lightgbm: on that one its figures are
 for 20,000 models: ten times that rate, tried on what is reported, which favours reinforcement learning.
 `populations` does the same with the size of regularised evolution's population. `tuned` gives each search the
 best of its trials on the second table, which are lines of `bench/tuning.jsonl`.
+
+`shared` has the main searches in worlds where near cells share what the model does not know of them
+(`bench/kinship.py` says how far trained cells do).
 
 `measured` looks trained cells up in a complete table, where beams, budgets and the population are small (the
 published one of 100 has hardly begun to evolve there; a fifth of it stands beside it); `small` is the same
@@ -109,6 +113,13 @@ def plan_populations(dry: bool) -> list[str]:
     return [*_searches(listed, "pnas"), *_sets([*sizes, *_dry_pnas(dry)])]
 
 
+def plan_shared(dry: bool) -> list[str]:
+    """The main searches, and what grows or predicts in part, where near cells share their effects."""
+    growing = ["pnas", *ABLATIONS.split(",")[:3]]
+    listed = ",".join([*growing, RL, "evolution,local", RANDOM])
+    return [*_searches(listed, "pnas"), "--effects", "shared", *_sets(_dry_ablations(dry, growing))]
+
+
 def plan_tuned(dry: bool) -> list[str]:
     """Each search with the best of its trials on the second table; random ones have nothing to tune."""
     runs = read_lines(TRIALS)
@@ -128,8 +139,8 @@ def _dry_pnas(dry: bool) -> list[str]:
     return ["pnas.beam=10"] if dry else []
 
 
-def _dry_ablations(dry: bool) -> list[str]:
-    beams = [f"{label}.beam=10" for label in GROWING]
+def _dry_ablations(dry: bool, growing: Sequence[str] = GROWING) -> list[str]:
+    beams = [f"{label}.beam=10" for label in growing]
     candidates = [f"{label}.candidates=300" for label in ABLATIONS.split(",")[:2]]
     return [*beams, *candidates] if dry else []
 
@@ -141,6 +152,7 @@ PLANS = {
     "rates": (plan_rates, FULL),
     "populations": (plan_populations, FULL),
     "tuned": (plan_tuned, FULL),
+    "shared": (plan_shared, FULL),
     "measured": (plan_small, "--budget 400 --worlds 1 --seeds 30"),
     "small": (plan_small, "--budget 400 --worlds 10 --seeds 3"),
     "speed": (plan_main, "--budget 6000 --worlds 1 --seeds 10"),

@@ -2,14 +2,14 @@
 
     python bench/licence.py draw --table cifar10-16px-mini --out results/tenth.h5
     pnas-sim table fit results/tenth.h5
-    python bench/kinship.py results/tenth.h5
+    python bench/kinship.py results/tenth.h5 --write results/kinship.md
 
 The table holds every cell of its space, and its surrogates are fitted on a part of them, the others being
 `sealed`. Of those, for each surrogate: how far what was trained departs from what the model says, and the
 correlation of these departures between cells of one size that differ in 1, 2 or 3 tokens, free of seed noise
 (a cell's mean over seeds has that of its runs in it, which no two cells share). In brackets its deviation
 where departures are shuffled among cells of a size. Beside it the same of the effects that worlds draw for
-these cells, each cell's own or shared with near ones, means over the worlds.
+these cells, each cell's own or shared with near ones, means over the worlds with their deviation.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from effects import count_apart, shuffle_within
 from numpy.typing import NDArray
 
 from pnas_sim.evaluate import Status
+from pnas_sim.report.comparison_markdown import make_table
 from pnas_sim.space.rows import count_blocks
 from pnas_tables.extras import within_variance
 from pnas_tables.figures import mean_by_cell
@@ -56,8 +57,8 @@ def correlate(values: Floats, pairs: Sequence[Pairs]) -> Floats:
     return np.array([(values[one] * values[other]).mean() for one, other in pairs])
 
 
-def describe(table: Table, name: str) -> None:
-    """Prints a surrogate's lines."""
+def describe(table: Table, name: str) -> list[tuple[str, ...]]:
+    """A surrogate's rows."""
     asked = np.array([find_group(origin) == SEALED for origin in table.origins])
     trained = np.where(table.status == Status.OK, table.valid_accuracy, np.nan)
     means, noise = mean_by_cell(table, trained), within_variance(table, trained) or 0.0
@@ -67,38 +68,42 @@ def describe(table: Table, name: str) -> None:
     pairs, rng = list_pairs(count_apart(cells, blocks)), np.random.default_rng(0)
     surrogate = Surrogate.from_table(table, name)
     departures = means[asked] - surrogate.predict_mean(cells)
-    left = float((noise / runs[asked]).mean())
-    total = float(departures.var())
-    print(
-        f"{name}: {len(cells)} cells that were not fitted; departures of {100 * total**0.5:.2f} points, "
-        f"{100 * max(0.0, total - left) ** 0.5:.2f} free of seed noise"
-    )
+    free = float(departures.var() - (noise / runs[asked]).mean())
     standard = centre(departures, blocks)
-    known = total / (total - left)  # what noise takes off a correlation
+    known = float(departures.var()) / free  # what noise takes off a correlation
     shuffled = [correlate(standard[shuffle_within(blocks, rng)], pairs) * known for _ in range(SHUFFLES)]
-    print(f"  {'trained':18}{write(correlate(standard, pairs) * known, np.std(shuffled, axis=0))}")
+    found = correlate(standard, pairs) * known
+    rows = [write_row(name, "trained", free**0.5, found, np.std(shuffled, axis=0))]
     for effects in EFFECTS:
         drawn = []
         for world in range(surrogate.worlds):
             there = Surrogate.from_table(table, name, world, effects)
-            drawn.append(
-                correlate(centre(there.predict_accuracy(cells) - there.predict_mean(cells), blocks), pairs)
-            )
-        print(f"  {'worlds, ' + effects:18}{write(np.mean(drawn, axis=0), np.std(drawn, axis=0))}")
+            drawn.append(there.predict_accuracy(cells) - there.predict_mean(cells))
+        together = np.array([correlate(centre(one, blocks), pairs) for one in drawn])
+        size = float(np.mean([one.std() for one in drawn]))
+        rows.append(write_row(name, f"worlds, {effects}", size, together.mean(0), together.std(0)))
+    return rows
 
 
-def write(means: Floats, deviations: Floats) -> str:
-    figures = zip(TOKENS, means, deviations, strict=True)
-    return ", ".join(f"{tokens} apart {mean:+.3f} ({spread:.3f})" for tokens, mean, spread in figures)
+def write_row(name: str, where: str, size: float, means: Floats, deviations: Floats) -> tuple[str, ...]:
+    figures = [f"{mean:+.2f} ({spread:.2f})" for mean, spread in zip(means, deviations, strict=True)]
+    return (name, where, f"{100 * size:.2f}", *figures)
 
 
 def main() -> None:
-    """Prints the lines of every surrogate of a table."""
+    """Prints a row for the trainings and the worlds of every surrogate of a table, as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("table", type=Path)
-    table = read_table(parser.parse_args().table)
-    for name in sorted(table.surrogates):
-        describe(table, name)
+    parser.add_argument("--write", type=Path, metavar="FILE", help="written instead of printed")
+    options = parser.parse_args()
+    table = read_table(options.table)
+    heads = ("surrogate", "where", "deviation, points", *(f"{tokens} apart" for tokens in TOKENS))
+    rows = [row for name in sorted(table.surrogates) for row in describe(table, name)]
+    text = "\n".join(("### What near cells share", "", *make_table(heads, rows))) + "\n"
+    if options.write is None:
+        print(text, end="")
+    else:
+        options.write.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

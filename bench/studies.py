@@ -85,6 +85,7 @@ def plan(words: str, keeps: tuple[str, ...] = COMPARED, table: str = DEFAULT_TAB
 
 
 TENTH = "--table {out}/tenth.h5 --blocks 2"
+SHARED = "--effects shared"
 GAUSSIAN = "compare --searches pnas,pnas-gp=pnas --reference pnas --set pnas-gp.predictor=gp --budget 6000"
 SCATTERS = ("scatter-trained-256-gbt.png", "scatter-trained-256-mlp-ensemble.png")
 STUDIES = {
@@ -98,6 +99,8 @@ STUDIES = {
     "populations-gp": plan("populations --surrogate gp"),
     "tuned": plan("tuned --surrogate lightgbm"),
     "tuned-gp": plan("tuned --surrogate gp"),
+    "shared": plan("shared --surrogate lightgbm"),
+    "shared-gp": plan("shared --surrogate gp"),
     "beams": plan("beams --surrogate lightgbm"),
     "beams-gp": plan("beams --surrogate gp"),
     "fashion": plan("main --table fashion-16px --surrogate lightgbm", PICTURED, "fashion-16px"),
@@ -113,8 +116,12 @@ STUDIES = {
             "-m pnas_sim table fit {out}/tenth.h5",
             f"{BENCH / 'efficiency.py'} small {TENTH} --out {{out}}/{{name}} {{workers}}",
             f"{BENCH / 'efficiency.py'} small {TENTH} --surrogate gp --out {{out}}/{{name}}-gp {{workers}}",
+            f"{BENCH / 'efficiency.py'} small {TENTH} {SHARED} --out {{out}}/{{name}}-shared {{workers}}",
+            f"{BENCH / 'efficiency.py'} small {TENTH} --surrogate gp {SHARED} "
+            "--out {out}/{name}-gp-shared {workers}",
+            f"{BENCH / 'kinship.py'} {{out}}/tenth.h5 --write {{out}}/{{name}}/kinship.md",
         ),
-        COMPARED,
+        (*COMPARED, "kinship.md"),
         table=COMPLETE,
     ),
     "predictors": Study(
@@ -231,7 +238,9 @@ def keep_sides(name: str, out: Path) -> None:
 
 def keep_licence(out: Path) -> None:
     """What holds on the complete table of what its tenth says."""
-    surrogates = {"lightgbm": read_result(out / "tenth"), "gp": read_result(out / "tenth-gp")}
+    names = {"lightgbm": "tenth", "gp": "tenth-gp", "lightgbm, shared": "tenth-shared"}
+    names |= {"gp, shared": "tenth-gp-shared"}
+    surrogates = {family: read_result(out / name) for family, name in names.items()}
     write(DOCS / "efficiency" / "licence.md", LICENCE + write_report(read_result(out / "mini"), surrogates))
 
 
@@ -243,7 +252,10 @@ def write(path: Path, text: str) -> None:
 
 JOINED: tuple[tuple[tuple[str, ...], Callable[[Path], None]], ...] = (
     (("lightgbm", "gp"), keep_comparison),
-    *(((name, f"{name}-gp"), partial(keep_sides, name)) for name in ("populations", "tuned", "beams")),
+    *(
+        ((name, f"{name}-gp"), partial(keep_sides, name))
+        for name in ("populations", "tuned", "shared", "beams")
+    ),
     (("mini", "tenth"), keep_licence),
 )
 

@@ -23,7 +23,7 @@ from pnas_sim.space import PAD
 from pnas_sim.space.arrays import Floats, Rows
 
 FEATURES = 64
-SEEN_ALIKE = 0.6  # of the features, by two cells that differ in one token
+SEEN_ALIKE = 0.65  # of the features, by two cells that differ in one token
 SHARE = 0.95  # of the variance of a cell's effect, that is of the field
 CHUNK = 20_000  # cells at a time, for memory
 

@@ -217,6 +217,17 @@ def test_a_checkpoint_is_a_point_of_the_curve(fitted_path: Path, cells: Any) -> 
     assert [len(one.curve) for one in backend.evaluate(cells[:2], 0.5, 7)] == [2, 2]
 
 
+def test_shared_effects_are_another_landscape_and_recorded_as_such(fitted_path: Path, cells: Any) -> None:
+    own, same, shared = ask(fitted_path), ask(fitted_path, effects="own"), ask(fitted_path, effects="shared")
+    assert own.spec.settings == same.spec.settings  # so that logs from before there was a choice go on
+    assert shared.spec.settings == {**own.spec.settings, "effects": "shared"}
+    assert isinstance(own, SurrogateBackend) and isinstance(shared, SurrogateBackend)
+    np.testing.assert_array_equal(own.predict_mean(cells), shared.predict_mean(cells))
+    values = [one.evaluate_bulk(cells, 1.0, 0).expected_valid_accuracy for one in (own, same, shared)]
+    np.testing.assert_array_equal(values[0], values[1])
+    assert not np.allclose(values[0], values[2])
+
+
 @pytest.mark.parametrize("noise", ["on", "off"])
 def test_predicted_checkpoints_have_no_test_accuracy(fitted_path: Path, cells: Any, noise: str) -> None:
     backend = ask(fitted_path, noise=noise)
@@ -356,6 +367,12 @@ def test_what_an_open_table_lacks_is_told_with_what_can_be_done(space: CellSpace
             {"table_mode": "both"},
             SettingError,
             "table_mode is 'both'; it must be one of: surrogate, measured",
+        ),
+        ({"effects": "all"}, SettingError, "effects is 'all'; it must be one of: own, shared"),
+        (
+            {"table_mode": "measured", "effects": "own"},
+            SettingError,
+            "'effects' has no meaning with table_mode",
         ),
         ({"noise": "loud"}, SettingError, "noise is 'loud'; it must be on or off"),
         ({"noise": 3}, SettingError, "noise is 3; it must be on or off"),
