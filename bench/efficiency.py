@@ -241,6 +241,33 @@ def write_headline(results: Results) -> str:
     )
 
 
+def write_by_reference(result: Mapping[str, Any], top: int) -> str:
+    """A row a reference: its models, its accuracy, and the models that each other search needs for it.
+
+    Args:
+        result: of a comparison of several references.
+        top: M, of the mean over the best M.
+    """
+    from pnas_sim.report.comparison_markdown import make_table
+    from pnas_sim.report.comparison_sheets import format_percent
+    from pnas_sim.report.comparison_table import choose_duels, format_count, format_factor
+
+    rivals = [one["label"] for one in result["searches"] if one["label"] not in result["references"]]
+    rows = []
+    for reference in result["references"]:
+        duels = {
+            row["search"]: row
+            for row in choose_duels(result, reference, "paper", result["kinds"][-1])
+            if row["top"] == top
+        }
+        first = duels[rivals[0]]
+        needed = (format_factor(duels[rival]["speed_up_models"]) for rival in rivals)
+        rows.append(
+            (reference, format_count(first["reference_models"]), format_percent(first["accuracy"]), *needed)
+        )
+    return "\n".join(make_table(("of", "models", f"its top {top}", *rivals), rows))
+
+
 def list_references(results: Results) -> list[str]:
     """The references that all comparisons have."""
     first, *others = results.values()

@@ -31,7 +31,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from efficiency import read_result, write_claims, write_headline, write_sides
+from efficiency import read_result, write_by_reference, write_claims, write_headline, write_sides
 from keeping import fill_page, fill_quotes
 from licence import write_report
 
@@ -55,6 +55,11 @@ HEADLINE = "### Models that reinforcement learning needs, times those of PNAS"
 LICENCE = """# A complete table beside surrogates of a tenth of it
 
 By `bench/licence.py`. [What was compared, and what follows](../efficiency.md).
+
+"""
+BEAMS = """# Models that other searches need, times those of PNAS, by K
+
+On lightgbm, noise-free, by the paper's counting. [What was compared, and what follows](../../efficiency.md).
 
 """
 CLAIMS = ("<!-- claims, by bench/studies.py -->", "<!-- end of claims -->")
@@ -236,6 +241,13 @@ def keep_sides(name: str, out: Path) -> None:
     )
 
 
+def keep_beams(out: Path) -> None:
+    """What the searches need for the accuracy that each K reaches."""
+    result = read_kept(out, "beams")
+    tables = [f"### Top {top}\n\n{write_by_reference(result, top)}\n" for top in result["tops"]]
+    write(DOCS / "efficiency" / "beams" / "by-beam.md", BEAMS + "\n".join(tables))
+
+
 def keep_licence(out: Path) -> None:
     """What holds on the complete table of what its tenth says."""
     names = {"lightgbm": "tenth", "gp": "tenth-gp", "lightgbm, shared": "tenth-shared"}
@@ -256,6 +268,7 @@ JOINED: tuple[tuple[tuple[str, ...], Callable[[Path], None]], ...] = (
         ((name, f"{name}-gp"), partial(keep_sides, name))
         for name in ("populations", "tuned", "shared", "beams")
     ),
+    (("beams",), keep_beams),
     (("mini", "tenth"), keep_licence),
 )
 
