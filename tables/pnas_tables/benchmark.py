@@ -33,7 +33,7 @@ from pnas_tables.frames import frame_answers, frame_means, frame_runs, list_seal
 from pnas_tables.given_cells import Cells, read_cells
 from pnas_tables.index import RowIndex
 from pnas_tables.record import Table
-from pnas_tables.surrogate import DEFAULT_SURROGATE
+from pnas_tables.surrogate import DEFAULT_SURROGATE, OWN, SHARED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,7 @@ Seeds: TypeAlias = "int | Sequence[int] | NDArray[np.integer[Any]]"
 DEFAULTS: Mapping[str, Any] = {
     "surrogate": DEFAULT_SURROGATE,
     "world": 0,
+    "effects": OWN,
     "noise": True,
     "extrapolate": False,
     "table_mode": "surrogate",
@@ -88,6 +89,7 @@ class Benchmark:
         *,
         surrogate: str = DEFAULT_SURROGATE,
         world: int = 0,
+        effects: Literal["own", "shared"] = OWN,
         noise: bool = True,
         extrapolate: bool = False,
         blocks: int | None = None,
@@ -99,6 +101,7 @@ class Benchmark:
             table: a file, or the name of a table that ships.
             surrogate: which of its surrogates answers.
             world: which refit of the surrogate, from 0.
+            effects: what the surrogate does not know of a cell is its `own`, or `shared` with near cells.
             noise: whether seed noise is added to predictions.
             extrapolate: whether cells larger than any the surrogate was fitted on are answered, and marked.
             blocks: the largest cells that may be asked about, 1 to 10; by default those of the table's space,
@@ -112,7 +115,7 @@ class Benchmark:
             SettingError: an argument out of its range, or without a meaning in this mode.
             BackendError: cells of `blocks` blocks are larger than the table's, without `extrapolate`.
         """
-        given = {"surrogate": surrogate, "world": world, "noise": noise}
+        given = {"surrogate": surrogate, "world": world, "effects": effects, "noise": noise}
         given |= {"extrapolate": extrapolate, "table_mode": table_mode}
         changed = {name: value for name, value in given.items() if value != DEFAULTS[name]}
         read = read_table(find_table(str(table)))
@@ -127,6 +130,7 @@ class Benchmark:
         has = f"{len(self.table)} cells, {len(self.table.seeds)} trainings"
         mode = "measured" if self._option("table_mode") == "measured" else "no surrogate"
         by = mode if self.surrogate is None else f"surrogate {self.surrogate}, world {self.world}"
+        by += ", shared effects" if self._option("effects") == SHARED else ""
         return f"Benchmark({self.table.name}: {has}; up to {name_size(self.space.max_blocks)}; {by})"
 
     # What it is

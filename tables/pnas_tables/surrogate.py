@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -39,7 +39,9 @@ __all__ = ["Answer", "FitSettings", "Surrogate", "fit_surrogate"]
 
 
 DEFAULT_SURROGATE = "lightgbm"
-OWN, SHARED = EFFECTS = ("own", "shared")
+OWN: Final = "own"
+SHARED: Final = "shared"
+EFFECTS = (OWN, SHARED)
 
 
 def fit_surrogate(

@@ -144,6 +144,14 @@ def test_one_of_a_table_that_ships_can_be_pickled() -> None:
     assert expected["parameters"].item() > 0
 
 
+def test_effects_may_be_shared_with_near_cells(path: Path) -> None:
+    own, shared = Benchmark.load(path), Benchmark.load(path, effects="shared")
+    assert repr(shared) == repr(own)[:-1] + ", shared effects)"
+    cells = own.space.format_many(own.table.cells[:20])
+    values = [one.query(cells)["expected_valid_accuracy"] for one in (own, shared)]
+    assert not np.allclose(*values)
+
+
 def test_larger_cells_are_extrapolated(path: Path) -> None:
     texts = [TEXTS[0], " | ".join(["id(-1)+id(-1)"] * 7)]
     for options, largest in (({}, 10), ({"blocks": 7}, 7)):
