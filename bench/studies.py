@@ -62,6 +62,7 @@ BEAMS = """# Models that other searches need, times those of PNAS, by K
 On lightgbm, noise-free, by the paper's counting. [What was compared, and what follows](../../efficiency.md).
 
 """
+JUDGED = ("tuned", "shared")  # comparisons beside the main one that have its searches
 CLAIMS = ("<!-- claims, by bench/studies.py -->", "<!-- end of claims -->")
 
 
@@ -234,11 +235,11 @@ def read_kept(out: Path, name: str) -> dict[str, Any]:
 
 
 def keep_sides(name: str, out: Path) -> None:
-    """The figures of a comparison on both surrogates into one file."""
+    """The figures of a comparison on both surrogates into one file, of the main searches with verdicts."""
     results = {"lightgbm": read_kept(out, name), "gp": read_kept(out, f"{name}-gp")}
-    write(
-        DOCS / "efficiency" / name / "side-by-side.md", SIDES.replace("../", "../../") + write_sides(results)
-    )
+    claims = f"{write_claims(results)}\n" if name in JUDGED else ""
+    sides = SIDES.replace("../", "../../") + claims + write_sides(results)
+    write(DOCS / "efficiency" / name / "side-by-side.md", sides)
 
 
 def keep_beams(out: Path) -> None:
