@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pnas_sim.noise import Keys, mix_keys, text_code, unit_noise
 from pnas_sim.space import PAD
@@ -43,37 +42,44 @@ def draw_field(operations: Sequence[str], cells: Rows, world: int) -> Floats:
         cells: `uint8[n, width]`.
         world: whose field it is.
     """
-    names = np.zeros(256, np.uint64)
-    names[: len(operations)] = [text_code(name) for name in operations]
+    codes = _code_tokens(tuple(operations), cells.shape[1])
+    columns = np.arange(cells.shape[1])
     found = np.empty(len(cells))
     for begin in range(0, len(cells), CHUNK):
-        part = cells[begin : begin + CHUNK]
-        found[begin : begin + CHUNK] = _add_up(_code_tokens(part, names), world)
+        chunk = slice(begin, begin + CHUNK)
+        found[chunk] = _add_up(codes[columns, cells[chunk]], world)
     return found
 
 
-def _code_tokens(cells: Rows, names: Keys) -> Keys:
-    """A number for each token and its place, `uint64[n, width]`; 0 where there is none."""
-    codes = np.empty(cells.shape, np.uint64)
+@lru_cache(maxsize=16)
+def _code_tokens(operations: tuple[str, ...], width: int) -> Keys:
+    """A number for each token in each column, `uint64[width, 256]`; 0 for no token."""
+    names = np.zeros(256, np.uint64)
+    names[: len(operations)] = [text_code(name) for name in operations]
     inputs = np.arange(256, dtype=np.uint64)
-    for column in range(cells.shape[1]):
-        tokens = cells[:, column]
-        values = (inputs if column % 4 < 2 else names)[tokens]
-        placed = mix_keys(np.full(len(cells), text_code(f"token {column}"), np.uint64), values)
-        codes[:, column] = np.where(tokens == PAD, np.uint64(0), placed)
+    codes = np.empty((width, 256), np.uint64)
+    for column in range(width):
+        place = np.full(256, text_code(f"token {column}"), np.uint64)
+        codes[column] = mix_keys(place, inputs if column % 4 < 2 else names)
+    codes[:, PAD] = 0
     return codes
 
 
 def _add_up(codes: Keys, world: int) -> Floats:
     """The features' sum, of mean 0 and deviation 1: of so many uniform numbers all but normal."""
     seen = codes @ _choose_seen(codes.shape[1])  # sums wrap around, as they must
-    salts = np.array([text_code(f"kin {world} {feature}") for feature in range(FEATURES)], np.uint64)
-    uniform = unit_noise(mix_keys(seen, salts))
+    uniform = unit_noise(mix_keys(seen, _find_salts(world)))
     return np.asarray((uniform.sum(axis=1) - FEATURES / 2) / np.sqrt(FEATURES / 12), np.float64)
 
 
 @lru_cache(maxsize=16)
-def _choose_seen(width: int) -> NDArray[np.uint64]:
+def _find_salts(world: int) -> Keys:
+    """What makes each feature another one in each world, `uint64[FEATURES]`."""
+    return np.array([text_code(f"kin {world} {feature}") for feature in range(FEATURES)], np.uint64)
+
+
+@lru_cache(maxsize=16)
+def _choose_seen(width: int) -> Keys:
     """Which columns each feature sees, 1 or 0, `uint64[width, FEATURES]`."""
     keys = np.array(
         [[text_code(f"seen {column} {feature}") for feature in range(FEATURES)] for column in range(width)],
