@@ -92,7 +92,10 @@ def plan(words: str, keeps: tuple[str, ...] = COMPARED, table: str = DEFAULT_TAB
 
 TENTH = "--table {out}/tenth.h5 --blocks 2"
 SHARED = "--effects shared"
-GAUSSIAN = "compare --searches pnas,pnas-gp=pnas --reference pnas --set pnas-gp.predictor=gp --budget 6000"
+GAUSSIAN = (
+    "compare --searches pnas,pnas-gp=pnas,reinforce,ppo,evolution --reference pnas,pnas-gp "
+    "--set pnas-gp.predictor=gp --budget 6000"
+)
 SCATTERS = ("scatter-trained-256-gbt.png", "scatter-trained-256-mlp-ensemble.png")
 STUDIES = {
     "lightgbm": plan("main --surrogate lightgbm", PICTURED),
