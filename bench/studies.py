@@ -92,9 +92,14 @@ def plan(words: str, keeps: tuple[str, ...] = COMPARED, table: str = DEFAULT_TAB
 
 TENTH = "--table {out}/tenth.h5 --blocks 2"
 SHARED = "--effects shared"
+TUNED = (  # the best of twelve trials each on the second table, as in the plan `tuned`
+    "--set reinforce-tuned.learning_rate=0.01 --tuning reinforce-tuned=12 "
+    "--set ppo-tuned.learning_rate=0.001 --tuning ppo-tuned=12 "
+    "--set evolution-tuned.sample=10 --tuning evolution-tuned=12"
+)
 GAUSSIAN = (
-    "compare --searches pnas,pnas-gp=pnas,reinforce,ppo,evolution --reference pnas,pnas-gp "
-    "--set pnas-gp.predictor=gp --budget 6000"
+    "compare --searches pnas,pnas-gp=pnas,reinforce,ppo,evolution,reinforce-tuned=reinforce,ppo-tuned=ppo,"
+    f"evolution-tuned=evolution --reference pnas,pnas-gp --set pnas-gp.predictor=gp {TUNED} --budget 6000"
 )
 SCATTERS = ("scatter-trained-256-gbt.png", "scatter-trained-256-mlp-ensemble.png")
 STUDIES = {
