@@ -216,7 +216,11 @@ def keep(out: Path) -> None:
         if all(name in done for name in parts):
             join(out)
     for page in sorted(DOCS.glob("*.md")):
-        if count := fill_quotes(page):
+        try:
+            count = fill_quotes(page)
+        except (OSError, ValueError) as error:
+            raise SettingError(f"{page} quotes what is not there: {error}") from None
+        if count:
             print(f"quoted: {count} tables in {page}")
 
 
