@@ -1,7 +1,8 @@
 """The loop: ask, evaluate, record, tell. The ledger counts, not the strategy.
 
 A model is a canonical cell at some epochs, answered for the first time, failed ones included; repeats are
-answered from memory, cost nothing and are counted apart.
+answered from memory, cost nothing and are counted apart. Where a training goes on from one for fewer epochs
+(`EvaluatorSpec.continues`), it costs what it takes beyond that, and so it is logged.
 
 An evaluator that answers whole arrays (`BulkEvaluator`) is asked that way: one call, one commit and one word
 of progress a batch. Of any other, each answer is committed as it arrives. The course and the counts of a run
@@ -118,11 +119,12 @@ def _open_ledger(spec: EvaluatorSpec, log: RunLog | None) -> tuple[Ledger, list[
     Raises:
         RunError: they are damaged.
     """
+    whole = spec.epochs if spec.continues else None
     if log is None:
-        return Ledger(spec.space, spec.chance, {}), []
+        return Ledger(spec.space, spec.chance, {}, whole), []
     known, logged = log.read_evaluations(), log.read_batches(spec.space)
     with log.reading():
-        return Ledger(spec.space, spec.chance, known), logged
+        return Ledger(spec.space, spec.chance, known, whole), logged
 
 
 def _demand_fresh(first: Proposals, log: RunLog | None) -> None:
@@ -263,6 +265,7 @@ class _Run:
                 return
             answers, asked = spent.answers, asked[: len(spent.answers)]
         answers = check_answers(self.evaluator.spec.name, answers, len(asked))
+        answers = self.ledger.price_all(entry.rows[asked], answers)
         kept = self._count_in_time(answers)
         if kept < len(asked):
             asked, answers = asked[:kept], select_answers(answers, slice(kept))
@@ -299,6 +302,7 @@ class _Run:
                     asked_for = answer.cell in spec.space.format_many(rows)
                     how = "twice" if asked_for else "unasked, or not in its canonical text"
                     raise BackendError(f"backend {spec.name} answered {answer.cell} {how}; mend it")
+                answer = self.ledger.price(entry.rows[at], answer)
                 if self.log is not None:
                     self.log.add([answer], entry.epochs)
                 self.ledger.add(int(entry.places[at]), answer)

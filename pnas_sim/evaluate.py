@@ -127,6 +127,8 @@ class EvaluatorSpec:
         chance: the accuracy of guessing, told for children that diverged or failed.
         checksum: of the data the answers come from; empty if there is none. A resumed run compares it.
         settings: what the evaluator was made with, for the run's record; JSON values.
+        continues: a training for more epochs goes on from the one for fewer of the same cell and seed, as the
+            points of one curve do: the engine counts what it costs beyond that.
     """
 
     name: str
@@ -138,6 +140,7 @@ class EvaluatorSpec:
     chance: float = 0.1
     checksum: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    continues: bool = False
 
 
 @runtime_checkable

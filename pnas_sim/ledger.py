@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Places: TypeAlias = NDArray[np.intp]
 Figures: TypeAlias = NDArray[np.void]  # [n] of FIGURES
 Curve: TypeAlias = tuple[tuple[float, float], ...]
+Cost: TypeAlias = tuple[float, float]  # examples and seconds
 
 SOURCES = tuple(Source)
 _NUMBERS = ("valid_accuracy", "expected_valid_accuracy", "test_accuracy", "examples", "seconds")
@@ -161,6 +162,7 @@ class Ledger:
         space: of the cells.
         chance: the accuracy that is told where a child diverged.
         known: answers of a log, by canonical text and epochs; each is counted when its cell is proposed.
+        whole: epochs of a full training, where one for more epochs goes on from one for fewer; else None.
 
     Attributes:
         proposals: cells proposed.
@@ -175,7 +177,11 @@ class Ledger:
     """
 
     def __init__(
-        self, space: CellSpace, chance: float, known: Mapping[tuple[str, float], Evaluation]
+        self,
+        space: CellSpace,
+        chance: float,
+        known: Mapping[tuple[str, float], Evaluation],
+        whole: float | None = None,
     ) -> None:
         self.proposals = self.repeats = self.stale = self.models = self.failed = 0
         self.examples = self.seconds = 0.0
@@ -188,6 +194,8 @@ class Ledger:
         self._figures: Figures = np.zeros(0, FIGURES)
         self._curves: dict[int, Curve] = {}
         self._errors: dict[int, str] = {}
+        self._whole = whole
+        self._paid: dict[bytes, Cost] = {}  # by row, for trainings that others may go on from
 
     @property
     def figures(self) -> Figures:
@@ -224,6 +232,23 @@ class Ledger:
         for at in found:
             self.add(int(entry.places[at]), self._known.pop(entry.keys[at]))
         return np.setdiff1d(chosen, np.array(found, np.intp))
+
+    def price(self, row: Rows, answer: Evaluation) -> Evaluation:
+        """An answer to a row with what it costs beyond the training that it goes on from."""
+        paid = self._paid.get(row.tobytes())
+        if paid is None:
+            return answer
+        examples, seconds = max(0.0, answer.examples - paid[0]), max(0.0, answer.seconds - paid[1])
+        return replace(answer, examples=examples, seconds=seconds)
+
+    def price_all(self, rows: Rows, answers: Answers) -> Answers:
+        """As `price`, of the answers to n rows."""
+        if not self._paid:
+            return answers
+        paid = np.array([self._paid.get(row.tobytes(), (0.0, 0.0)) for row in rows]).reshape(-1, 2)
+        costs = np.stack([answers.examples, answers.seconds], axis=1)
+        examples, seconds = np.maximum(0.0, costs - paid).T
+        return replace(answers, examples=examples, seconds=seconds)
 
     def add(self, place: int, answer: Evaluation) -> None:
         """Counts an answer."""
@@ -282,6 +307,15 @@ class Ledger:
         self.examples = float(add_up(self.examples, figures["examples"][places])[-1])
         self.seconds = float(add_up(self.seconds, figures["seconds"][places])[-1])
         self.best = float(np.fmax.reduce(told, initial=self.best))
+        if self._whole is not None:
+            self._remember(places[(status == Status.OK) & (figures["epochs"][places] < self._whole)])
+
+    def _remember(self, places: Places) -> None:
+        """Keeps what was paid for trainings that others may go on from."""
+        for place in places.tolist():
+            key, figures = self._cells[place].tobytes(), self._figures[place]
+            before = self._paid.get(key, (0.0, 0.0))
+            self._paid[key] = (before[0] + float(figures["examples"]), before[1] + float(figures["seconds"]))
 
     def _grow(self, size: int) -> None:
         """Makes room for `size` models; doubling, so that a million cost no more than two million moves."""

@@ -221,4 +221,5 @@ def _list_faults(spec: EvaluatorSpec) -> Sequence[tuple[bool, str]]:
         ),
         (not 0 <= spec.chance < 1, f"chance {spec.chance:g}, outside [0, 1)"),
         (spec.train_images < 0, f"{spec.train_images} train_images"),
+        (not isinstance(spec.continues, bool), f"continues {spec.continues!r}, neither True nor False"),
     ]

@@ -257,3 +257,34 @@ def test_a_model_knows_how_many_cells_were_proposed_until_it_was(
     for batch in filter(len, batches):
         ledger.enter(batch, space.canonical(batch.cells), batch.epochs or 1.0)
     assert ledger.figures["proposed"].tolist() == list(seen.values())
+
+
+def test_a_training_that_goes_on_costs_what_it_takes_beyond_the_one_before() -> None:
+    ledger = Ledger(SPACE, CHANCE, {}, whole=4.0)
+    for epochs, cost in ((1.0, 10.0), (2.0, 20.0), (4.0, 40.0)):
+        entry = enter(ledger, 0, epochs=epochs)
+        given = answer(0, examples=cost, seconds=cost / 5, epochs=epochs)
+        priced = ledger.price(entry.rows[0], given)
+        (same,) = ledger.price_all(entry.rows, as_arrays([given])).examples
+        assert (priced.examples, priced.seconds) == (max(10.0, cost / 2), max(2.0, cost / 10))
+        assert same == priced.examples
+        ledger.add(int(entry.places[0]), priced)
+    assert (ledger.models, ledger.examples, ledger.seconds) == (3, 40.0, 8.0)
+
+
+def test_another_cell_and_one_that_failed_are_gone_on_from_by_none() -> None:
+    ledger = Ledger(SPACE, CHANCE, {}, whole=4.0)
+    entry = enter(ledger, 0, 1, epochs=1.0)
+    ledger.add(int(entry.places[0]), answer(0))
+    ledger.add(int(entry.places[1]), answer(1, nan, status=Status.FAILED))
+    entry = enter(ledger, 1, 2, epochs=4.0)
+    for at, place in enumerate((1, 2)):
+        given = answer(place, examples=40.0, epochs=4.0)
+        assert ledger.price(entry.rows[at], given) == given
+
+
+def test_where_no_training_goes_on_each_costs_all_of_itself() -> None:
+    ledger = make_ledger()
+    ledger.add(int(enter(ledger, 0, epochs=1.0).places[0]), answer(0))
+    given = answer(0, examples=40.0, epochs=4.0)
+    assert ledger.price(ONES[0], given) == given

@@ -130,6 +130,7 @@ def _spec(table: Table, blocks: int, settings: dict[str, Any]) -> EvaluatorSpec:
         chance=table.chance,
         checksum=checksum(table),
         settings=settings,
+        continues=True,  # checkpoints are points of one training's curve
     )
 
 

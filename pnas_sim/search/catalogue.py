@@ -125,8 +125,8 @@ _ROWS: Mapping[str, _Row] = MappingProxyType(
             "successive halving of random cells over epochs; needs a table with learning curves",
             "Li et al. 2018, arXiv 1603.06560",
             {"eta": 3, "rungs": 0, "brackets": 0, "batch": 256},
-            note="counts each rung as a new model and pays for it from scratch, though on a table it is a "
-            "point of the same training: its models and examples are more than they need be",
+            note="counts each rung as a new model: compare it by examples, which count what a rung costs "
+            "beyond the one below where trainings go on, as on a table",
         ),
         "reinforce": _Row(
             "pnas_sim.search.reinforce:create",

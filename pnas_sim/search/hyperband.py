@@ -35,9 +35,10 @@ class Hyperband:
     each rung up to the next; s goes from the most to zero, and then begins again (algorithm 1 of Li et al.;
     eta = 3 is theirs). Epochs are those that the evaluator can answer for: the ladder goes down from the
     largest by eta, each rung the known fidelity that is nearest by ratio. On a table a lower rung is a point
-    of the curve of the full schedule, not a shorter training; and each cell counts as a model on each of its
-    rungs, since no training is taken up again; comparisons look at the accuracies of full trainings alone.
-    Failed children are never sent up.
+    of the curve of the full schedule, not a shorter training. Each cell counts as a model on each of its
+    rungs; where trainings go on (`EvaluatorSpec.continues`), as a table's do, a rung costs what it takes
+    beyond the one below. Comparisons look at the accuracies of full trainings alone. Failed children are
+    never sent up.
 
     Args:
         space: searched; cells have its largest block count.

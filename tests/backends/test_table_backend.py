@@ -13,8 +13,12 @@ import numpy as np
 import pytest
 
 from pnas_backends.table import MeasuredBackend, SurrogateBackend, create
+from pnas_sim.budget import Budget
+from pnas_sim.engine import RunResult, run_search
 from pnas_sim.errors import BackendError, SettingError, TableError
 from pnas_sim.evaluate import Answers, BackendRequest, BulkEvaluator, Evaluation, Source
+from pnas_sim.runlog import RunLog
+from pnas_sim.search.hyperband import Hyperband
 from pnas_sim.space import CellSpace
 from pnas_tables.csv_import import import_csv
 from pnas_tables.families import FAMILIES
@@ -417,3 +421,33 @@ def test_cells_of_no_table_are_named(closed_path: Path) -> None:
     row[0, :4] = [1, 0, 0, 1]  # halves the wrong way round
     with pytest.raises(BackendError, match="is not in the table; ask for canonical cells"):
         backend.evaluate_bulk(row, 1.0, 0)
+
+
+class OneByOne:
+    """A backend that answers no arrays."""
+
+    def __init__(self, backend: SurrogateBackend) -> None:
+        self.spec, self.evaluate, self.close = backend.spec, backend.evaluate, backend.close
+
+
+def halve(evaluator: Any, budget: int, log: RunLog | None = None) -> RunResult:
+    search = Hyperband(evaluator.spec.space, evaluator.spec.fidelities, eta=2, seed=1)
+    return run_search(search, evaluator, budget=Budget(models=budget), log=log)
+
+
+def test_halving_pays_for_each_epoch_of_a_training_once(fitted_path: Path, tmp_path: Path) -> None:
+    backend = ask(fitted_path)
+    result = halve(backend, 200)
+    longest: dict[str, float] = {}
+    for model in result.evaluations:
+        longest[model.cell] = max(longest.get(model.cell, 0.0), model.epochs)
+    assert 1.0 in longest.values() and len(longest) < result.models_evaluated
+    assert result.examples == pytest.approx(1000 * sum(longest.values()))
+    single = halve(OneByOne(backend), 200)
+    assert single.examples == pytest.approx(result.examples)
+    assert single.child_seconds == pytest.approx(result.child_seconds)
+    with RunLog(tmp_path / "log.sqlite") as log:
+        halve(backend, 120, log)
+    with RunLog(tmp_path / "log.sqlite") as log:
+        again = halve(backend, 200, log)
+    assert (again.examples, again.child_seconds) == (result.examples, result.child_seconds)
