@@ -8,10 +8,11 @@ and finds of an audit's searches. Of each a neighbour is trained once, by the ta
 that differs from it in one token of the canonical row, and is not in the table. The neighbours are fixed by
 `SEED`, work goes in turns over the three kinds, and each finished training is a line of `near_cells.jsonl`.
 
-Reported, for each surrogate and kind: how far trainings depart from what the model says, in both; the
-covariance of the two departures over pairs, in units of the variance of such departures free of seed noise.
-That is the correlation of what near cells have beyond the model (0: each its own); in brackets a 95% interval
-by bootstrap over pairs. Beside it the same of a world's effects, shared as `pnas_tables.kinship` has them.
+Reported, for each surrogate and kind: the deviation, free of seed noise, of what trainings give beyond the
+model, over all sealed cells of the kind; how much of its square is the covariance of a cell's with its
+neighbour's, a correlation (0: each its own); in brackets a 95% interval by bootstrap over pairs. Of a cell
+the neighbours' seed is left out: one seed may move near cells alike. Beside it the correlation of what worlds
+add for these pairs where effects are shared (`pnas_tables.kinship`).
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ Floats = NDArray[np.float64]
 LINES = Path(__file__).with_name("near_cells.jsonl")
 KINDS = (SEALED_TOP, SEALED_SEARCH, SEALED)
 SEED = 0
+ALL = "all"
+FEWEST = 10  # pairs of a row
 RESAMPLES = 4000
 
 
@@ -77,71 +80,73 @@ def list_jobs(table: Table) -> Iterator[Job]:
 
 def report(table: Table, lines: list[dict[str, Any]]) -> str:
     """The table of a report, as Markdown."""
-    rows = [
-        row
-        for name in sorted(table.surrogates)
-        for kind in (*KINDS, "all")
-        if (row := describe(table, name, kind, [one for one in lines if kind in (one["kind"], "all")]))
-    ]
-    return "\n".join(
-        make_table(
-            (
-                "surrogate",
-                "cells",
-                "pairs",
-                "deviation, points",
-                "neighbours' lie, points",
-                "correlation, trained",
-                "in worlds that share",
-            ),
-            rows,
-        )
-    )
-
-
-def describe(table: Table, name: str, kind: str, lines: list[dict[str, Any]]) -> tuple[str, ...] | None:
-    """A row of the report; None with too few pairs."""
     lines = [line for line in lines if line["status"] == "ok"]
-    if len(lines) < 10:
-        return None
+    rows = []
+    for name in sorted(table.surrogates):
+        for kind in (*KINDS, ALL):
+            mine = [line for line in lines if kind in (line["kind"], ALL)]
+            if len(mine) >= FEWEST:
+                rows.append((name, kind, str(len(mine)), *describe(table, name, kind, mine)))
+    heads = (
+        "deviation, points",
+        "correlation, trained",
+        "in worlds that share",
+        "neighbours less model, points",
+    )
+    return "\n".join(make_table(("surrogate", "cells", "pairs", *heads), rows))
+
+
+def describe(table: Table, name: str, kind: str, lines: list[dict[str, Any]]) -> tuple[str, ...]:
+    """The figures of a row."""
     space = CellSpace(table.space.operations, table.space.max_blocks)
     cells, near = (np.stack([space.parse(line[key]) for line in lines]) for key in ("of", "cell"))
+    surrogate = Surrogate.from_table(table, name)
+    of_kind = np.array([kind in (group, ALL) and group in KINDS for group in map(find_group, table.origins)])
+    departures, noise = depart(table, surrogate, table.status == Status.OK)
+    own = float(np.var(departures[of_kind]) - noise[of_kind].mean())
     places = {row.tobytes(): place for place, row in enumerate(space.fit_width(table.cells))}
     mine = np.array([places[row.tobytes()] for row in space.fit_width(cells)])
-    trained = np.where(table.status == Status.OK, table.valid_accuracy, np.nan)
-    runs = np.bincount(table.run_cells[~np.isnan(trained)], minlength=len(table))[mine]
-    noise = within_variance(table, np.where(np.isin(table.run_cells, mine), trained, np.nan)) or 0.0
-    surrogate = Surrogate.from_table(table, name)
-    one = mean_by_cell(table, trained)[mine] - surrogate.predict_mean(cells)
+    one = depart(table, surrogate, (table.status == Status.OK) & (table.seeds != SEED))[0][mine]
     other = np.array([line["valid_accuracy"] for line in lines]) - surrogate.predict_mean(near)
     kinds = np.array([line["kind"] for line in lines])
-    for group in KINDS:  # what a whole kind has beyond the model is not shared by neighbours alone
-        one[kinds == group] -= one[kinds == group].mean() if (kinds == group).any() else 0
-    found = share(one, other, noise / runs)
+    found = covary(one, other, kinds) / own
     rng = np.random.default_rng(0)
-    picks = (rng.integers(0, len(one), len(one)) for _ in range(RESAMPLES))
-    low, high = np.quantile(
-        [share(one[pick], other[pick], noise / runs[pick]) for pick in picks], [0.025, 0.975]
-    )
-    worlds = [Surrogate.from_table(table, name, world, SHARED) for world in range(surrogate.worlds)]
-    drawn = [
-        [there.predict_accuracy(at) - there.predict_mean(at) for at in (cells, near)] for there in worlds
-    ]
-    beside = float(np.mean([np.corrcoef(pair)[0, 1] for pair in drawn]))
-    free = 100 * max(0.0, one.var() - (noise / runs).mean()) ** 0.5
-    figures = (
-        f"{free:.2f}",
-        f"{100 * other.mean():+.2f}",
+    picks = [rng.integers(0, len(one), len(one)) for _ in range(RESAMPLES)]
+    drawn = [covary(one[pick], other[pick], kinds[pick]) / own for pick in picks]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return (
+        f"{100 * own**0.5:.2f}",
         f"{found:+.2f} ({low:+.2f} to {high:+.2f})",
-        f"{beside:+.2f}",
+        f"{correlate_worlds(table, name, cells, near):+.2f}",
+        f"{100 * other.mean():+.2f}",
     )
-    return (name, kind, str(len(lines)), *figures)
 
 
-def share(one: Floats, other: Floats, noise: Floats) -> float:
-    """Covariance of two departures over the variance of the first free of seed noise."""
-    together = ((one - one.mean()) * (other - other.mean())).mean()
-    return float(together / (one.var() - noise.mean()))
+def depart(table: Table, surrogate: Surrogate, chosen: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """What the mean of a cell's chosen runs is beyond the model, and the variance that seeds leave, `[n]`."""
+    trained = np.where(chosen, table.valid_accuracy, np.nan)
+    runs = np.bincount(table.run_cells[~np.isnan(trained)], minlength=len(table))
+    groups = np.array([find_group(origin) in KINDS for origin in table.origins])
+    noise = within_variance(table, np.where(groups[table.run_cells], trained, np.nan)) or 0.0
+    return mean_by_cell(table, trained) - surrogate.predict_mean(table.cells), noise / np.maximum(runs, 1)
+
+
+def covary(one: Floats, other: Floats, kinds: NDArray[np.str_]) -> float:
+    """Covariance of pairs; what a whole kind has beyond the model is not shared by neighbours alone."""
+    centred = one.copy()
+    for kind in np.unique(kinds):
+        centred[kinds == kind] -= one[kinds == kind].mean()
+    return float((centred * other).mean())
+
+
+def correlate_worlds(table: Table, name: str, cells: NDArray[np.uint8], near: NDArray[np.uint8]) -> float:
+    """Mean correlation of the effects that worlds draw for pairs, where they are shared."""
+    found = []
+    for world in range(Surrogate.from_table(table, name).worlds):
+        there = Surrogate.from_table(table, name, world, SHARED)
+        pair = [there.predict_accuracy(at) - there.predict_mean(at) for at in (cells, near)]
+        found.append(np.corrcoef(pair)[0, 1])
+    return float(np.mean(found))
 
 
 def main() -> None:

@@ -36,10 +36,12 @@ def test_a_neighbour_differs_in_one_token_and_is_new(near_cells: ModuleType) -> 
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
-def test_seed_noise_takes_nothing_off_what_is_shared(near_cells: ModuleType, shared: float) -> None:
-    rng, count, noise = np.random.default_rng(1), 40_000, 0.8
+def test_neither_seed_noise_nor_a_kinds_mean_is_taken_for_shared(
+    near_cells: ModuleType, shared: float
+) -> None:
+    rng, count = np.random.default_rng(1), 40_000
+    kinds = np.array(["top", "uniform"])[rng.integers(0, 2, count)]
     common, *own = rng.normal(size=(3, count))
     one, other = (np.sqrt(shared) * common + np.sqrt(1 - shared) * each for each in own)
-    one, other = (each + noise * rng.normal(size=count) for each in (one, other))
-    found = near_cells.share(one, other, np.full(count, noise**2))
-    assert found == pytest.approx(shared, abs=0.03)
+    one, other = (each + 0.8 * rng.normal(size=count) + 3 * (kinds == "top") for each in (one, other))
+    assert near_cells.covary(one, other, kinds) == pytest.approx(shared, abs=0.05)
