@@ -15,7 +15,7 @@ these cells, each cell's own or shared with near ones, means over the worlds wit
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,28 +57,48 @@ def correlate(values: Floats, pairs: Sequence[Pairs]) -> Floats:
     return np.array([(values[one] * values[other]).mean() for one, other in pairs])
 
 
+def depart(
+    table: Table, surrogate: Surrogate, chosen: NDArray[np.bool_], noisy: NDArray[np.bool_] | None = None
+) -> tuple[Floats, Floats]:
+    """What the mean of a cell's chosen runs is beyond the model, and the variance that seeds leave, `[n]`.
+
+    Args:
+        table: of n cells, with r runs.
+        surrogate: of it.
+        chosen: `bool[r]`; what is unknown is NaN.
+        noisy: `bool[n]`, the cells that the seeds' variance is measured on; by default all.
+    """
+    trained = np.where(chosen, table.valid_accuracy, np.nan)
+    runs = np.bincount(table.run_cells[~np.isnan(trained)], minlength=len(table))
+    measured = trained if noisy is None else np.where(noisy[table.run_cells], trained, np.nan)
+    noise = within_variance(table, measured) or 0.0
+    return mean_by_cell(table, trained) - surrogate.predict_mean(table.cells), noise / np.maximum(runs, 1)
+
+
+def draw_effects(table: Table, name: str, effects: str, cells: NDArray[np.uint8]) -> Iterator[Floats]:
+    """What each of a surrogate's worlds adds to the model for these cells, `float64[n]`."""
+    for world in range(Surrogate.from_table(table, name).worlds):
+        there = Surrogate.from_table(table, name, world, effects)
+        yield there.predict_accuracy(cells) - there.predict_mean(cells)
+
+
 def describe(table: Table, name: str) -> list[tuple[str, ...]]:
     """A surrogate's rows."""
     asked = np.array([find_group(origin) == SEALED for origin in table.origins])
-    trained = np.where(table.status == Status.OK, table.valid_accuracy, np.nan)
-    means, noise = mean_by_cell(table, trained), within_variance(table, trained) or 0.0
-    asked &= ~np.isnan(means)
-    runs = np.bincount(table.run_cells[~np.isnan(trained)], minlength=len(table))
+    surrogate = Surrogate.from_table(table, name)
+    whole, noise = depart(table, surrogate, table.status == Status.OK)
+    asked &= ~np.isnan(whole)
     cells, blocks = table.cells[asked], count_blocks(table.cells[asked])
     pairs, rng = list_pairs(count_apart(cells, blocks)), np.random.default_rng(0)
-    surrogate = Surrogate.from_table(table, name)
-    departures = means[asked] - surrogate.predict_mean(cells)
-    free = float(departures.var() - (noise / runs[asked]).mean())
+    departures = whole[asked]
+    free = float(departures.var() - noise[asked].mean())
     standard = centre(departures, blocks)
     known = float(departures.var()) / free  # what noise takes off a correlation
     shuffled = [correlate(standard[shuffle_within(blocks, rng)], pairs) * known for _ in range(SHUFFLES)]
     found = correlate(standard, pairs) * known
     rows = [write_row(name, "trained", free**0.5, found, np.std(shuffled, axis=0))]
     for effects in EFFECTS:
-        drawn = []
-        for world in range(surrogate.worlds):
-            there = Surrogate.from_table(table, name, world, effects)
-            drawn.append(there.predict_accuracy(cells) - there.predict_mean(cells))
+        drawn = list(draw_effects(table, name, effects, cells))
         together = np.array([correlate(centre(one, blocks), pairs) for one in drawn])
         size = float(np.mean([one.std() for one in drawn]))
         rows.append(write_row(name, f"worlds, {effects}", size, together.mean(0), together.std(0)))

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from effects import count_apart
 from keeping import hold_lines, read_lines
+from kinship import depart, draw_effects
 from numpy.typing import NDArray
 from trainings import Job, add_training_options, find_lines, train
 
@@ -34,8 +35,6 @@ from pnas_sim.report.comparison_markdown import make_table
 from pnas_sim.space import CellSpace
 from pnas_sim.space.rows import count_blocks
 from pnas_tables.catalogue import DEFAULT_TABLE, find_table
-from pnas_tables.extras import within_variance
-from pnas_tables.figures import mean_by_cell
 from pnas_tables.format import read_table
 from pnas_tables.record import Table
 from pnas_tables.sample import SEALED, SEALED_SEARCH, SEALED_TOP, find_group
@@ -102,7 +101,8 @@ def describe(table: Table, name: str, kind: str, lines: list[dict[str, Any]]) ->
     cells, near = (np.stack([space.parse(line[key]) for line in lines]) for key in ("of", "cell"))
     surrogate = Surrogate.from_table(table, name)
     of_kind = np.array([kind in (group, ALL) and group in KINDS for group in map(find_group, table.origins)])
-    departures, noise = depart(table, surrogate, table.status == Status.OK)
+    sealed = np.array([group in KINDS for group in map(find_group, table.origins)])
+    departures, noise = depart(table, surrogate, table.status == Status.OK, sealed)
     own = float(np.var(departures[of_kind]) - noise[of_kind].mean())
     places = {row.tobytes(): place for place, row in enumerate(space.fit_width(table.cells))}
     mine = np.array([places[row.tobytes()] for row in space.fit_width(cells)])
@@ -122,15 +122,6 @@ def describe(table: Table, name: str, kind: str, lines: list[dict[str, Any]]) ->
     )
 
 
-def depart(table: Table, surrogate: Surrogate, chosen: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """What the mean of a cell's chosen runs is beyond the model, and the variance that seeds leave, `[n]`."""
-    trained = np.where(chosen, table.valid_accuracy, np.nan)
-    runs = np.bincount(table.run_cells[~np.isnan(trained)], minlength=len(table))
-    groups = np.array([find_group(origin) in KINDS for origin in table.origins])
-    noise = within_variance(table, np.where(groups[table.run_cells], trained, np.nan)) or 0.0
-    return mean_by_cell(table, trained) - surrogate.predict_mean(table.cells), noise / np.maximum(runs, 1)
-
-
 def covary(one: Floats, other: Floats, kinds: NDArray[np.str_]) -> float:
     """Covariance of pairs; what a whole kind has beyond the model is not shared by neighbours alone."""
     centred = one.copy()
@@ -141,12 +132,8 @@ def covary(one: Floats, other: Floats, kinds: NDArray[np.str_]) -> float:
 
 def correlate_worlds(table: Table, name: str, cells: NDArray[np.uint8], near: NDArray[np.uint8]) -> float:
     """Mean correlation of the effects that worlds draw for pairs, where they are shared."""
-    found = []
-    for world in range(Surrogate.from_table(table, name).worlds):
-        there = Surrogate.from_table(table, name, world, SHARED)
-        pair = [there.predict_accuracy(at) - there.predict_mean(at) for at in (cells, near)]
-        found.append(np.corrcoef(pair)[0, 1])
-    return float(np.mean(found))
+    pairs = zip(*(draw_effects(table, name, SHARED, at) for at in (cells, near)), strict=True)
+    return float(np.mean([np.corrcoef(pair)[0, 1] for pair in pairs]))
 
 
 def main() -> None:
